@@ -1,0 +1,217 @@
+"""What a task is: the one place that knows. Everything else loops over tasks.
+
+A task names its loss, metric and decoding as `"module:attribute"` (loaded when used, so that this module stays light)
+or gives them as callables. Register your own with :func:`register`:
+
+    bridgenet.register_task(bridgenet.Task(name="albedo", title="Albedo", num_outputs=3, ...))
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bridgenet.errors import UserError, nearest
+
+IGNORE = 255
+"""Target value of a pixel without a label, in every channel of every task."""
+
+Reference = str | Callable[..., Any]
+Kind = Literal["classes", "probability", "depth", "normals"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One dense prediction task. Targets are (H, W, C) float32 arrays, :data:`IGNORE` where there is no label.
+
+    Attributes:
+        name: key in batches, configurations and results, e.g. ``"semseg"``.
+        title: heading in figures.
+        kind: how a decoded prediction is drawn and written: ``"classes"`` (H, W) int64; ``"probability"`` (H, W)
+            float32 in [0, 1]; ``"depth"`` (H, W) float32 [m]; ``"normals"`` (H, W, 3) float32 unit vectors.
+        num_outputs: channels of the logits, n_t; ``None``: the data set's number of classes.
+        loss: ``(logits (B,n,H,W), target (B,C,H,W), *, mean_over_processes) -> scalar``, see :mod:`bridgenet.losses`.
+        loss_weight: w_t of the published training.
+        metric: ``(num_outputs) -> torchmetrics.Metric`` with ``update(logits, target)`` and ``compute() -> dict[str, float]``.
+        headline: the metric's key that stands for the task in tables and in the choice of the best checkpoint.
+        headline_title: how tables call it, e.g. ``"mIoU"``.
+        higher_is_better: direction of the headline.
+        decode: ``logits (B,n,H,W) -> prediction``, (B,H,W) or (B,H,W,3), in the units of `kind`.
+        unit: unit of the headline, ``"%"`` for shares shown in percent.
+        pad_value: target value outside the image when padding, before the ignore step.
+        unknown: which loaded targets become :data:`IGNORE` in the ignore step: ``"zero"`` pixels (all channels 0),
+            ``"no_foreground"`` (the whole target when it holds nothing but 0 and IGNORE), or ``"none"``.
+        divide_by_scale: the target shrinks when the image is enlarged (metric depth).
+        negate_on_flip: channels that change sign in a horizontal flip (x of normals).
+        interpolation: how a stored target of another size than its image is resized, ``"nearest"`` or ``"cubic"``.
+            (In augmentation every target is resized by nearest neighbour, as published.)
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    num_outputs: int | None
+    loss: Reference
+    loss_weight: float = 1.0
+    metric: Reference
+    headline: str
+    headline_title: str
+    higher_is_better: bool
+    decode: Reference
+    unit: str = ""
+    pad_value: float = IGNORE
+    unknown: Literal["none", "zero", "no_foreground"] = "none"
+    divide_by_scale: bool = False
+    negate_on_flip: tuple[int, ...] = ()
+    interpolation: Literal["nearest", "cubic"] = "nearest"
+
+    @property
+    def target_channels(self) -> int:
+        """Channels of the target: 3 for normals, else 1."""
+        return 3 if self.kind == "normals" else 1
+
+
+def resolve(reference: Reference) -> Callable[..., Any]:
+    """The callable that a ``"module:attribute"`` string names; callables pass through."""
+    if callable(reference):
+        return reference
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+_TASKS: dict[str, Task] = {}
+
+
+def register(task: Task, *, replace: bool = False) -> Task:
+    """Make a task known by its name. Raises UserError if the name is taken and `replace` is false."""
+    if task.name in _TASKS and not replace:
+        raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
+    _TASKS[task.name] = task
+    return task
+
+
+def get(name: str) -> Task:
+    """The task of that name, or UserError with the nearest known one."""
+    if name not in _TASKS:
+        raise UserError(f"'{name}' is not a task{nearest(name, _TASKS)} (tasks: {', '.join(_TASKS)})")
+    return _TASKS[name]
+
+
+def names() -> list[str]:
+    """All registered names, published tasks first, in the published order."""
+    return list(_TASKS)
+
+
+def in_order(chosen: Iterable[str]) -> list[str]:
+    """The chosen task names in the canonical order (that of registration); UserError for an unknown or empty choice."""
+    wanted = [get(name).name for name in chosen]
+    if not wanted:
+        raise UserError(f"no task was chosen (tasks: {', '.join(_TASKS)})")
+    return [name for name in _TASKS if name in wanted]
+
+
+register(
+    Task(
+        name="semseg",
+        title="Semantic segmentation",
+        kind="classes",
+        num_outputs=None,
+        loss="bridgenet.losses:cross_entropy",
+        loss_weight=1.0,
+        metric="bridgenet.metrics:Segmentation",
+        headline="mIoU",
+        headline_title="mIoU",
+        higher_is_better=True,
+        decode="bridgenet.decoding:class_index",
+        unit="%",
+    )
+)
+register(
+    Task(
+        name="depth",
+        title="Depth",
+        kind="depth",
+        num_outputs=1,
+        loss="bridgenet.losses:l1",
+        loss_weight=1.0,
+        metric="bridgenet.metrics:Depth",
+        headline="rmse",
+        headline_title="RMSE",
+        higher_is_better=False,
+        decode="bridgenet.decoding:depth",
+        unit="m",
+        pad_value=0,
+        unknown="zero",
+        divide_by_scale=True,
+    )
+)
+register(
+    Task(
+        name="human_parts",
+        title="Human parts",
+        kind="classes",
+        num_outputs=7,
+        loss="bridgenet.losses:cross_entropy",
+        loss_weight=2.0,
+        metric="bridgenet.metrics:Segmentation",
+        headline="mIoU",
+        headline_title="mIoU",
+        higher_is_better=True,
+        decode="bridgenet.decoding:class_index",
+        unit="%",
+        unknown="no_foreground",
+    )
+)
+register(
+    Task(
+        name="sal",
+        title="Saliency",
+        kind="probability",
+        num_outputs=2,
+        loss="bridgenet.losses:balanced_cross_entropy",
+        loss_weight=5.0,
+        metric="bridgenet.metrics:Saliency",
+        headline="maxF",
+        headline_title="maxF",
+        higher_is_better=True,
+        decode="bridgenet.decoding:foreground_probability",
+        unit="%",
+    )
+)
+register(
+    Task(
+        name="normals",
+        title="Surface normals",
+        kind="normals",
+        num_outputs=3,
+        loss="bridgenet.losses:normals_l1",
+        loss_weight=10.0,
+        metric="bridgenet.metrics:Normals",
+        headline="mean",
+        headline_title="mErr",
+        higher_is_better=False,
+        decode="bridgenet.decoding:unit_vector",
+        unit="deg",
+        pad_value=0,
+        unknown="zero",
+        negate_on_flip=(0,),
+        interpolation="cubic",
+    )
+)
+register(
+    Task(
+        name="edge",
+        title="Boundaries",
+        kind="probability",
+        num_outputs=1,
+        loss="bridgenet.losses:edge_bce",
+        loss_weight=50.0,
+        metric="bridgenet.metrics:Edge",
+        headline="loss",
+        headline_title="loss",
+        higher_is_better=False,
+        decode="bridgenet.decoding:probability",
+    )
+)
