@@ -1,0 +1,181 @@
+"""Weights on disk: the authors' checkpoints, backbones' files, and this project's own format.
+
+The own format is one safetensors file: weights under `model.`, and (in a run's `last`) the optimiser's state under
+`optimizer.`; the network's description and everything else that is not a tensor stands as JSON in its metadata under the
+key `bridgenet`. It is written atomically and loads with no other argument.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bridgenet.checkpoints.files import State, fit, read_file, state_of
+from bridgenet.checkpoints.reference import DROPPED, backbone_name, is_reference, recognise, reference_name
+from bridgenet.errors import UserError
+from bridgenet.model.backbones.timm_backbones import PlainTransformer, Pyramid
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig, build_network
+
+FORMAT = 1
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+_CLASSIFIER = ("head.", "head_dist.", "fc.", "fc_norm.", "classifier.", "conv_head.", "norm.", "pre_logits.")
+
+
+def save(
+    network: BridgeNet,
+    path: str | Path,
+    *,
+    information: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a network in this project's own format, atomically.
+
+    Args:
+        network: made by `build_network` or `load` (its description is saved with it).
+        path: of the safetensors file.
+        information: whatever else to keep, JSON types, e.g. `{"step": 1000}`.
+        optimizer: tensors of the optimiser's state by name.
+    """
+    if network.config is None:
+        raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
+    path = Path(path)
+    tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
+    tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
+    description = {"format": FORMAT, "network": network.config.as_dict(), "information": dict(information or {})}
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(description)})
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
+    """Weights, optimiser tensors, description and information of an own file; None if it is another kind of file."""
+    content, metadata = read_file(path)
+    if "bridgenet" not in metadata:
+        return None
+    description = json.loads(metadata["bridgenet"])
+    if description.get("format") != FORMAT:
+        raise UserError(f"{path} has format {description.get('format')}, this version reads {FORMAT}: update bridgenet")
+
+    def part(prefix: str) -> State:
+        return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
+
+    config = NetworkConfig.from_dict(description["network"])
+    return part("model."), part("optimizer."), config, description["information"]
+
+
+def weights_path(source: str | Path) -> Path:
+    """The weight file that `source` means: itself, or a run folder's `best`, else its `last`."""
+    path = Path(source)
+    if path.is_dir():
+        for name in (BEST, LAST):
+            if (path / name).is_file():
+                return path / name
+        raise UserError(f"{path} holds no weights (looked for {BEST} and {LAST}); is it a run folder?")
+    return path
+
+
+def load(
+    source: str | Path, *, device: str | torch.device = "auto", config: Mapping[str, Any] | None = None
+) -> BridgeNet:
+    """A network in evaluation mode, ready to be called or to predict.
+
+    Args:
+        source: a run folder, this project's weights (`.safetensors`), or a checkpoint in the authors' names (`.pth.tar`,
+            `.pth`, `.safetensors`), whose configuration is told from the file.
+        device: `"auto"` takes the first GPU if there is one, else the CPU.
+        config: for a checkpoint in the authors' names of a network other than the eight published, what the file cannot
+            tell, in the authors' keys: `backbone_kwargs`, `image_size`, `mtt_resolution_downsample_rate`, `dilated_ratio`.
+            Keys that are known already may be present; they must agree with the file.
+
+    Returns:
+        `model(images)` takes (B, 3, H, W) normalised images and gives `logits` and `intermediate_logits`;
+        `model.predict(image)` takes a path, a PIL image or an (H, W, 3) uint8 array.
+
+    Raises:
+        UserError: nothing there, damaged, refused, or weights that do not fit; a weight is never left at its random start.
+    """
+    path = weights_path(source)
+    if own := read_own(path):
+        state, _, network_config, _ = own
+        network = _empty(network_config)
+        network.load_state_dict(fit(state, network.state_dict(), path))
+    else:
+        state = state_of(read_file(path)[0], path)
+        if not is_reference(state):
+            raise UserError(
+                f"{path} holds neither this project's weights nor a BridgeNet checkpoint in the authors' names "
+                f"(first keys: {', '.join(list(state)[:3])})"
+            )
+        network = load_reference(state, config, path)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return network.to(device).eval()
+
+
+def load_reference(state: State, config: Mapping[str, Any] | None, path: Path) -> BridgeNet:
+    """A network with weights in the authors' names; see :func:`load`."""
+    state = {key: value for key, value in state.items() if not DROPPED.match(key)}
+    network = _empty(recognise(state, config, path))
+    names = reference_names(network)
+    expected = {names[key]: value for key, value in network.state_dict().items() if key in names}
+    fit(state, expected, path)
+    # num_batches_tracked, the one buffer that is not in the file, is not read with a fixed momentum.
+    network.load_state_dict({key: state[name] for key, name in names.items()}, strict=False)
+    return network
+
+
+def reference_names(network: BridgeNet) -> dict[str, str]:
+    """{our name: the authors' name} of every weight and buffer that both have."""
+    order = list(network.heads)
+    return {
+        key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")
+    }
+
+
+def _empty(config: NetworkConfig) -> BridgeNet:
+    try:
+        return build_network(config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"no network can be built from this description: {error}") from None
+
+
+def load_backbone(backbone: nn.Module, path: str | Path) -> None:
+    """Put a backbone's own weights (OpenGVLab's `.pth`, timm's files) into it: all of them, or UserError.
+
+    Learned position embeddings are resampled to the backbone's grid. A classification head in the file is left out.
+    """
+    path = Path(path)
+    state = state_of(read_file(path)[0], path)
+    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    if isinstance(backbone, PlainTransformer) and "pos_embed" in state and hasattr(backbone.model, "pos_embed"):
+        from timm.models.vision_transformer import checkpoint_filter_fn
+
+        state = checkpoint_filter_fn(state, backbone.model)
+
+    def canonical(key: str) -> str:  # timm joins the names of a pyramid's stages with underscores
+        return key.replace(".", "_") if isinstance(backbone, Pyramid) else key
+
+    own = {canonical(backbone_name(key)): key for key in backbone.state_dict() if not key.endswith("num_batches_tracked")}
+    named = {canonical(key): value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    wanted = {
+        key: value
+        for key, value in named.items()
+        if key in own or not key.startswith(tuple(canonical(prefix) for prefix in _CLASSIFIER))
+    }
+    expected = {name: backbone.state_dict()[key] for name, key in own.items()}
+    fit(wanted, expected, path, "this backbone")
+    backbone.load_state_dict({own[name]: value for name, value in wanted.items()}, strict=False)

@@ -1,0 +1,207 @@
+"""What the data sets have in common: splits, the check of the folder, and samples with targets of the image's size."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.readers import read_image
+from bridgenet.data.transforms import Sample, resize
+from bridgenet.errors import UserError
+
+SPLITS = ("train", "val")
+ASPECT_TOLERANCE = 0.015
+"""A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
+
+_INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "cubic": cv2.INTER_CUBIC}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSetInfo:
+    """What one must know of a data set without opening it.
+
+    Attributes:
+        name: its name in configurations, ``"nyud"``.
+        title: its name in texts, ``"NYUD-v2"``.
+        folder: its folder below the data root, ``"NYUDv2"``.
+        tasks: the tasks it has labels for, in the canonical order.
+        class_names: names of the classes by task, in the order of the class indices.
+        size: (height, width) of the training crop and of the evaluation canvas [pixels].
+        depth_range_m: nearest and farthest depth of the colour scale in pictures [m].
+    """
+
+    name: str
+    title: str
+    folder: str
+    tasks: tuple[str, ...]
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    size: tuple[int, int]
+    depth_range_m: tuple[float, float] | None = None
+
+    @property
+    def num_outputs(self) -> dict[str, int]:
+        """Channels of the logits of each task, n_t."""
+        return {name: task_registry.get(name).num_outputs or len(self.class_names[name]) for name in self.tasks}
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the target of one task is stored.
+
+    Attributes:
+        files: the files it is made of, relative to the data set's folder, ``{id}`` standing for the sample; each as
+            the alternatives to look for, best first.
+        read: ``(paths, image size (H, W)) -> (h, w, C) float32``, one path for each entry of `files`; (h, w) is that of
+            the stored target. Raises UserError naming the file that is wrong.
+    """
+
+    files: tuple[tuple[str, ...], ...]
+    read: Callable[[Sequence[Path], tuple[int, int]], np.ndarray]
+
+
+@cache
+def class_lists() -> dict[str, Any]:
+    """The lists of classes.json: class names, groups of human parts, classes with valid normals."""
+    return json.loads((Path(__file__).parent / "classes.json").read_text(encoding="utf-8"))
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """The folder that holds one folder per data set: the argument, else the environment's BRIDGENET_DATA."""
+    chosen = root or os.environ.get("BRIDGENET_DATA")
+    if not chosen:
+        raise UserError(
+            "no data folder is given. Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"
+        )
+    return Path(chosen).expanduser()
+
+
+class DenseDataset(ABC):
+    """Images with one target per task. A data set is a subclass: its layout, its splits, its readers; see nyud.py.
+
+    Args:
+        root: folder that holds the data set's own folder (``info.folder``). It is only read.
+        split: ``"train"`` or ``"val"``.
+        tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
+
+    Raises:
+        UserError: the folder, the split or files of the split are missing, or a task is not offered.
+    """
+
+    info: ClassVar[DataSetInfo]
+    split_file: ClassVar[str]
+    image_file: ClassVar[str]
+    targets: ClassVar[Mapping[str, Target]]
+
+    def __init__(self, root: str | Path, split: str, tasks: Sequence[str] | None = None) -> None:
+        self.folder = Path(root) / self.info.folder
+        self.split = split
+        self.tasks = task_registry.in_order(self.info.tasks if tasks is None else tasks)
+        for task in self.tasks:
+            if task not in self.info.tasks:
+                raise UserError(f"{self.info.title} has no {task} (it offers {', '.join(self.info.tasks)})")
+        if split not in SPLITS:
+            raise UserError(f"'{split}' is not a split (splits: {', '.join(SPLITS)})")
+        self.ids = self._read_ids()
+        self._check_files()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def load(self, index: int) -> Sample:
+        """The sample before any transform.
+
+        Returns:
+            ``"image"`` (H, W, 3) float32 RGB in [0, 255] and, for every task, (H, W, C) float32 of the same size.
+
+        Raises:
+            UserError: a file is missing, damaged, of the wrong kind, shape or range of values.
+        """
+        image = read_image(self.image_path(index))
+        size = (image.shape[0], image.shape[1])
+        sample = {"image": image}
+        for task in self.tasks:
+            paths = self.target_paths(task, index)
+            sample[task] = _fit(self.targets[task].read(paths, size), size, task, paths[0])
+        return sample
+
+    @abstractmethod
+    def boundary_labels(self, index: int) -> np.ndarray:
+        """The (H, W) integer map whose changes of label are the true boundaries of the boundary evaluation."""
+
+    def image_path(self, index: int) -> Path:
+        """The picture of a sample."""
+        return self.folder / self.image_file.format(id=self.ids[index])
+
+    def target_paths(self, task: str, index: int) -> list[Path]:
+        """The files that make the target of a task, of alternatives the first that exists."""
+        found = []
+        for alternatives in self.targets[task].files:
+            paths = [self.folder / name.format(id=self.ids[index]) for name in alternatives]
+            found.append(next((path for path in paths if path.is_file()), paths[-1]))
+        return found
+
+    def _read_ids(self) -> list[str]:
+        name = self.split_file.format(split=self.split)
+        path = self.folder / name
+        if not path.is_file():
+            parent = self.folder.parent
+            hint = f" {parent} is that folder itself: give {parent.parent}." if (parent / name).is_file() else ""
+            raise UserError(
+                f"no {self.info.title} data at {self.folder} (looked for {name}).{hint} "
+                "Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"
+            )
+        ids = path.read_text(encoding="utf-8", errors="replace").split()
+        if not ids:
+            raise UserError(f"{path} is empty, expected one id a line. Unpack the archive again")
+        return ids
+
+    def _check_files(self) -> None:
+        """Look for every file of the split, at the cost of listing each folder once."""
+        needed = {"image": ((self.image_file,),), **{task: self.targets[task].files for task in self.tasks}}
+        listings: dict[Path, set[str]] = {}
+        for task, files in needed.items():
+            for alternatives in files:
+                missing = [
+                    sample_id
+                    for sample_id in self.ids
+                    if not any(self._is_listed(name.format(id=sample_id), listings) for name in alternatives)
+                ]
+                if missing:
+                    names = ", ".join(" or ".join(name.format(id=i) for name in alternatives) for i in missing[:3])
+                    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+                    leave_out = "" if task == "image" else f" or leave out the task {task}"
+                    raise UserError(
+                        f"{self.info.title} at {self.folder}: {len(missing)} of {len(self.ids)} {self.split} files "
+                        f"for {task} are missing: {names}{more}. Unpack the archive again{leave_out}"
+                    )
+
+    def _is_listed(self, name: str, listings: dict[Path, set[str]]) -> bool:
+        path = self.folder / name
+        if path.parent not in listings:
+            present = path.parent.iterdir() if path.parent.is_dir() else ()
+            listings[path.parent] = {entry.name for entry in present}
+        return path.name in listings[path.parent]
+
+
+def _fit(target: np.ndarray, size: tuple[int, int], task: str, path: Path) -> np.ndarray:
+    """The target in its image's size, resized if stored in another; UserError if its shape is another."""
+    (height, width), (found_height, found_width) = size, target.shape[:2]
+    if (found_height, found_width) == size:
+        return target
+    expected_height = found_width * height / width
+    if abs(found_height - expected_height) > max(1.0, ASPECT_TOLERANCE * expected_height):
+        raise UserError(
+            f"{path}: found {found_height}×{found_width} pixels for an image of {height}×{width} (height×width), "
+            "expected the same size or the same shape. Is it the label of another image?"
+        )
+    return resize(target, size, _INTERPOLATION[task_registry.get(task).interpolation])

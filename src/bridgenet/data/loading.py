@@ -1,0 +1,189 @@
+"""Batches: which samples a training step takes, and the loaders of training and evaluation.
+
+A training step's samples, and their augmentation, follow from the seed and the step number alone: not from the number
+of workers, nor from how the batch is shared among processes, nor from whether the run was interrupted before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from bridgenet.data.base import DenseDataset
+from bridgenet.data.transforms import EvaluationTransform, TrainingTransform, centre_offset
+from bridgenet.errors import UserError
+
+
+class SampleError(UserError):
+    """A UserError of a sample that may have been raised in a worker.
+
+    The DataLoader makes it again in the main process from the worker's whole traceback: the message is what follows
+    the last mention of the class.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
+class TransformedDataset(Dataset[dict[str, Any]]):
+    """A data set with its transform, as tensors.
+
+    Items: ``"image"`` (3, H, W) and every task (C, H, W), float32; ``"id"``; ``"size"`` int64 [height, width] of the
+    image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image in the padded canvas.
+
+    Args:
+        dataset: the samples.
+        transform: a :class:`TrainingTransform` makes the items be asked for as (epoch, index), a
+            :class:`EvaluationTransform` as index.
+        seed: with epoch and index the seed of the augmentation.
+    """
+
+    def __init__(
+        self, dataset: DenseDataset, transform: TrainingTransform | EvaluationTransform, seed: int = 0
+    ) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        name = self.dataset.ids[index]
+        try:
+            sample = self.dataset.load(index)
+            size = (sample["image"].shape[0], sample["image"].shape[1])
+            extra = {"id": name, "size": torch.tensor(size)}
+            if isinstance(self.transform, TrainingTransform):
+                sample = self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
+            else:
+                sample = self.transform(sample, name)
+                extra["offset"] = torch.tensor(centre_offset(size, self.transform.size))
+        except UserError as error:
+            raise SampleError(str(error)) from None
+        return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
+
+
+class StepSampler(Sampler[list[tuple[int, int]]]):
+    """The micro-batches of one process, steps `start_step` up to `end_step`, as lists of (epoch, index).
+
+    All epochs, each in its own random order, make one endless row of samples. Step s takes the places s·G to
+    (s + 1)·G of it, G = world·accumulate·batch_size; micro-batch m of process `rank` the batch_size places from
+    s·G + (m·world + rank)·batch_size on.
+
+    Args:
+        num_samples: samples in the data set.
+        batch_size: samples of one micro-batch on one process.
+        seed: with the epoch the seed of its order.
+        start_step: first optimiser step, from 0; to go on with a run, the number of steps already made.
+        end_step: the step to stop before.
+        rank: this process, 0..world−1.
+        world: number of processes.
+        accumulate: micro-batches of one optimiser step.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        start_step: int,
+        end_step: int,
+        rank: int = 0,
+        world: int = 1,
+        accumulate: int = 1,
+    ) -> None:
+        self.num_samples = num_samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps = range(start_step, end_step)
+        self.rank = rank
+        self.world = world
+        self.accumulate = accumulate
+
+    def __len__(self) -> int:
+        return len(self.steps) * self.accumulate
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        orders: dict[int, np.ndarray] = {}
+        for step in self.steps:
+            for micro_batch in range(self.accumulate):
+                first = ((step * self.accumulate + micro_batch) * self.world + self.rank) * self.batch_size
+                places = [divmod(place, self.num_samples) for place in range(first, first + self.batch_size)]
+                orders = {epoch: self._order(epoch, orders) for epoch in sorted({epoch for epoch, _ in places})}
+                yield [(epoch, int(orders[epoch][place])) for epoch, place in places]
+
+    def _order(self, epoch: int, known: dict[int, np.ndarray]) -> np.ndarray:
+        if epoch in known:
+            return known[epoch]
+        return np.random.default_rng([self.seed, epoch]).permutation(self.num_samples)
+
+
+def training_loader(
+    dataset: DenseDataset,
+    *,
+    size: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    num_workers: int,
+    start_step: int,
+    end_step: int,
+    rank: int = 0,
+    world: int = 1,
+    accumulate: int = 1,
+) -> DataLoader[dict[str, Any]]:
+    """Augmented micro-batches of `size` (height, width) for the steps asked for; see :class:`StepSampler`.
+
+    It is already this process's share: do not let another library shard it again.
+    """
+    sampler = StepSampler(
+        len(dataset),
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start_step,
+        end_step=end_step,
+        rank=rank,
+        world=world,
+        accumulate=accumulate,
+    )
+    transformed = TransformedDataset(dataset, TrainingTransform(size, dataset.tasks), seed)
+    return DataLoader(transformed, batch_sampler=sampler, **_common(num_workers))
+
+
+def evaluation_loader(
+    dataset: DenseDataset,
+    *,
+    size: tuple[int, int],
+    batch_size: int,
+    num_workers: int,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[dict[str, Any]]:
+    """Batches padded to `size` (height, width) of the samples rank, rank + world, …: none twice, none left out.
+
+    A process whose share is empty gets a loader without batches.
+    """
+    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
+    share = range(rank, len(dataset), world)
+    return DataLoader(transformed, batch_size=batch_size, sampler=share, **_common(num_workers))
+
+
+def _common(num_workers: int) -> dict[str, Any]:
+    return {
+        "num_workers": num_workers,
+        "worker_init_fn": _start_worker,
+        "pin_memory": torch.cuda.is_available(),
+        # the loader draws a seed for its workers: from here, so that it leaves the global generator alone
+        "generator": torch.Generator(),
+    }
+
+
+def _start_worker(worker: int) -> None:
+    cv2.setNumThreads(0)  # the workers are the parallelism

@@ -1,0 +1,57 @@
+"""NYUD-v2: 795 training and 654 validation photographs of rooms, 425×560, as published with ATRC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists
+from bridgenet.data.readers import read_classes, read_depth, read_normals, read_png
+from bridgenet.tasks import IGNORE
+
+_CLASS_NAMES = tuple(class_lists()["nyu40"])
+
+
+def _semseg(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    stored = read_classes(paths[0], highest=len(_CLASS_NAMES)).astype(np.float32)
+    return np.where(stored == 0, np.float32(IGNORE), stored - 1)[..., None]
+
+
+def _depth(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    return read_depth(paths[0])
+
+
+def _normals(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    return read_normals(paths[0])
+
+
+def _edge(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    return read_png(paths[0], channels=1)[..., None].astype(np.float32) / np.float32(255)
+
+
+class NYUDv2(DenseDataset):
+    """NYUD-v2 (Silberman et al. 2012) with semantic segmentation (40 classes), depth [m], normals and boundaries."""
+
+    info = DataSetInfo(
+        name="nyud",
+        title="NYUD-v2",
+        folder="NYUDv2",
+        tasks=("semseg", "depth", "normals", "edge"),
+        class_names={"semseg": _CLASS_NAMES},
+        size=(448, 576),
+        depth_range_m=(0.7, 10.0),
+    )
+    split_file = "gt_sets/{split}.txt"
+    image_file = "images/{id}.png"
+    targets = {
+        "semseg": Target((("segmentation/{id}.png",),), _semseg),
+        "depth": Target((("depth/{id}.npy",),), _depth),
+        "normals": Target((("normals/{id}.png",),), _normals),
+        "edge": Target((("edge/{id}.png",),), _edge),
+    }
+
+    def boundary_labels(self, index: int) -> np.ndarray:
+        """The edge picture taken as if it were a label map, (H, W) uint8: the protocol of the published numbers."""
+        return read_png(self.target_paths("edge", index)[0], channels=1)

@@ -1,0 +1,1 @@
+"""Networks: tensors in, tensors out. They know no file, no data set and no device."""

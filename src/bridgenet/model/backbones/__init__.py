@@ -1,0 +1,40 @@
+"""Backbones: images in, four maps F₀..F₃ (fine to coarse, (B, C, H, W)) out.
+
+Each has `channels` (of the four maps), `size_divisor` (what image sides must be divisible by) and `base_divisor` (the
+decoder's r that goes with it).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from bridgenet.errors import UserError, nearest
+
+
+def build_backbone(
+    name: str,
+    *,
+    image_size: tuple[int, int],
+    drop_path: float = 0.0,
+    pretrained: bool = False,
+    **kwargs: Any,
+) -> nn.Module:
+    """Make a backbone by name: `internimage_b`, `internimage_l`, or any timm model.
+
+    Args:
+        image_size: (H, W) [pixels] of training: the grid that learned position embeddings are kept at.
+        drop_path: rate of the last block, growing linearly from 0.
+        pretrained: fetch timm's pretrained weights (Hugging Face hub).
+        kwargs: settings of the backbone itself, e.g. `embed_dim`, `depth`; `blocks_read` for a plain transformer.
+    """
+    from bridgenet.model.backbones.internimage import SIZES, InternImage
+
+    if name in SIZES:
+        return InternImage(**(SIZES[name] | kwargs), drop_path=drop_path)
+    if name.startswith("internimage"):
+        raise UserError(f"'{name}' is not a backbone{nearest(name, SIZES)} (InternImage sizes: {', '.join(SIZES)})")
+    from bridgenet.model.backbones.timm_backbones import build_timm
+
+    return build_timm(name, image_size=image_size, drop_path=drop_path, pretrained=pretrained, **kwargs)

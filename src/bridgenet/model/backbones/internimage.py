@@ -1,0 +1,145 @@
+"""InternImage (Wang et al., CVPR 2023): a pyramid of post-norm blocks around DCNv3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from bridgenet.model.layers import ChannelNorm, Mlp
+from bridgenet.ops import dcnv3
+
+EPS = 1e-6
+
+SIZES: dict[str, dict[str, Any]] = {
+    "internimage_b": {"channels": 112, "depths": (4, 4, 21, 4), "groups": (7, 14, 28, 56), "offset_scale": 1.0},
+    "internimage_l": {"channels": 160, "depths": (5, 5, 22, 5), "groups": (10, 20, 40, 80), "offset_scale": 2.0},
+}
+
+
+class Stem(nn.Module):
+    """Image to stride 4: two 3×3 stride-2 convolutions with layer norm."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, channels // 2, 3, stride=2, padding=1)
+        self.norm1 = ChannelNorm(channels // 2, eps=EPS)
+        self.conv2 = nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1)
+        self.norm2 = ChannelNorm(channels, eps=EPS)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, H/4, W/4, C), channels last."""
+        x_BCHW = F.gelu(self.norm1(self.conv1(image_BCHW)))
+        return self.norm2(self.conv2(x_BCHW)).permute(0, 2, 3, 1)
+
+
+class DeformableConv(nn.Module):
+    """The DCNv3 module: offsets and mask predicted from a depthwise convolution of the same map; channels last."""
+
+    def __init__(self, channels: int, groups: int, offset_scale: float):
+        super().__init__()
+        self.groups = groups
+        self.offset_scale = offset_scale
+        self.value = nn.Linear(channels, channels)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.norm = nn.LayerNorm(channels, eps=EPS)
+        self.offset = nn.Linear(channels, groups * 9 * 2)
+        self.mask = nn.Linear(channels, groups * 9)
+        self.output = nn.Linear(channels, channels)
+        for layer in (self.offset, self.mask):  # a fresh module starts as an ordinary 3×3 average
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x_BHWC: Tensor) -> Tensor:
+        u_BHWC = F.gelu(self.norm(self.depthwise(x_BHWC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
+        mask = self.mask(u_BHWC).unflatten(-1, (self.groups, 9)).softmax(dim=-1).flatten(-2)
+        y_BHWC = dcnv3(
+            self.value(x_BHWC), self.offset(u_BHWC), mask, num_groups=self.groups, offset_scale=self.offset_scale
+        )
+        return self.output(y_BHWC)
+
+
+class Block(nn.Module):
+    """x += drop_path(γ₁·LN(DCNv3(x))); x += drop_path(γ₂·LN(MLP(x)))."""
+
+    def __init__(self, channels: int, groups: int, offset_scale: float, drop_path: float):
+        super().__init__()
+        self.dcn = DeformableConv(channels, groups, offset_scale)
+        self.norm1 = nn.LayerNorm(channels, eps=EPS)
+        self.mlp = Mlp(channels)
+        self.norm2 = nn.LayerNorm(channels, eps=EPS)
+        self.gamma1 = nn.Parameter(torch.ones(channels))
+        self.gamma2 = nn.Parameter(torch.ones(channels))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x_BHWC: Tensor) -> Tensor:
+        x_BHWC = x_BHWC + self.drop_path(self.gamma1 * self.norm1(self.dcn(x_BHWC)))
+        return x_BHWC + self.drop_path(self.gamma2 * self.norm2(self.mlp(x_BHWC)))
+
+
+class Downsample(nn.Module):
+    """3×3 stride-2 convolution to twice the channels, layer norm; channels last."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.LayerNorm(2 * channels, eps=EPS)
+
+    def forward(self, x_BHWC: Tensor) -> Tensor:
+        return self.norm(self.conv(x_BHWC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+class Level(nn.Module):
+    """The blocks at one stride and, except at the last, the way down to the next."""
+
+    def __init__(self, channels: int, groups: int, offset_scale: float, rates: Sequence[float], last: bool):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(channels, groups, offset_scale, rate) for rate in rates)
+        self.downsample = None if last else Downsample(channels)
+
+
+class InternImage(nn.Module):
+    """Images (B, 3, H, W) → four maps (B, channels·2ⁱ, H/2ⁱ⁺², W/2ⁱ⁺²).
+
+    Args:
+        channels: width of the first level; it doubles from level to level.
+        depths: blocks of the four levels.
+        groups: DCNv3 groups of the four levels.
+        offset_scale: factor of DCNv3's displacements.
+        drop_path: rate of the last block, growing linearly from 0 over all blocks.
+    """
+
+    size_divisor = 32
+    base_divisor = 1
+
+    def __init__(
+        self,
+        channels: int,
+        depths: Sequence[int],
+        groups: Sequence[int],
+        offset_scale: float,
+        drop_path: float = 0.4,
+    ):
+        super().__init__()
+        self.channels = tuple(channels * 2**i for i in range(len(depths)))
+        rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        self.stem = Stem(channels)
+        self.levels = nn.ModuleList(
+            Level(self.channels[i], groups[i], offset_scale, [next(rates) for _ in range(depth)], i + 1 == len(depths))
+            for i, depth in enumerate(depths)
+        )
+
+    def forward(self, images_BCHW: Tensor) -> list[Tensor]:
+        x_BHWC = self.stem(images_BCHW)
+        maps = []
+        for level in self.levels:
+            for block in level.blocks:
+                x_BHWC = block(x_BHWC)
+            maps.append(x_BHWC.permute(0, 3, 1, 2))
+            if level.downsample is not None:
+                x_BHWC = level.downsample(x_BHWC)
+        return maps

@@ -1,0 +1,84 @@
+"""The network as a whole: backbone, decoder, heads. Tensors in, tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bridgenet.model.layers import resize
+
+if TYPE_CHECKING:
+    from bridgenet.model.config import NetworkConfig
+    from bridgenet.predict import Prediction
+
+
+@dataclass
+class BridgeNetOutput:
+    """What one forward pass gives; every map at the size of the images.
+
+    Attributes:
+        logits: {task: (B, n_t, H, W)}.
+        intermediate_logits: {task: (B, n_t, H, W)}, TPP's own predictions; empty for decoders without them.
+    """
+
+    logits: dict[str, Tensor]
+    intermediate_logits: dict[str, Tensor]
+
+
+class Heads(nn.ModuleDict):
+    """One 1×1 convolution per task, from the decoder's width to the task's channels."""
+
+    def __init__(self, in_channels: int, num_outputs: Mapping[str, int]):
+        super().__init__({task: nn.Conv2d(in_channels, channels, 1) for task, channels in num_outputs.items()})
+
+    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {task: head(features[task]) for task, head in self.items()}
+
+
+class BridgeNet(nn.Module):
+    """Backbone, decoder and heads, joined.
+
+    Args:
+        backbone: (B, 3, H, W) → four maps, fine to coarse; has `size_divisor`.
+        decoder: four maps → (features per task, intermediate logits per task).
+        heads: features per task → logits per task.
+    """
+
+    config: NetworkConfig | None = None
+    """How the network was built (set by `build_network`, for saving and labelling; the forward pass never reads it)."""
+
+    def __init__(self, backbone: nn.Module, decoder: nn.Module, heads: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+        self.decoder = decoder
+        self.heads = heads
+
+    def forward(self, images: Tensor) -> BridgeNetOutput:
+        """Run the network.
+
+        Args:
+            images: (B, 3, H, W) RGB, normalised with the ImageNet mean and deviation; any H and W ≥ 1. What the
+                backbone needs beyond that is padded with 0 below and to the right, and cut off the results.
+        """
+        height, width = images.shape[-2:]
+        divisor = self.backbone.size_divisor
+        padded = F.pad(images, (0, -width % divisor, 0, -height % divisor))
+        size = padded.shape[-2:]
+
+        features, intermediate = self.decoder(self.backbone(padded))
+        logits = self.heads(features)
+
+        def at_image_size(maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {task: resize(x_BCHW, size)[..., :height, :width] for task, x_BCHW in maps.items()}
+
+        return BridgeNetOutput(at_image_size(logits), at_image_size(intermediate))
+
+    def predict(self, image: Any, *, tasks: list[str] | None = None) -> Prediction:
+        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`."""
+        from bridgenet.predict import predict_image
+
+        return predict_image(self, image, tasks=tasks)

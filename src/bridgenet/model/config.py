@@ -1,0 +1,116 @@
+"""How a network is described and built. The description is data for builders and files; no module ever reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bridgenet.errors import UserError
+from bridgenet.model.backbones import build_backbone
+from bridgenet.model.bridgenet import BridgeNet, Heads
+from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
+from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+
+
+@dataclass
+class NetworkConfig:
+    """Everything that says what the network is (not its weights).
+
+    Attributes:
+        num_outputs: channels of each task's logits, in task order.
+        backbone: `internimage_b`, `internimage_l` or a timm name.
+        backbone_kwargs: settings of the backbone itself, see :func:`bridgenet.model.backbones.build_backbone`.
+        image_size: (H, W) [pixels] of training.
+        embed_dim: E.
+        extra_channels: C − E.
+        refine_depth: refiner blocks d, the same for the three stages or one number each.
+        dilations: repeated over the refiner blocks, or one list per stage that is as long as the stage is deep.
+        squeezes: like `dilations`: block width over hidden width.
+        base_divisor: r; None: what goes with the backbone (plain transformer 2, pyramid 1).
+        drop_path: of the backbone's last block.
+        refiner_drop_path: of each stage's last refiner block.
+        class_names: names of the classes, per task that has classes.
+        dataset: name of the data set that the tasks are those of, if any.
+    """
+
+    num_outputs: dict[str, int]
+    backbone: str
+    image_size: tuple[int, int]
+    backbone_kwargs: dict[str, Any] = field(default_factory=dict)
+    embed_dim: int = 512
+    extra_channels: int = 64
+    refine_depth: int | list[int] = 18
+    dilations: list[Any] = field(default_factory=lambda: [1, 2, 5])
+    squeezes: list[Any] = field(default_factory=lambda: [2])
+    base_divisor: int | None = None
+    drop_path: float = 0.0
+    refiner_drop_path: float = 0.0
+    class_names: dict[str, list[str]] = field(default_factory=dict)
+    dataset: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """The inverse of :meth:`as_dict`; UserError for unknown or missing keys."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise UserError(f"the network's description has unknown keys: {', '.join(unknown)}; is it from a newer version?")
+        try:
+            config = cls(**values)
+        except TypeError as error:
+            raise UserError(f"the network's description is incomplete: {error}") from None
+        config.image_size = (int(config.image_size[0]), int(config.image_size[1]))
+        return config
+
+
+def _per_stage(values: Sequence[Any], depths: Sequence[int]) -> list[list[int]]:
+    """One list per stage, as long as the stage is deep, from one repeated list or from one list per stage."""
+    lists = list(values) if values and isinstance(values[0], list | tuple) else [values] * len(depths)
+    return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths, strict=True)]
+
+
+def build_network(
+    config: NetworkConfig, *, pretrained: bool = False, backbone_checkpoint: str | Path | None = None
+) -> BridgeNet:
+    """A network with fresh weights, the backbone's pretrained if asked for.
+
+    Args:
+        pretrained: take the backbone's weights from timm (Hugging Face hub).
+        backbone_checkpoint: take them from this local file instead.
+
+    Raises:
+        UserError: the description does not make a network, or the weights cannot be had.
+    """
+    backbone = build_backbone(
+        config.backbone,
+        image_size=config.image_size,
+        drop_path=config.drop_path,
+        pretrained=pretrained and backbone_checkpoint is None,
+        **config.backbone_kwargs,
+    )
+    if backbone_checkpoint is not None:
+        from bridgenet.checkpoints import load_backbone
+
+        load_backbone(backbone, backbone_checkpoint)
+    depths = [config.refine_depth] * NUM_STAGES if isinstance(config.refine_depth, int) else config.refine_depth
+    if len(depths) != NUM_STAGES or min(depths) < 1:
+        raise UserError(f"refine_depth is {config.refine_depth}; give one number ≥ 1, or {NUM_STAGES} of them")
+    decoder = BridgeNetDecoder(
+        backbone.channels,
+        config.num_outputs,
+        embed_dim=config.embed_dim,
+        extra_channels=config.extra_channels,
+        base_divisor=config.base_divisor or backbone.base_divisor,
+        dilations=_per_stage(config.dilations, depths),
+        squeezes=_per_stage(config.squeezes, depths),
+        drop_path=config.refiner_drop_path,
+    )
+    network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))
+    network.config = config
+    return network

@@ -1,0 +1,1 @@
+"""Decoders: backbone maps in, per-task features and intermediate logits out. One folder each."""

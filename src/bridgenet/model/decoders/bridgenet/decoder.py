@@ -1,0 +1,147 @@
+"""The BridgeNet decoder: TPP, then three stages of BFE and TFR from coarse to fine, summed at stride 4.
+
+Source: the BridgeNet paper (Zhang et al., TPAMI 2025). Sizes: the coarsest stage works at (h, w), stage i at (h·2ⁱ, w·2ⁱ),
+the output is at (8h, 8w); widths are C, C//2, C//4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bridgenet.model.decoders.bridgenet.bfe import BridgeFeatureExtractor
+from bridgenet.model.decoders.bridgenet.tfr import TaskFeatureRefiner
+from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
+from bridgenet.model.layers import ConvBNReLU, resize
+
+NUM_STAGES = 3
+
+
+class UpBlock(nn.Module):
+    """Brings one task's map to the next stage: bilinear ×2, then twice a dilated 3×3 convolution with BN and ReLU."""
+
+    def __init__(self, in_dim: int, dim: int):
+        super().__init__()
+        self.conv1 = ConvBNReLU(in_dim, dim, 3, dilation=2)
+        self.conv2 = ConvBNReLU(dim, dim, 3, dilation=2)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        height, width = x_BCHW.shape[-2:]
+        return self.conv2(self.conv1(resize(x_BCHW, (2 * height, 2 * width))))
+
+
+class Stage(nn.Module):
+    """One scale: up blocks (not at the first), BFE, TFR, and this scale's contribution to the output."""
+
+    def __init__(
+        self,
+        index: int,
+        tasks: Sequence[str],
+        side_channels: int,
+        dims: Sequence[int],
+        dilations: Sequence[int],
+        squeezes: Sequence[int],
+        drop_path: float,
+    ):
+        super().__init__()
+        dim, previous_dim = dims[index], dims[index - 1] if index else None
+        self.up = nn.ModuleDict({task: UpBlock(previous_dim, dim) for task in tasks}) if previous_dim else None
+        self.bfe = BridgeFeatureExtractor(side_channels, dim, 2 ** (index + 1), previous_dim)
+        self.tfr = TaskFeatureRefiner(tasks, dim, dilations, squeezes, drop_path)
+        self.norm = nn.LayerNorm(len(tasks) * dim)
+        self.project = nn.ModuleDict({task: nn.Conv2d(dim, dims[0], 1) for task in tasks}) if index else None
+
+    def forward(
+        self, side_BCHW: Tensor, task_maps: dict[str, Tensor], bridge: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+        """Returns the refined task maps, the bridge feature and the contributions {task: (B, C, H, W)}."""
+        if self.up is not None:
+            task_maps = {task: up(task_maps[task]) for task, up in self.up.items()}
+        bridge = self.bfe(side_BCHW, list(task_maps.values()), bridge)
+        task_maps = self.tfr(task_maps, bridge)
+        joint_BHWC = torch.cat(list(task_maps.values()), dim=1).permute(0, 2, 3, 1)
+        normed = self.norm(joint_BHWC).permute(0, 3, 1, 2).chunk(len(task_maps), dim=1)
+        contributions = dict(zip(task_maps, normed))
+        if self.project is not None:
+            contributions = {task: project(contributions[task]) for task, project in self.project.items()}
+        return task_maps, bridge, contributions
+
+
+class BridgeNetDecoder(nn.Module):
+    """Four backbone maps in; per task a feature map at (8h, 8w) and intermediate logits at (h, w) out.
+
+    Args:
+        in_channels: channels of the backbone maps, fine to coarse.
+        num_outputs: channels of each task's logits, in task order.
+        embed_dim: width E of the task features in TPP.
+        extra_channels: C − E; C is the width of the first stage and of the output.
+        base_divisor: r; the first stage works at the coarsest map's size divided by r (floor).
+        dilations: for each stage, one dilation per refiner block.
+        squeezes: for each stage, the refiner blocks' width over their hidden width (2 as published).
+        drop_path: drop-path rate of the last refiner block, growing linearly from 0 within each stage.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        num_outputs: Mapping[str, int],
+        *,
+        embed_dim: int = 512,
+        extra_channels: int = 64,
+        base_divisor: int = 1,
+        dilations: Sequence[Sequence[int]] = ((1, 2, 5) * 6,) * NUM_STAGES,
+        squeezes: Sequence[Sequence[int]] | None = None,
+        drop_path: float = 0.15,
+    ):
+        super().__init__()
+        tasks = list(num_outputs)
+        width = embed_dim + extra_channels
+        dims = [width // 2**i for i in range(NUM_STAGES)]
+        squeezes = squeezes or [[2] * len(chain) for chain in dilations]
+        self.base_divisor = base_divisor
+        self.out_channels = width
+        _, channels1, channels2, channels3 = in_channels
+        # The finest backbone map has no lateral: no stage reads it (the authors' own is never used).
+        self.laterals = nn.ModuleList(
+            [nn.Conv2d(channels2, dims[0], 3, padding=1), nn.Conv2d(channels1, dims[1], 3, padding=1)]
+        )
+        self.tpp = TaskPatternPropagation(channels3, embed_dim, width, num_outputs)
+        self.stages = nn.ModuleList(
+            Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path)
+            for i, side in enumerate([channels3, dims[0], dims[1]])
+        )
+        self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
+        self.stages.apply(_init_stage)
+        for stage in self.stages:
+            if stage.project is not None:  # outside the published stages' initialisation: PyTorch's default
+                for module in stage.project.values():
+                    module.reset_parameters()
+        for projection in self.projections.values():
+            nn.init.trunc_normal_(projection.conv.weight, std=0.02)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Maps F₀..F₃ (B, Bᵢ, Hᵢ, Wᵢ), fine to coarse → features {task: (B, C, 8h, 8w)}, logits {task: (B, n_t, h, w)}."""
+        _, f1, f2, f3 = features
+        height, width = (max(1, side // self.base_divisor) for side in f3.shape[-2:])
+        task_maps, intermediate_logits = self.tpp(resize(f3, (height, width)))
+        sides = [f3, self.laterals[0](f2), self.laterals[1](f1)]
+        bridge = None
+        sums: dict[str, Tensor] = {}
+        for stage, side in zip(self.stages, sides):
+            task_maps, bridge, contributions = stage(side, task_maps, bridge)
+            for task, contribution in contributions.items():
+                contribution = resize(contribution, (8 * height, 8 * width))
+                sums[task] = sums[task] + contribution if task in sums else contribution
+        return {task: project(sums[task]) for task, project in self.projections.items()}, intermediate_logits
+
+
+def _init_stage(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.001)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

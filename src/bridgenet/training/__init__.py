@@ -1,0 +1,1 @@
+"""Training: the step-based loop and its parts."""
