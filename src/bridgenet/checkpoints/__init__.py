@@ -141,9 +141,7 @@ def load_reference(state: State, config: Mapping[str, Any] | None, path: Path) -
 def reference_names(network: BridgeNet) -> dict[str, str]:
     """{our name: the authors' name} of every weight and buffer that both have."""
     order = list(network.heads)
-    return {
-        key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")
-    }
+    return {key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")}
 
 
 def _empty(config: NetworkConfig) -> BridgeNet:
@@ -169,7 +167,9 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
     def canonical(key: str) -> str:  # timm joins the names of a pyramid's stages with underscores
         return key.replace(".", "_") if isinstance(backbone, Pyramid) else key
 
-    own = {canonical(backbone_name(key)): key for key in backbone.state_dict() if not key.endswith("num_batches_tracked")}
+    own = {
+        canonical(backbone_name(key)): key for key in backbone.state_dict() if not key.endswith("num_batches_tracked")
+    }
     named = {canonical(key): value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     wanted = {
         key: value

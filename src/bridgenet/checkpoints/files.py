@@ -41,7 +41,9 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             f"{path} was refused: it is not a plain weight file, or it holds more than weights, which could run code ({reason})"
         ) from None
     except (RuntimeError, EOFError, ValueError, zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path} cannot be read as weights ({error}); is it whole, and a PyTorch or safetensors file?") from None
+        raise UserError(
+            f"{path} cannot be read as weights ({error}); is it whole, and a PyTorch or safetensors file?"
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected a dictionary of weights")
     return content, {}

@@ -156,7 +156,9 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
 def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig:
     decoder = "multi_task_decoder."
     num_outputs = {
-        match[1]: len(value) for key, value in state.items() if (match := re.fullmatch(r"heads\.(\w+)\.linear_pred\.weight", key))
+        match[1]: len(value)
+        for key, value in state.items()
+        if (match := re.fullmatch(r"heads\.(\w+)\.linear_pred\.weight", key))
     }
     if not num_outputs:
         raise UserError(f"{path}: no heads.<task>.linear_pred.weight: not a BridgeNet checkpoint")
@@ -183,11 +185,7 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
                 missing.append(f"backbone_kwargs.{name}")
             else:
                 kwargs["blocks_read" if name == "select_list" else name] = value
-        missing += [
-            key
-            for key in ("mtt_resolution_downsample_rate", "dilated_ratio")
-            if key not in given
-        ]
+        missing += [key for key in ("mtt_resolution_downsample_rate", "dilated_ratio") if key not in given]
     image_size = given.get("image_size", known_size)
     if image_size is None:
         missing.append("image_size")
@@ -245,7 +243,9 @@ def _check_agreement(given: Mapping[str, Any], told: Mapping[str, Any], path: Pa
 def _refiner_shape(state: State) -> tuple[list[int], list[list[int]]]:
     """Depth d of each stage and every block's width over hidden width."""
     squeezes: list[dict[int, int]] = [{}, {}, {}]
-    pattern = re.compile(r"multi_task_decoder\.trfl\.trfl_stages\.(\d)\.reconv\.re_blocks\.(\d+)\.0\.conv_layer\.0\.weight")
+    pattern = re.compile(
+        r"multi_task_decoder\.trfl\.trfl_stages\.(\d)\.reconv\.re_blocks\.(\d+)\.0\.conv_layer\.0\.weight"
+    )
     for key, value in state.items():
         if match := pattern.fullmatch(key):
             squeezes[int(match[1])][int(match[2])] = value.shape[1] // 2 // value.shape[0]

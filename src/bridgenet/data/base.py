@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -19,11 +19,10 @@ from bridgenet.data.readers import read_image
 from bridgenet.data.transforms import Sample, resize
 from bridgenet.errors import UserError
 
+Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
 ASPECT_TOLERANCE = 0.015
 """A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
-
-_INTERPOLATION = {"nearest": cv2.INTER_NEAREST, "cubic": cv2.INTER_CUBIC}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,8 @@ class DenseDataset(ABC):
         sample = {"image": image}
         for task in self.tasks:
             paths = self.target_paths(task, index)
-            sample[task] = _fit(self.targets[task].read(paths, size), size, task, paths[0])
+            target = self.targets[task].read(paths, size)
+            sample[task] = fit(target, size, task_registry.get(task).interpolation, paths[0])
         return sample
 
     @abstractmethod
@@ -160,7 +160,8 @@ class DenseDataset(ABC):
                 f"no {self.info.title} data at {self.folder} (looked for {name}).{hint} "
                 "Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"
             )
-        ids = path.read_text(encoding="utf-8", errors="replace").split()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        ids = [line.strip() for line in lines if line.strip()]
         if not ids:
             raise UserError(f"{path} is empty, expected one id a line. Unpack the archive again")
         return ids
@@ -193,15 +194,18 @@ class DenseDataset(ABC):
         return path.name in listings[path.parent]
 
 
-def _fit(target: np.ndarray, size: tuple[int, int], task: str, path: Path) -> np.ndarray:
-    """The target in its image's size, resized if stored in another; UserError if its shape is another."""
-    (height, width), (found_height, found_width) = size, target.shape[:2]
+def fit(labels: np.ndarray, size: tuple[int, int], interpolation: Interpolation, path: Path) -> np.ndarray:
+    """Labels (h, w) or (h, w, C) in the image's `size` (H, W), resized if stored in another.
+
+    Raises UserError naming `path` if their shape is not the image's, see :data:`ASPECT_TOLERANCE`.
+    """
+    (height, width), (found_height, found_width) = size, labels.shape[:2]
     if (found_height, found_width) == size:
-        return target
+        return labels
     expected_height = found_width * height / width
     if abs(found_height - expected_height) > max(1.0, ASPECT_TOLERANCE * expected_height):
         raise UserError(
             f"{path}: found {found_height}×{found_width} pixels for an image of {height}×{width} (height×width), "
             "expected the same size or the same shape. Is it the label of another image?"
         )
-    return resize(target, size, _INTERPOLATION[task_registry.get(task).interpolation])
+    return resize(labels, size, cv2.INTER_CUBIC if interpolation == "cubic" else cv2.INTER_NEAREST)

@@ -13,9 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists
+from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists, fit
 from bridgenet.data.readers import read_classes, read_mat, read_normals, read_png, reading
-from bridgenet.data.transforms import resize
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
@@ -52,9 +51,8 @@ def _edge(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 def _normals(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
     """Only classes whose normals are to be trusted keep theirs; elsewhere the zero vector, unknown."""
     normals = read_normals(paths[0])
-    labels = read_label_map(paths[1])
-    if labels.shape != normals.shape[:2]:
-        labels = resize(labels.astype(np.uint16), (normals.shape[0], normals.shape[1]), cv2.INTER_NEAREST)
+    labels = read_label_map(paths[1]).astype(np.uint16)
+    labels = fit(labels, (normals.shape[0], normals.shape[1]), "nearest", paths[1])
     valid = np.zeros(NUM_CONTEXT_CLASSES + 1, bool)
     valid[class_lists()["normals_valid_context_ids"]] = True
     normals[~valid[labels]] = 0

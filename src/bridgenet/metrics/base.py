@@ -14,7 +14,10 @@ class PixelMetric(Metric):
     """Pools over all valid pixels it is given, never a mean of per-image values.
 
     The states are sums (int64 or float64), so that several processes, each with a part of the images, come to the
-    result of one. `compute()` gives Python floats, NaN for a mean over nothing. Args: num_outputs: channels of the logits.
+    result of one. `compute()` gives Python floats, NaN for a mean over nothing.
+
+    Args:
+        num_outputs: channels of the logits.
     """
 
     is_differentiable = False

@@ -18,8 +18,8 @@ SMALLEST_PREDICTION = 1e-9
 class Depth(PixelMetric):
     """`rmse` [m], `log_rmse` (natural logarithm), `abs_rel`, `sq_rel` [m], and `delta1..3`.
 
-    deltaK: share of pixels with max(p/g, g/p) < 1.25^K (Eigen et al., 2014). A target of 0 or less holds no depth and is
-    left out, like IGNORE.
+    deltaK: share of pixels with max(p/g, g/p) < 1.25^K (Eigen et al., 2014). A target of 0 or less holds no depth and
+    is left out, like IGNORE.
     """
 
     sums: Tensor  # of the squared, squared logarithmic, absolute relative and squared relative error

@@ -14,10 +14,10 @@ POSITIVE_WEIGHT = 0.95
 
 
 class Edge(PixelMetric):
-    """`loss` and `loss_clean`: binary cross entropy, positives weighted 0.95 and negatives 0.05, mean over valid pixels.
+    """`loss` and `loss_clean`: binary cross entropy, positives weighted 0.95, negatives 0.05, mean over valid pixels.
 
-    As the common evaluation code computes it, and so in published tables (`loss`), the *probability* (0..1) is taken for
-    the logit. `loss_clean` takes the logits; for predictions given as probabilities these are clamped to 1e-7..1 - 1e-7.
+    As the common evaluation code computes it, and so in published tables (`loss`), the *probability* (0..1) is taken
+    for the logit. `loss_clean` takes the logits; those of a decoded probability are of it clamped to 1e-7..1 - 1e-7.
     """
 
     sums: Tensor  # of loss and loss_clean

@@ -29,7 +29,7 @@ class Segmentation(PixelMetric):
         return decoding.class_index(logits)
 
     def accumulate(self, prediction: Tensor, target: Tensor) -> None:
-        """prediction (B, H, W) integers, target (B, 1, H, W). Raises UserError for a class that is none of the task's."""
+        """prediction (B, H, W) integers, target (B, 1, H, W). Raises UserError for an unknown class in the target."""
         n = self.num_outputs
         # Ignored pixels get rows of their own, up to 255, that are cut off: cheaper than a mask.
         pairs = target[:, 0].to(torch.int64).mul_(n).add_(prediction)
@@ -53,6 +53,6 @@ class Segmentation(PixelMetric):
         }
 
     def per_class(self) -> list[float]:
-        """IoU of each class, 0..1, in the order of the logits. Communicates only if `compute` has not been called yet."""
+        """IoU of each class, 0..1, in the order of the logits. Like `compute` a collective call, unless after it."""
         self.compute()
         return list(self._per_class)

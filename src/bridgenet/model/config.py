@@ -60,7 +60,9 @@ class NetworkConfig:
         """The inverse of :meth:`as_dict`; UserError for unknown or missing keys."""
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise UserError(f"the network's description has unknown keys: {', '.join(unknown)}; is it from a newer version?")
+            raise UserError(
+                f"the network's description has unknown keys: {', '.join(unknown)}; is it from a newer version?"
+            )
         try:
             config = cls(**values)
         except TypeError as error:

@@ -15,10 +15,14 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, 
 def make_optimizer(network: nn.Module, *, name: str, **settings: Any) -> torch.optim.Optimizer:
     """One parameter group with every trainable parameter; settings that are not given are PyTorch's defaults."""
     if name not in OPTIMIZERS:
-        raise UserError(f"optimizer.name: '{name}' is not an optimiser{nearest(name, OPTIMIZERS)} ({', '.join(OPTIMIZERS)})")
+        raise UserError(
+            f"optimizer.name: '{name}' is not an optimiser{nearest(name, OPTIMIZERS)} ({', '.join(OPTIMIZERS)})"
+        )
     return OPTIMIZERS[name]([p for p in network.parameters() if p.requires_grad], **settings)
 
 
-def poly_schedule(optimizer: torch.optim.Optimizer, *, steps: int, power: float = 0.9) -> torch.optim.lr_scheduler.LambdaLR:
+def poly_schedule(
+    optimizer: torch.optim.Optimizer, *, steps: int, power: float = 0.9
+) -> torch.optim.lr_scheduler.LambdaLR:
     """lr(step) = lr·(1 − step/steps)^power, stepped every iteration."""
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps) ** power)

@@ -51,7 +51,10 @@ class TaskFeatureRefiner(nn.Module):
         super().__init__()
         rates = torch.linspace(0, drop_path, len(dilations)).tolist()
         self.chains = nn.ModuleDict(
-            {task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates)) for task in tasks}
+            {
+                task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates))
+                for task in tasks
+            }
         )
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:

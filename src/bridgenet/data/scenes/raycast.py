@@ -93,7 +93,7 @@ def instances_of(room: Room, view: View) -> Array:
     return table[view.solid]  # −1 − face counts from the table's end
 
 
-def render(room: Room, size: tuple[int, int], rng: np.random.Generator) -> Scene:
+def render_room(room: Room, size: tuple[int, int], rng: np.random.Generator) -> Scene:
     """Render a room at `size` (height, width); `rng` draws exposure, white balance and sensor noise."""
     view = look(room, size)
     origin = np.array(room.camera.position, np.float32)

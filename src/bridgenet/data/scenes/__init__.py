@@ -1,0 +1,127 @@
+"""Synthetic rooms: a ray caster that writes data sets in the published layouts, with perfect labels for every task.
+
+Nothing here is read from files or downloaded; the same seed gives the same bytes. See `generate` and `render`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bridgenet.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .raycast import Scene
+
+Layout = Literal["nyud", "pascal"]
+VERSION = 1  # raised when the same arguments would give other bytes
+SMALLEST = 32  # shorter side of an image [pixels]
+
+__all__ = ["SMALLEST", "VERSION", "generate", "render"]
+
+
+def render(seed: int | list[int] | np.random.Generator, size: tuple[int, int], layout: Layout = "nyud") -> Scene:
+    """Draw one room at random and render it.
+
+    Args:
+        seed: anything `numpy.random.default_rng` takes; the result depends on it, `size` and `layout` alone.
+        size: height and width [pixels].
+        layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal").
+    """
+    import numpy as np
+
+    from .drawing import draw
+
+    return draw(np.random.default_rng(seed), size, layout)
+
+
+def generate(
+    layout: Layout,
+    out: Path,
+    *,
+    train: int,
+    val: int,
+    size: tuple[int, int],
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Render rooms and write them as a data set in a published layout.
+
+    The folder appears once it is complete; an error or interrupt leaves nothing behind. Image i of a split depends on
+    `seed`, the split, i and `size` alone, so a larger set begins with the smaller one's images.
+
+    Args:
+        layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`.
+        train, val: images per split.
+        size: height and width [pixels], at least 32 each.
+        progress: called with (images done, images in all) after every image.
+
+    Returns:
+        The folder written. Its `scenes.json` records the arguments.
+
+    Raises:
+        UserError: an argument is out of range, or the folder exists and is not empty.
+    """
+    _check(layout, train, val, size, seed)
+    import cv2
+
+    from .writers import NYUD, PASCAL
+
+    writer = {"nyud": NYUD, "pascal": PASCAL}[layout]
+    target = Path(out) / writer.folder
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{writer.folder}.partial-", dir=target.parent))
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the images are small: threads cost more than they bring
+    try:
+        partial.chmod(0o777 & ~_umask())
+        for folder in writer.folders:
+            (partial / folder).mkdir(parents=True)
+        done = 0
+        for split, (name, count) in enumerate((("train", train), ("val", val))):
+            for index in range(count):
+                scene = render([seed, split, index], size, layout)
+                writer.write(partial, writer.name(name, index), scene, index)
+                done += 1
+                if progress is not None:
+                    progress(done, train + val)
+            ids = "".join(f"{writer.name(name, index)}\n" for index in range(count))
+            (partial / writer.lists / f"{name}.txt").write_text(ids)
+        record = {"generator": VERSION, "layout": layout, "train": train, "val": val, "size": list(size), "seed": seed}
+        (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    finally:
+        cv2.setNumThreads(threads)
+    return target
+
+
+def _umask() -> int:
+    """The process's file mode mask; `mkdtemp` makes its folder private, a data set is not."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:
+    if layout not in ("nyud", "pascal"):
+        raise UserError(f"layout: {layout!r} is not a layout{nearest(str(layout), ('nyud', 'pascal'))}; give nyud or pascal")
+    if train < 0 or val < 0 or train + val == 0:
+        raise UserError(f"train {train}, val {val}: give counts of 0 or more, at least one image in all")
+    if len(size) != 2 or min(size) < SMALLEST:
+        raise UserError(f"size {tuple(size)}: give height and width, at least {SMALLEST} pixels each")
+    if seed < 0:
+        raise UserError(f"seed {seed}: give 0 or a positive number")
