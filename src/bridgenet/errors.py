@@ -11,6 +11,13 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`" (did you mean X?)"` for the known name nearest to `name`, or the empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """`" (did you mean X?)"` for the known name nearest to `name`, or the empty string.
+
+    An abbreviation by initials counts as nearest: `optimizer.learning_rate` → `optimizer.lr`.
+    """
+    known = list(known)
+    parent, dot, last = name.rpartition(".")
+    initials = parent + dot + "".join(word[:1] for word in last.replace("-", "_").split("_"))
+    matches = [initials] if len(initials) > len(parent + dot) + 1 and initials in known else []
+    matches = matches or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {matches[0]}?)" if matches else ""

@@ -161,6 +161,7 @@ def _plot_headline(axes: Any, task: tasks.Task, rows: Sequence[Mapping[str, Any]
     unit = f" [{task.unit}]" if task.unit else ""
     axes.set_title(f"{task.title}: {task.headline_title}{unit}, {direction} is better", fontsize=9)
     axes.set_xlabel("step", fontsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     if not steps.size:

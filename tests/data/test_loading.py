@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bridgenet.data import NYUDv2
-from bridgenet.data.loading import SampleError, StepSampler, evaluation_loader, training_loader
+from bridgenet.data.loading import StepSampler, evaluation_loader, training_loader
 from bridgenet.errors import UserError
 from tests.data.layouts import make_nyud
 
@@ -144,7 +144,3 @@ def test_error_of_a_sample_arrives_in_plain_words(folder: Path, num_workers: int
 def test_image_larger_than_the_canvas_is_named(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^0004: found 8×10 pixels.*--data.eval-size"):
         list(evaluation_loader(NYUDv2(folder.parent, "val"), size=(8, 9), batch_size=1, num_workers=0))
-
-
-def test_message_of_several_lines_is_kept() -> None:
-    assert str(SampleError("a.png: wrong\n  - one\n  - two")) == "a.png: wrong\n  - one\n  - two"

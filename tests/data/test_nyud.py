@@ -158,7 +158,7 @@ def test_truncated_file_is_named(folder: Path, name: str) -> None:
 def test_file_of_another_kind_is_named(folder: Path, content: bytes) -> None:
     path = folder / "segmentation/0001.png"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"{path} cannot be read"):
+    with pytest.raises(UserError, match=rf"{path} cannot be read: cannot identify image file\. Unpack"):
         first(folder, "semseg")
 
 

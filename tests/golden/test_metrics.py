@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from bridgenet import decoding, tasks
-from golden import golden_dir
 from safetensors.torch import load_file
 from torch import Tensor
+
+from bridgenet import decoding, tasks
+from tests.golden.golden import golden_dir
 
 ARRAYS = golden_dir() / "metrics.safetensors"
 EXPECTED = golden_dir() / "metrics.json"
@@ -31,7 +32,9 @@ def expected() -> dict[str, Any]:
 
 
 def batches(case: str, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-    numbers = sorted(int(key.split(".")[2]) for key in arrays() if key.startswith(f"{case}.") and key.endswith(".logits"))
+    numbers = sorted(
+        int(key.split(".")[2]) for key in arrays() if key.startswith(f"{case}.") and key.endswith(".logits")
+    )
     return [tuple(arrays()[f"{case}.{i}.{what}"].to(dtype) for what in ("logits", "target")) for i in numbers]
 
 

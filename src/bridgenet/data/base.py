@@ -155,7 +155,8 @@ class DenseDataset(ABC):
         path = self.folder / name
         if not path.is_file():
             parent = self.folder.parent
-            hint = f" {parent} is that folder itself: give {parent.parent}." if (parent / name).is_file() else ""
+            inside = parent.name == self.info.folder and (parent / name).is_file()
+            hint = f" {parent} is that folder itself: give {parent.parent}." if inside else ""
             raise UserError(
                 f"no {self.info.title} data at {self.folder} (looked for {name}).{hint} "
                 "Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"

@@ -6,28 +6,38 @@ of workers, nor from how the batch is shared among processes, nor from whether t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from bridgenet.data.base import DenseDataset
 from bridgenet.data.transforms import EvaluationTransform, TrainingTransform, centre_offset
 from bridgenet.errors import UserError
 
 
-class SampleError(UserError):
-    """A UserError of a sample that may have been raised in a worker.
+@dataclass(frozen=True)
+class Failure:
+    """Takes the place of a batch: what is wrong with one of its samples, on its way from a worker to the user."""
 
-    The DataLoader makes it again in the main process from the worker's whole traceback: the message is what follows
-    the last mention of the class.
+    message: str
+
+
+class BatchLoader(DataLoader[dict[str, Any]]):
+    """A DataLoader that raises a sample's UserError as it was.
+
+    Torch would put the worker's traceback into the message and leave the workers hanging for seconds.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, Failure):
+                raise UserError(batch.message)
+            yield batch
 
 
 class TransformedDataset(Dataset[dict[str, Any]]):
@@ -56,18 +66,22 @@ class TransformedDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         name = self.dataset.ids[index]
-        try:
-            sample = self.dataset.load(index)
-            size = (sample["image"].shape[0], sample["image"].shape[1])
-            extra = {"id": name, "size": torch.tensor(size)}
-            if isinstance(self.transform, TrainingTransform):
-                sample = self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
-            else:
-                sample = self.transform(sample, name)
-                extra["offset"] = torch.tensor(centre_offset(size, self.transform.size))
-        except UserError as error:
-            raise SampleError(str(error)) from None
+        sample = self.dataset.load(index)
+        size = (sample["image"].shape[0], sample["image"].shape[1])
+        extra = {"id": name, "size": torch.tensor(size)}
+        if isinstance(self.transform, TrainingTransform):
+            sample = self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
+        else:
+            sample = self.transform(sample, name)
+            extra["offset"] = torch.tensor(centre_offset(size, self.transform.size))
         return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
+
+    def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> list[dict[str, Any]] | Failure:
+        """The items of a batch, or why there is none."""
+        try:
+            return [self[key] for key in keys]
+        except UserError as error:
+            return Failure(str(error))
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):
@@ -138,7 +152,7 @@ def training_loader(
     rank: int = 0,
     world: int = 1,
     accumulate: int = 1,
-) -> DataLoader[dict[str, Any]]:
+) -> BatchLoader:
     """Augmented micro-batches of `size` (height, width) for the steps asked for; see :class:`StepSampler`.
 
     It is already this process's share: do not let another library shard it again.
@@ -154,7 +168,7 @@ def training_loader(
         accumulate=accumulate,
     )
     transformed = TransformedDataset(dataset, TrainingTransform(size, dataset.tasks), seed)
-    return DataLoader(transformed, batch_sampler=sampler, **_common(num_workers))
+    return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers))
 
 
 def evaluation_loader(
@@ -165,24 +179,29 @@ def evaluation_loader(
     num_workers: int,
     rank: int = 0,
     world: int = 1,
-) -> DataLoader[dict[str, Any]]:
+) -> BatchLoader:
     """Batches padded to `size` (height, width) of the samples rank, rank + world, …: none twice, none left out.
 
     A process whose share is empty gets a loader without batches.
     """
     transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
     share = range(rank, len(dataset), world)
-    return DataLoader(transformed, batch_size=batch_size, sampler=share, **_common(num_workers))
+    return BatchLoader(transformed, batch_size=batch_size, sampler=share, **_common(num_workers))
 
 
 def _common(num_workers: int) -> dict[str, Any]:
     return {
         "num_workers": num_workers,
         "worker_init_fn": _start_worker,
+        "collate_fn": _collate,
         "pin_memory": torch.cuda.is_available(),
         # the loader draws a seed for its workers: from here, so that it leaves the global generator alone
         "generator": torch.Generator(),
     }
+
+
+def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
+    return items if isinstance(items, Failure) else default_collate(items)
 
 
 def _start_worker(worker: int) -> None:

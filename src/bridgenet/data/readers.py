@@ -24,6 +24,7 @@ def reading(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is missing. Unpack the archive again") from None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+        reason = reason.removesuffix(f" {str(path)!r}")  # Pillow names the file as well
         raise UserError(f"{path} cannot be read: {reason}. Unpack the archive again or replace the file") from error
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bridgenet import decoding
-from bridgenet.metrics.base import PixelMetric, ratio
+from bridgenet.metrics.base import PixelMetric, pooled_sum, ratio
 from bridgenet.tasks import IGNORE
 
 SMALLEST_PREDICTION = 1e-9
@@ -46,10 +46,10 @@ class Depth(PixelMetric):
         log_error = (prediction / target).log()
         relative = error / target
         terms = (error.square(), log_error.square(), relative.abs(), error * relative)
-        self.sums += torch.stack([term.sum(dtype=torch.float64) for term in terms])
+        self.sums += torch.stack([pooled_sum(term) for term in terms])
         log_error.abs_()
-        below = torch.stack([(log_error < k * math.log(1.25)).sum() for k in (1, 2, 3)])
-        pixels = valid.sum()
+        below = torch.stack([torch.count_nonzero(log_error < k * math.log(1.25)) for k in (1, 2, 3)])
+        pixels = torch.count_nonzero(valid)
         self.within += below - (valid.numel() - pixels)
         self.pixels += pixels
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bridgenet import decoding
 from bridgenet.losses import weighted_bce
-from bridgenet.metrics.base import PixelMetric, ratio
+from bridgenet.metrics.base import PixelMetric, pooled_sum, ratio
 from bridgenet.tasks import IGNORE
 
 POSITIVE_WEIGHT = 0.95
@@ -48,8 +48,8 @@ class Edge(PixelMetric):
         valid = target != IGNORE
         target = torch.where(valid, target, 0)
         losses = (weighted_bce(values, target, POSITIVE_WEIGHT) for values in (prediction, logits))
-        self.sums += torch.stack([torch.where(valid, loss, 0).sum(dtype=torch.float64) for loss in losses])
-        self.pixels += valid.sum()
+        self.sums += torch.stack([pooled_sum(torch.where(valid, loss, 0)) for loss in losses])
+        self.pixels += torch.count_nonzero(valid)
 
     def compute(self) -> dict[str, float]:
         loss, loss_clean = (ratio(total, self.pixels) for total in self.sums)

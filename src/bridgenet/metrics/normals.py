@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bridgenet import decoding
-from bridgenet.metrics.base import PixelMetric, ratio
+from bridgenet.metrics.base import PixelMetric, pooled_sum, ratio
 from bridgenet.tasks import IGNORE
 
 BINS_PER_DEGREE = 100
@@ -39,7 +39,7 @@ class Normals(PixelMetric):
         target = target.to(prediction.dtype)
         valid = (target != IGNORE).all(dim=1)
         angle = torch.atan2(_length(prediction - target), _length(prediction + target)).mul_(2 * 180 / math.pi)
-        self.total += torch.where(valid, angle, 0).sum(dtype=torch.float64)
+        self.total += pooled_sum(torch.where(valid, angle, 0))
         # 180 deg exactly belongs to the last bin, ignored pixels to one behind it
         bins = torch.where(valid, (angle * BINS_PER_DEGREE).clamp_(max=BINS - 1), BINS).to(torch.int32)
         self.histogram += torch.bincount(bins.flatten(), minlength=BINS + 1)[:BINS]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bridgenet import decoding
-from bridgenet.metrics.base import PixelMetric, ratio
+from bridgenet.metrics.base import PixelMetric, pooled_sum, ratio
 from bridgenet.tasks import IGNORE
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
@@ -44,11 +44,11 @@ class Saliency(PixelMetric):
         target = target[:, 0].to(prediction.dtype)
         valid = target != IGNORE
         intervals = torch.bucketize(prediction, prediction.new_tensor(_CUTS), out_int32=True, right=True)
-        rows = torch.where(valid, target != 0, 2).to(torch.int32)  # ignored pixels: a third row, cut off
+        rows = torch.where(valid, target, 2).to(torch.int32)  # ignored pixels: a third row, cut off
         width = len(_CUTS) + 1
         counts = torch.bincount((rows * width + intervals).flatten(), minlength=3 * width)
         self.histogram += counts.view(3, width)[:2]
-        self.absolute_error += torch.where(valid, (prediction - target).abs(), 0).sum(dtype=torch.float64)
+        self.absolute_error += pooled_sum(torch.where(valid, (prediction - target).abs(), 0))
 
     def compute(self) -> dict[str, float]:
         histogram = self.histogram.cpu()
@@ -65,6 +65,7 @@ class Saliency(PixelMetric):
 def _max_f(histogram: Tensor, thresholds: tuple[float, ...]) -> float:
     at_least = histogram.flip(1).cumsum(dim=1).flip(1)  # [truth, i]: pixels with a probability of at least _CUTS[i - 1]
     negatives, positives = at_least[:, [_CUTS.index(t) + 1 for t in thresholds]].double()
+    salient = histogram[1].sum().double()
     # (1 + b) P R / (b P + R) without the divisions that an empty prediction makes 0 / 0
-    f = (1 + BETA_SQUARED) * positives / (negatives + positives + BETA_SQUARED * histogram[1].sum()).clamp(min=1e-9)
+    f = (1 + BETA_SQUARED) * positives / (negatives + positives + BETA_SQUARED * salient).clamp(min=1e-9)
     return f.max().item()

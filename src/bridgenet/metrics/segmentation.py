@@ -31,15 +31,17 @@ class Segmentation(PixelMetric):
     def accumulate(self, prediction: Tensor, target: Tensor) -> None:
         """prediction (B, H, W) integers, target (B, 1, H, W). Raises UserError for an unknown class in the target."""
         n = self.num_outputs
-        # Ignored pixels get rows of their own, up to 255, that are cut off: cheaper than a mask.
-        pairs = target[:, 0].to(torch.int64).mul_(n).add_(prediction)
-        counts = torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * n).view(-1, n)
-        if len(counts) > IGNORE + 1 or counts[n:IGNORE].any():
-            found = [c for c in counts.sum(dim=1).nonzero().flatten().tolist() if c >= n and c != IGNORE]
+        # Ignored pixels are counted in a row of their own, which is cut off: cheaper than a mask.
+        pairs = (target[:, 0].to(torch.int64) * n).add_(prediction)
+        counts = torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * n)
+        unknown = torch.cat([counts[n * n : IGNORE * n], counts[(IGNORE + 1) * n :]])
+        if unknown.any():
+            labels = (counts.nonzero().flatten() // n).tolist()
+            found = next(label for label in labels if label >= n and label != IGNORE)
             raise UserError(
-                f"the target holds class {found[0]}, but there are {n} classes (0..{n - 1}, {IGNORE} = ignored)"
+                f"the target holds class {found}, but there are {n} classes (0..{n - 1}, {IGNORE} = ignored)"
             )
-        self.confusion += counts[:n]
+        self.confusion += counts[: n * n].view(n, n)
 
     def compute(self) -> dict[str, float]:
         confusion = self.confusion.cpu().double()

@@ -74,7 +74,7 @@ def generate(
 
     from .writers import NYUD, PASCAL
 
-    writer = {"nyud": NYUD, "pascal": PASCAL}[layout]
+    writer: type[NYUD] | type[PASCAL] = NYUD if layout == "nyud" else PASCAL
     target = Path(out) / writer.folder
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
@@ -118,7 +118,9 @@ def _umask() -> int:
 
 def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:
     if layout not in ("nyud", "pascal"):
-        raise UserError(f"layout: {layout!r} is not a layout{nearest(str(layout), ('nyud', 'pascal'))}; give nyud or pascal")
+        raise UserError(
+            f"layout: {layout!r} is not a layout{nearest(str(layout), ('nyud', 'pascal'))}; give nyud or pascal"
+        )
     if train < 0 or val < 0 or train + val == 0:
         raise UserError(f"train {train}, val {val}: give counts of 0 or more, at least one image in all")
     if len(size) != 2 or min(size) < SMALLEST:

@@ -64,7 +64,6 @@ KINDS: dict[str, Kind] = {
     "box": Kind("box", "", "box", 0.7),
     "bag": Kind("bag", "", "bag", 1),
     "paper": Kind("paper", "", "paper", 0.2),
-    "column": Kind("otherstructure", "", "pillar", 0),
     "person": Kind("person", "person", "person", 10),
 }
 
@@ -146,11 +145,26 @@ class Builder:
         return np.array(((c, s, 0), (-s * ct, c * ct, st), (s * st, -c * st, ct)))
 
     def _add(
-        self, shape: Shape, centre: Vector, axes: np.ndarray, half: Vector, material: Material, part: str, taper: float = 1
+        self,
+        shape: Shape,
+        centre: Vector,
+        axes: np.ndarray,
+        half: Vector,
+        material: Material,
+        part: str,
+        taper: float = 1,
     ) -> None:
-        rows = tuple(tuple(float(x) if abs(x) > 1e-9 else 0.0 for x in row) for row in axes)
+        rows = np.where(np.abs(axes) > 1e-9, axes, 0.0).tolist()  # exact zeros: products with them are left out
         solid = Primitive(
-            shape, centre, rows, half, material, self.instance, part, taper, casts_shadow=material.emission < 0.5
+            shape,
+            centre,
+            (tuple(rows[0]), tuple(rows[1]), tuple(rows[2])),
+            half,
+            material,
+            self.instance,
+            part,
+            taper,
+            material.emission < 0.5 and max(half) > 0.025,
         )
         self.room.primitives.append(solid)
 
@@ -160,15 +174,22 @@ class Builder:
         """`at`: centre of the bottom face; `size`: width, depth, height."""
         w, d, h = size
         axes = self._axes(yaw, tilt)
-        centre = np.array(self.world(*at)) + axes[2] * h / 2
-        self._add("box", tuple(centre.tolist()), axes, (w / 2, d / 2, h / 2), material, part)
+        x, y, z = self.world(*at)
+        ax, ay, az = (axes[2] * (h / 2)).tolist()
+        self._add("box", (x + ax, y + ay, z + az), axes, (w / 2, d / 2, h / 2), material, part)
 
     def cylinder(self, at: Vector, radius: float, height: float, material: Material, *, taper: float = 1.0) -> None:
         """Upright; `at`: centre of the bottom; `taper`: top radius / bottom radius."""
         x, y, z = at
         # The solid's relative radius is 1 at the bottom and `taper` at the top.
         self._add(
-            "cylinder", self.world(x, y, z + height / 2), self._axes(), (radius, radius, height / 2), material, "", taper
+            "cylinder",
+            self.world(x, y, z + height / 2),
+            self._axes(),
+            (radius, radius, height / 2),
+            material,
+            "",
+            taper,
         )
 
     def ellipsoid(
@@ -178,13 +199,17 @@ class Builder:
 
     def capsule(self, start: Vector, end: Vector, radius: float, material: Material, *, part: str = "") -> None:
         """A rod with round ends from `start` to `end`."""
-        a, b = np.array(self.world(*start)), np.array(self.world(*end))
-        length = float(np.linalg.norm(b - a))
-        z = (b - a) / max(length, 1e-6)
-        x = np.cross(z, (0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0))
-        x /= np.linalg.norm(x)
-        axes = np.stack((x, np.cross(z, x), z))
-        self._add("capsule", tuple(((a + b) / 2).tolist()), axes, (radius, radius, length / 2 + radius), material, part)
+        a, b = self.world(*start), self.world(*end)
+        length = max(math.dist(a, b), 1e-6)
+        zx, zy, zz = ((q - p) / length for p, q in zip(a, b))
+        if zx * zx + zy * zy > 1e-6:  # x: level and across the rod
+            level = math.hypot(zx, zy)
+            xx, xy = zy / level, -zx / level
+        else:
+            xx, xy = 1.0, 0.0
+        axes = np.array(((xx, xy, 0.0), (-zz * xy, zz * xx, zx * xy - zy * xx), (zx, zy, zz)))
+        centre = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2, (a[2] + b[2]) / 2)
+        self._add("capsule", centre, axes, (radius, radius, length / 2 + radius), material, part)
 
     def surface(self, at: Vector, width: float, depth: float) -> None:
         """Remember a level top, centred at `at`, that small things may stand on."""

@@ -28,7 +28,9 @@ def door(b: Builder, rng: Rng, width: float) -> None:
     if rng.random() < 0.7:
         for z, height in ((0.15, 0.7), (1.0, 0.8)):
             b.box((0, 0.025, z), (width * 0.6, 0.04, height), leaf)
-    b.ellipsoid(((width / 2 - 0.14) * (1 if rng.random() < 0.5 else -1), 0.07, 0.98), (0.035, 0.035, 0.03), mat.metal(rng))
+    b.ellipsoid(
+        ((width / 2 - 0.14) * (1 if rng.random() < 0.5 else -1), 0.07, 0.98), (0.035, 0.035, 0.03), mat.metal(rng)
+    )
 
 
 def window(b: Builder, rng: Rng, width: float, height: float, sill: float) -> None:
@@ -54,7 +56,9 @@ def window(b: Builder, rng: Rng, width: float, height: float, sill: float) -> No
     elif drape < 0.72:
         with b.object("curtain"):
             colour = mat.hsv(rng.random(), rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.75))
-            folds = Material("folds", (colour, mat.scaled(colour, 0.6)), scale=rng.uniform(0.07, 0.12), phase=rng.random())
+            folds = Material(
+                "folds", (colour, mat.scaled(colour, 0.6)), scale=rng.uniform(0.07, 0.12), phase=rng.random()
+            )
             bottom = rng.uniform(-sill + 0.05, -0.15) if rng.random() < 0.6 else -0.15
             panel = rng.uniform(0.25, 0.4)
             for side in (-1, 1):
@@ -81,6 +85,12 @@ def mirror(b: Builder, rng: Rng, size: tuple[float, float]) -> None:
     b.box((0, 0.015, 0), (width, 0.03, height), mat.wood(rng))
     glass = Material("gradient", ((0.28, 0.31, 0.33), (0.55, 0.6, 0.63)), scale=height, gloss=1.0, emission=0.1)
     b.box((0, 0.018, 0.04), (width - 0.08, 0.036, height - 0.08), glass)
+
+
+def towel(b: Builder, rng: Rng) -> None:
+    rail = mat.metal(rng)
+    b.capsule((-0.27, 0.06, 0.72), (0.27, 0.06, 0.72), 0.012, rail)
+    b.box((0, 0.06, rng.uniform(0.02, 0.2)), (rng.uniform(0.36, 0.46), 0.035, 0.72 - 0.2 + 0.012), mat.cloth(rng, vivid=True, patterned=0.4))
 
 
 def whiteboard(b: Builder, rng: Rng, size: tuple[float, float]) -> None:

@@ -26,14 +26,16 @@ class Piece:
     front: float = 0.3
 
 
-def _legs(b: Builder, width: float, depth: float, height: float, thick: float, material: Material, y: float = 0.0) -> None:
+def _legs(
+    b: Builder, width: float, depth: float, height: float, thick: float, material: Material, y: float = 0.0
+) -> None:
     for sx in (-1, 1):
         for sy in (-1, 1):
             at = (sx * (width - thick) / 2, y + depth / 2 + sy * (depth - thick) / 2, 0.0)
             b.box(at, (thick, thick, height), material)
 
 
-def _fronts(b: Builder, size: tuple[float, float, float], rows: int, columns: int, material: Material, z: float) -> None:
+def fronts(b: Builder, size: tuple[float, float, float], rows: int, columns: int, material: Material, z: float) -> None:
     """Drawer or door fronts with knobs on the face y = depth of a body of `size`, above height z."""
     width, depth, height = size
     knob = mat.metal(b.rng)
@@ -65,7 +67,6 @@ def bed(rng: Rng) -> Piece:
                 look = mat.linen(rng) if rng.random() < 0.7 else mat.cloth(rng, patterned=0.5)
                 x = (i - (pillows - 1) / 2) * width * 0.47
                 b.ellipsoid((x, 0.32, top + 0.1), (0.33, 0.2, 0.095), look, tilt=0.45)
-        b.surface((0, depth * 0.7, top + 0.025), width * 0.6, 0.6)
 
     return Piece("bed", width, depth, height, build, 0.5)
 
@@ -109,7 +110,7 @@ def chair(rng: Rng) -> Piece:
     style = int(rng.integers(3))
 
     def build(b: Builder) -> None:
-        frame = pick_frame(rng)
+        frame = _chair_frame(rng)
         seat = frame if rng.random() < 0.5 else mat.cloth(rng, vivid=True)
         _legs(b, width, depth, 0.44, 0.045, frame)
         b.box((0, depth / 2, 0.43), (width, depth, 0.05), seat)
@@ -128,7 +129,7 @@ def chair(rng: Rng) -> Piece:
     return Piece("chair", width, depth, height, build)
 
 
-def pick_frame(rng: Rng) -> Material:
+def _chair_frame(rng: Rng) -> Material:
     return (mat.wood, mat.wood, mat.paint, mat.metal)[int(rng.integers(4))](rng)
 
 
@@ -191,7 +192,7 @@ def _case(rng: Rng, kind: str, size: tuple[float, float, float], rows: int, colu
         b.box((0, depth / 2, 0.06), (width, depth, height - 0.06), body)
         b.box((0, depth / 2 - 0.02, 0), (width - 0.06, depth - 0.06, 0.07), body)
         b.box((0, depth / 2 + 0.01, height - 0.025), (width + 0.03, depth + 0.02, 0.025), body)
-        _fronts(b, (width - 0.02, depth, height - 0.04), rows, columns, body, 0.08)
+        fronts(b, (width - 0.02, depth, height - 0.04), rows, columns, body, 0.08)
         if height < 1.5:
             b.surface((0, depth / 2, height), width * 0.8, depth * 0.6)
 
@@ -222,17 +223,23 @@ def bookshelf(rng: Rng) -> Piece:
         b.box((0, 0.01, 0), (width, 0.02, height), body)
         for side in (-1, 1):
             b.box((side * (width / 2 - 0.0125), depth / 2, 0), (0.025, depth, height), body)
-        shelves = int(round(height / 0.36))
+        shelves = round(height / 0.36)
         for i in range(shelves + 1):
             b.box((0, depth / 2, i * (height - 0.025) / shelves), (width, depth, 0.025), body)
         pitch = (height - 0.025) / shelves
         for i in range(shelves):
             if rng.random() < 0.85:
                 with b.object("books"):
-                    colours = tuple(mat.hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.6)) for _ in range(6))
+                    colours = tuple(
+                        mat.hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.6)) for _ in range(6)
+                    )
                     spines = Material("spines", colours, scale=rng.uniform(0.03, 0.05), phase=rng.random())
                     share = rng.uniform(0.45, 0.95) * (width - 0.06)
                     side = rng.choice((-1.0, 1.0)) * (width - 0.06 - share) / 2
-                    b.box((float(side), 0.5 * depth, i * pitch + 0.025), (share, depth * 0.7, pitch * rng.uniform(0.6, 0.85)), spines)
+                    b.box(
+                        (float(side), 0.5 * depth, i * pitch + 0.025),
+                        (share, depth * 0.7, pitch * rng.uniform(0.6, 0.85)),
+                        spines,
+                    )
 
     return Piece("bookshelf", width, depth, height, build)

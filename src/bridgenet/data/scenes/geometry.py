@@ -7,6 +7,7 @@ one origin and all terms that depend on it alone are scalars. Arrays are float32
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,12 +49,16 @@ class Primitive:
             return math.hypot(max(a, b) * max(1.0, self.taper), c)
         return max(a, b, c)
 
-    def corners(self) -> Array:
-        """(8, 3) corners of the box that bounds the solid, in the world."""
-        signs = np.array([(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], np.float64)
-        half = np.array(self.half)
-        half[:2] *= max(1.0, self.taper)
-        return signs * half @ np.array(self.axes) + np.array(self.centre)
+
+_SIGNS = np.array([(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], np.float64)
+
+
+def corners(prims: Sequence[Primitive]) -> Array:
+    """(P, 8, 3) corners of the boxes that bound the solids, in the world."""
+    half = np.array([p.half for p in prims]).reshape(-1, 1, 3)
+    half[..., :2] *= np.array([max(1.0, p.taper) for p in prims]).reshape(-1, 1, 1)
+    axes = np.array([p.axes for p in prims]).reshape(-1, 3, 3)
+    return np.einsum("pci,pij->pcj", _SIGNS * half, axes) + np.array([p.centre for p in prims]).reshape(-1, 1, 3)
 
 
 def _project(axis: tuple[float, float, float], vectors: Array) -> Array:
@@ -85,16 +90,14 @@ def intersect(prim: Primitive, origin: Array, directions: Array) -> Array:
 
 
 def _box(prim: Primitive, o: list[float], d: list[Array]) -> Array:
-    near: Array | None = None
-    far: Array | None = None
+    near, far = -MISS, MISS
     for origin, direction, half in zip(o, d, prim.half):
         inverse = np.float32(1) / direction
         middle = np.float32(-origin) * inverse
         reach = np.float32(half) * np.abs(inverse)
         enter, leave = middle - reach, middle + reach
-        near = enter if near is None else np.maximum(near, enter)
-        far = leave if far is None else np.minimum(far, leave)
-    return np.where((near <= far) & (near > 0), near, MISS)  # type: ignore[operator]
+        near, far = np.maximum(near, enter), np.minimum(far, leave)
+    return np.where((near <= far) & (near > 0), near, MISS)
 
 
 def _ellipsoid(prim: Primitive, o: list[float], d: list[Array]) -> Array:

@@ -12,7 +12,7 @@ from .textures import Material
 
 
 def person(b: Builder, rng: np.random.Generator, *, seat: float | None = None) -> None:
-    """One person in the builder's frame, facing +y, their right hand towards +x.
+    """Add one person to the instance at hand, in the builder's frame, facing +y, their right hand towards +x.
 
     Standing on z = 0, or with `seat` sitting on a seat of that height [m] whose middle is the origin.
     """
@@ -22,14 +22,13 @@ def person(b: Builder, rng: np.random.Generator, *, seat: float | None = None) -
     sleeve = shirt if rng.random() < 0.5 else skin
     shorts = rng.random() < 0.2
     hip = 0.93 * s if seat is None else seat + 0.1 * s
-    with b.object("person"):
-        lean = rng.uniform(-0.04, 0.05) if seat is None else rng.uniform(-0.12, 0.02)
-        shoulder = (0.0, lean, hip + 0.5 * s)
-        _torso(b, hip, shoulder, s, shirt, trousers)
-        _head(b, (0.0, lean * 1.2 + 0.01, shoulder[2] + 0.235 * s), s, rng, skin)
-        for letter, side in (("r", 1), ("l", -1)):
-            _arm(b, letter, side, shoulder, s, rng, (shirt, sleeve, skin), seated=seat is not None)
-            _leg(b, letter, side, hip, s, rng, (trousers, skin if shorts else trousers, shoes), seated=seat is not None)
+    lean = rng.uniform(-0.04, 0.05) if seat is None else rng.uniform(-0.12, 0.02)
+    shoulder = (0.0, lean, hip + 0.5 * s)
+    _torso(b, hip, shoulder, s, shirt, trousers)
+    _head(b, (0.0, lean * 1.2 + 0.01, shoulder[2] + 0.235 * s), s, rng, skin)
+    for letter, side in (("r", 1), ("l", -1)):
+        _arm(b, letter, side, shoulder, s, rng, (shirt, sleeve, skin), seated=seat is not None)
+        _leg(b, letter, side, hip, s, rng, (trousers, skin if shorts else trousers, shoes), seated=seat is not None)
 
 
 def _torso(b: Builder, hip: float, shoulder: Vector, s: float, shirt: Material, trousers: Material) -> None:
@@ -52,8 +51,18 @@ def _head(b: Builder, centre: Vector, s: float, rng: np.random.Generator, skin: 
     white, red = mat.plain(rng, (0.05, 0.04, 0.035)), mat.plain(rng, (0.4, 0.08, 0.07))
     brow = Material("plain", locks.colours)
     for letter, side in (("r", 1), ("l", -1)):
-        b.ellipsoid((x + side * 0.033 * s, y + 0.088 * s, z + 0.012 * s), (0.013 * s, 0.012 * s, 0.009 * s), white, part=f"{letter}eye")
-        b.ellipsoid((x + side * 0.034 * s, y + 0.084 * s, z + 0.036 * s), (0.02 * s, 0.014 * s, 0.005 * s), brow, part=f"{letter}ebrow")
+        b.ellipsoid(
+            (x + side * 0.033 * s, y + 0.088 * s, z + 0.012 * s),
+            (0.013 * s, 0.012 * s, 0.009 * s),
+            white,
+            part=f"{letter}eye",
+        )
+        b.ellipsoid(
+            (x + side * 0.034 * s, y + 0.084 * s, z + 0.036 * s),
+            (0.02 * s, 0.014 * s, 0.005 * s),
+            brow,
+            part=f"{letter}ebrow",
+        )
         b.ellipsoid((x + side * 0.083 * s, y - 0.005, z), (0.014 * s, 0.022 * s, 0.034 * s), skin, part=f"{letter}ear")
     b.ellipsoid((x, y + 0.1 * s, z - 0.018 * s), (0.014 * s, 0.022 * s, 0.024 * s), skin, part="nose")
     b.ellipsoid((x, y + 0.083 * s, z - 0.062 * s), (0.028 * s, 0.012 * s, 0.01 * s), red, part="mouth")
@@ -72,11 +81,17 @@ def _arm(
 ) -> None:
     upper, lower, hand = looks
     start = (side * 0.205 * s, shoulder[1], shoulder[2] - 0.03 * s)
-    raise_ = rng.uniform(0.1, 0.45) if seated else float(mat.pick(rng, (0.08, 0.15, 0.3, 0.5, 2.3))) + rng.uniform(-0.08, 0.1)
+    raise_ = (
+        rng.uniform(0.1, 0.45)
+        if seated
+        else float(mat.pick(rng, (0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 2.3))) + rng.uniform(-0.08, 0.1)
+    )
     swing = rng.uniform(0.2, 0.7) if seated else rng.uniform(-0.4, 0.6)  # forwards
     elbow = _step(start, 0.29 * s, raise_ * side, swing)
     bend = rng.uniform(0.7, 1.2) if seated else rng.uniform(0.05, 1.6)
-    wrist = _step(elbow, 0.25 * s, (raise_ * 0.9 if raise_ < 1 else 2.8) * side - 0.3 * side * (bend > 0.8), swing + bend)
+    wrist = _step(
+        elbow, 0.25 * s, (raise_ * 0.9 if raise_ < 1 else 2.8) * side - 0.3 * side * (bend > 0.8), swing + bend
+    )
     b.capsule(start, elbow, 0.052 * s, upper, part=f"{letter}uarm")
     b.capsule(elbow, wrist, 0.041 * s, lower, part=f"{letter}larm")
     reach = [w + 0.06 * (w - e) / 0.25 for w, e in zip(wrist, elbow)]
@@ -115,6 +130,12 @@ def _leg(
         back = stride - rng.uniform(0.0, 0.25)
         reach = knee[2] - 0.09
         ankle = (side * 0.12 * s, knee[1] + reach * math.tan(back), 0.09)
-    b.capsule(start, knee, 0.083 * s, upper, part=f"{letter}uleg")
-    b.capsule(knee, ankle, 0.056 * s, lower, part=f"{letter}lleg")
-    b.capsule((ankle[0], ankle[1] - 0.03, 0.05), (ankle[0] + side * 0.03, ankle[1] + 0.16 * s, 0.045), 0.045 * s, shoe, part=f"{letter}foot")
+    b.capsule(start, knee, 0.077 * s, upper, part=f"{letter}uleg")
+    b.capsule(knee, ankle, 0.06 * s, lower, part=f"{letter}lleg")
+    b.capsule(
+        (ankle[0], ankle[1] - 0.03, 0.05),
+        (ankle[0] + side * 0.03, ankle[1] + 0.16 * s, 0.045),
+        0.045 * s,
+        shoe,
+        part=f"{letter}foot",
+    )

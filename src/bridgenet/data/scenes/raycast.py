@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from .description import Room
-from .geometry import FACE_NORMALS, Primitive, intersect, room_exit, surface
+from .geometry import FACE_NORMALS, Primitive, corners, intersect, room_exit, surface
 from .textures import albedo
 
 Array = np.ndarray
@@ -54,37 +56,40 @@ def look(room: Room, size: tuple[int, int]) -> View:
     tx, ty = half * width, half * height
     x = ((np.arange(width) * 2 + 1 - width) * half).astype(np.float32)
     y = ((height - 1 - np.arange(height) * 2) * half).astype(np.float32)
-    directions = np.stack([np.float32(f) + np.float32(r) * x + np.float32(u) * y[:, None] for f, r, u in zip(forward, right, up)])
+    directions = np.stack(
+        [np.float32(f) + np.float32(r) * x + np.float32(u) * y[:, None] for f, r, u in zip(forward, right, up)]
+    )
     origin = np.array(room.camera.position)
     depth, face = room_exit(room.size, origin, directions)
     solid = -1 - face
     frame = np.stack((right, up, forward))
-    for index, prim in enumerate(room.primitives):
-        window = _window(prim, origin, frame, (tx, ty), size)
-        if window is None:
-            continue
-        t = intersect(prim, origin, directions[(slice(None), *window)])
+    for index, window in _windows(room.primitives, origin, frame, (tx, ty), size):
+        prim = room.primitives[index]
+        t = intersect(prim, origin, directions[:, window[0], window[1]])
         closer = t < depth[window]
         np.copyto(depth[window], t, where=closer)
         solid[window][closer] = index
     return View(directions, depth, solid, (float(tx), float(ty)))
 
 
-def _window(
-    prim: Primitive, origin: Array, frame: Array, tangents: tuple[float, float], size: tuple[int, int]
-) -> tuple[slice, slice] | None:
-    """Rows and columns that can see the solid; None when it is out of view."""
-    x, y, z = frame @ (prim.corners() - origin).T
-    if z.max() < _NEAR:
-        return None
-    if z.min() < _NEAR:
-        return slice(None), slice(None)
+def _windows(
+    prims: list[Primitive], origin: Array, frame: Array, tangents: tuple[float, float], size: tuple[int, int]
+) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Index of every solid that may be in view, with the rows and columns that can see it."""
     height, width = size
+    x, y, z = np.moveaxis(np.einsum("pci,ji->pcj", corners(prims) - origin, frame), -1, 0)
+    nearest, farthest = z.min(1), z.max(1)
+    z = np.maximum(z, _NEAR)
     column = (x / z / tangents[0] + 1) * width / 2
     row = (1 - y / z / tangents[1]) * height / 2
-    rows = slice(max(int(row.min()) - 1, 0), max(min(int(row.max()) + 2, height), 0))
-    columns = slice(max(int(column.min()) - 1, 0), max(min(int(column.max()) + 2, width), 0))
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+    low = np.stack((row.min(1), column.min(1)), 1).clip(0, (height, width)).astype(int) - 1
+    high = np.stack((row.max(1), column.max(1)), 1).clip(-2, (height, width)).astype(int) + 2
+    low[nearest < _NEAR], high[nearest < _NEAR] = 0, (height, width)  # beside or around the camera
+    low = np.maximum(low, 0)
+    seen = (farthest >= _NEAR) & (low < high).all(1) & (low < (height, width)).all(1)
+    for index in np.flatnonzero(seen).tolist():
+        (top, left), (bottom, right) = low[index].tolist(), high[index].tolist()
+        yield index, (slice(top, bottom), slice(left, right))
 
 
 def instances_of(room: Room, view: View) -> Array:
@@ -109,7 +114,7 @@ def render_room(room: Room, size: tuple[int, int], rng: np.random.Generator) -> 
     parts = np.array([names.index(p.part) for p in room.primitives] + [0] * 6, np.uint8)[view.solid]
     tx, ty = view.tangents
     return Scene(
-        _develop(image, instances, rng),
+        _develop(image, view.solid, rng),
         view.depth,
         seen,
         instances,
@@ -155,7 +160,11 @@ def _materials(room: Room, view: View, points: Array) -> tuple[Array, Array, Arr
 def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Array) -> tuple[Array, Array]:
     """Diffuse light and highlights, (3, H, W) each."""
     shape = view.depth.shape
-    sky = (np.float32(0.75) + np.float32(0.25) * normals[2]) * _openness(room, view, points, normals)
+    # Light thrown back by the room: more from above, a little more from one side than from the other.
+    sky = (
+        np.float32(0.78) + np.float32(0.22) * normals[2] + np.float32(0.07) * normals[0] - np.float32(0.05) * normals[1]
+    )
+    sky *= _openness(room, view, points, normals)
     diffuse = np.array(room.ambient, np.float32)[:, None, None] * sky
     highlight = np.zeros(shape, np.float32)
     eye = -view.directions / np.sqrt((view.directions**2).sum(0))
@@ -168,7 +177,11 @@ def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Arra
         lit = np.flatnonzero(cosine.ravel() > 0)
         visible = np.zeros(distance.size, np.float32)
         visible[lit] = _visible(room, light.position, away.reshape(3, -1)[:, lit], distance.ravel()[lit])
-        strength = visible.reshape(shape) * np.maximum(cosine, 0) * (np.float32(1) / (np.float32(0.6) + np.float32(0.25) * square))
+        strength = (
+            visible.reshape(shape)
+            * np.maximum(cosine, 0)
+            * (np.float32(1) / (np.float32(0.6) + np.float32(0.25) * square))
+        )
         diffuse += np.array(light.colour, np.float32)[:, None, None] * strength
         middle = eye - away
         shine = (middle * normals).sum(0) / np.sqrt((middle * middle).sum(0))
@@ -192,16 +205,20 @@ def _visible(room: Room, position: tuple[float, float, float], rays: Array, dist
             objects.setdefault(prim.instance, []).append(prim)
     for prims in objects.values():
         centres = np.array([p.centre for p in prims])
-        middle = (centres.min(0) + centres.max(0)) / 2
-        radius = max(float(np.linalg.norm(c - middle)) + p.radius for c, p in zip(centres, prims))
-        near = np.flatnonzero(_in_cone(middle - light, radius, rays, distance))
+        middle = ((centres.min(0) + centres.max(0)) / 2).tolist()
+        radius = max(math.dist(p.centre, middle) + p.radius for p in prims)
+        near = np.flatnonzero(_in_cone([m - c for m, c in zip(middle, position)], radius, rays, distance))
         near = near[~shadow[near]]
         if near.size == 0:
             continue
         some, reach = rays[:, near], distance[near]
         for prim in prims:
             if len(prims) > 1:
-                hits = np.flatnonzero(_in_cone(np.array(prim.centre) - light, prim.radius, some, reach))
+                hits = np.flatnonzero(
+                    _in_cone([m - c for m, c in zip(prim.centre, position)], prim.radius, some, reach)
+                )
+                if hits.size == 0:
+                    continue
                 t = intersect(prim, light, some[:, hits])
                 shadow[near[hits[t < reach[hits] - np.float32(_SHADOW_GAP)]]] = True
             else:
@@ -209,13 +226,13 @@ def _visible(room: Room, position: tuple[float, float, float], rays: Array, dist
     return (~shadow).astype(np.float32)
 
 
-def _in_cone(centre: Array, radius: float, rays: Array, distance: Array) -> Array:
+def _in_cone(centre: list[float], radius: float, rays: Array, distance: Array) -> Array:
     """Can the ray meet a sphere at `centre` (relative to the rays' origin) before `distance`?"""
-    far = float(np.linalg.norm(centre))
+    far = math.hypot(*centre)
     if far <= radius * 1.001:
         return np.ones(distance.shape, bool)
     x, y, z = (np.float32(c / far) for c in centre)
-    cosine = np.float32(np.sqrt(1 - (radius / far) ** 2) - 1e-4)
+    cosine = np.float32(math.sqrt(1 - (radius / far) ** 2) - 1e-4)
     return (x * rays[0] + y * rays[1] + z * rays[2] > cosine) & (distance > np.float32(far - radius))
 
 
@@ -235,7 +252,7 @@ def _openness(room: Room, view: View, points: Array, normals: Array) -> Array:
     return openness
 
 
-def _develop(image: Array, instances: Array, rng: np.random.Generator) -> Array:
+def _develop(image: Array, solid: Array, rng: np.random.Generator) -> Array:
     """Linear light (3, H, W) to an 8-bit photograph (H, W, 3): exposure, white balance, soft clipping, edges, noise."""
     exposure = rng.uniform(0.27, 0.36) / max(float(np.minimum(image, 2).mean()), 1e-3)
     balance = np.clip(rng.normal(1, 0.03, 3), 0.92, 1.08) * exposure
@@ -243,11 +260,11 @@ def _develop(image: Array, instances: Array, rng: np.random.Generator) -> Array:
     levels = np.linspace(0, 4, 4096)
     curve = (255 * ((1 - np.exp(-1.55 * levels)) / (1 - np.exp(-1.55 * 4))) ** (1 / 2.2)).astype(np.float32)
     shown = curve[np.minimum(shown * np.float32(4095 / 4), 4095).astype(np.int32)]
-    edge = np.zeros(instances.shape, bool)
-    edge[:-1] |= instances[:-1] != instances[1:]
-    edge[1:] |= instances[:-1] != instances[1:]
-    edge[:, :-1] |= instances[:, :-1] != instances[:, 1:]
-    edge[:, 1:] |= instances[:, :-1] != instances[:, 1:]
+    edge = np.zeros(solid.shape, bool)
+    edge[:-1] |= solid[:-1] != solid[1:]
+    edge[1:] |= solid[:-1] != solid[1:]
+    edge[:, :-1] |= solid[:, :-1] != solid[:, 1:]
+    edge[:, 1:] |= solid[:, :-1] != solid[:, 1:]
     shown[edge] = cv2.GaussianBlur(shown, (3, 3), 0)[edge]  # in place of anti-aliasing
     shown += rng.standard_normal(shown.shape, np.float32) * np.float32(rng.uniform(0.5, 2.5))
     return np.clip(np.rint(shown), 0, 255).astype(np.uint8)

@@ -1,0 +1,307 @@
+"""Settings of a run: typed, with the published recipe's values as defaults, from a preset or YAML and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from bridgenet import tasks
+from bridgenet.errors import UserError, nearest
+
+
+@dataclass
+class NetworkSettings:
+    """The network. See :class:`bridgenet.NetworkConfig` for the terms.
+
+    Attributes:
+        backbone: internimage_b, internimage_l, or any timm model.
+        pretrained: start from timm's pretrained weights (Hugging Face hub).
+        backbone_checkpoint: start from this local file instead (timm's, OpenGVLab's).
+        backbone_kwargs: settings of the backbone itself.
+        embed_dim: width E of the task features.
+        extra_channels: C − E.
+        refine_depth: refiner blocks per stage, d.
+        dilations: of the refiner blocks, repeated.
+        drop_path: rate of the backbone's last block.
+        refiner_drop_path: rate of each stage's last refiner block.
+    """
+
+    backbone: str = "vit_base_patch16_384"
+    pretrained: bool = True
+    backbone_checkpoint: str | None = None
+    backbone_kwargs: dict[str, Any] = field(default_factory=dict)
+    embed_dim: int = 512
+    extra_channels: int = 64
+    refine_depth: int = 18
+    dilations: list[int] = field(default_factory=lambda: [1, 2, 5])
+    drop_path: float = 0.15
+    refiner_drop_path: float = 0.15
+
+
+@dataclass
+class DataSettings:
+    """The data.
+
+    Attributes:
+        name: nyud or pascal.
+        root: folder that holds the data set's folder; else the environment's BRIDGENET_DATA.
+        tasks: the tasks to learn; all that the data set offers if not given.
+        size: (height, width) of training crops [pixels]; the data set's own if not given.
+        eval_size: (height, width) of the canvas that evaluation pads to; the training size if not given.
+        workers: processes that load data, per training process.
+    """
+
+    name: str = "nyud"
+    root: str | None = None
+    tasks: list[str] | None = None
+    size: tuple[int, int] | None = None
+    eval_size: tuple[int, int] | None = None
+    workers: int = 2
+
+
+@dataclass
+class OptimizerSettings:
+    """The optimiser; what is not named here is PyTorch's default.
+
+    Attributes:
+        name: adam or adamw.
+        lr: learning rate at the first step; it falls as (1 − step/steps)^power.
+        weight_decay: as the optimiser takes it.
+        betas: Adam's two coefficients.
+        power: of the learning rate's polynomial.
+        grad_clip: largest norm of the gradient.
+    """
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = 2e-5
+    weight_decay: float = 1e-6
+    betas: tuple[float, float] = (0.9, 0.999)
+    power: float = 0.9
+    grad_clip: float = 10.0
+
+
+@dataclass
+class LossSettings:
+    """The losses.
+
+    Attributes:
+        weights: of single tasks, in place of the published ones.
+        intermediate_weight: of TPP's intermediate predictions.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    intermediate_weight: float = 0.5
+
+
+@dataclass
+class RunConfig:
+    """Everything that decides what a run does, except where it is written.
+
+    Attributes:
+        network: the network.
+        data: the data.
+        optimizer: the optimiser.
+        loss: the losses.
+        steps: optimiser steps.
+        batch_size: images per step and process.
+        accumulate: micro-batches per optimiser step.
+        precision: float32 or bfloat16 (autocast).
+        seed: of weights, order of samples, augmentation and drop path.
+        evaluate_every: steps between evaluations; there is one at the end as well.
+        evaluation_batch_size: images per evaluation batch and process.
+        save_every: steps between writes of the checkpoint that a run is resumed from.
+        log_every: steps between rows of metrics.jsonl.
+        trackers: accelerate's trackers, e.g. tensorboard, wandb.
+        log_images: validation images whose predictions go to the trackers at each evaluation.
+    """
+
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    steps: int = 20_000
+    batch_size: int = 3
+    accumulate: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 42
+    evaluate_every: int = 1000
+    evaluation_batch_size: int = 6
+    save_every: int = 500
+    log_every: int = 10
+    trackers: list[str] = field(default_factory=lambda: ["tensorboard"])
+    log_images: int = 4
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain YAML types."""
+        return yaml.safe_load(yaml.safe_dump(_plain(dataclasses.asdict(self))))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, all the way down: what YAML and JSON give back is then equal to what they were given."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _keys(settings: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Dotted names of all settings, and whether a setting is a group of others."""
+    for entry in dataclasses.fields(settings):
+        group = _GROUPS.get(str(entry.type))
+        yield prefix + entry.name, group is not None
+        if group is not None:
+            yield from _keys(group, f"{prefix}{entry.name}.")
+
+
+_GROUPS: dict[str, type] = {
+    group.__name__: group for group in (NetworkSettings, DataSettings, OptimizerSettings, LossSettings)
+}
+KEYS: dict[str, bool] = dict(_keys(RunConfig))
+"""Dotted name of every setting → whether it is a group of others."""
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.name.removesuffix(".yaml") for path in _preset_folder().iterdir() if path.name.endswith(".yaml"))
+
+
+def _preset_folder() -> Any:
+    return resources.files("bridgenet") / "presets"
+
+
+def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration of a preset, a YAML file or a run folder, changed by command-line overrides.
+
+    Args:
+        source: preset name, path of a YAML file, path of a run folder, or None for the defaults.
+        overrides: as on the command line, e.g. `["--optimizer.lr", "1e-5"]`; hyphens and underscores are the same.
+
+    Raises:
+        UserError: nothing of that name; all that is wrong in the file, together; what is wrong on the command line.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RunConfig, as_group=False)
+    if source is not None:
+        name, values = _read(source)
+        settings, problems = _flatten(values)
+        for key, value in settings.items():
+            try:
+                parser.parse_object(_nested(key, value))
+            except ArgumentError as error:
+                problems.append(_in_words(error))
+        problems += _wrong_names(settings)
+        if problems:
+            raise UserError("\n       ".join(f"{name}: {problem}" for problem in problems))
+        parser.set_defaults(settings)
+    try:
+        parsed = parser.parse_args(_arguments(overrides))
+        config = RunConfig(**vars(parser.instantiate(parsed)))
+    except ArgumentError as error:
+        raise UserError(f"--{_in_words(error)}") from None
+    problems = _wrong_names({"data.tasks": config.data.tasks, "data.name": config.data.name}) + _wrong_numbers(config)
+    if problems:
+        raise UserError("\n       ".join(problems))
+    return config
+
+
+def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
+    """The name to use in errors and the content of a preset, YAML file or run folder."""
+    path = Path(source)
+    if path.is_dir():
+        path = path / "config.yaml"
+        if not path.is_file():
+            raise UserError(f"{source} is not a run folder (looked for {path.name} in it)")
+    if path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+    elif str(source) in presets():
+        text = (_preset_folder() / f"{source}.yaml").read_text(encoding="utf-8")
+    else:
+        hint = nearest(str(source), presets())
+        raise UserError(f"{source} is neither a preset{hint} nor a file (presets: {', '.join(presets())})")
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{source} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
+    return str(source), values
+
+
+def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any], list[str]]:
+    """Settings by dotted name, and what is wrong with the names."""
+    settings: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if name not in KEYS:
+            problems.append(f"unknown key {name}{nearest(name, KEYS)}")
+        elif not KEYS[name]:
+            settings[name] = value
+        elif isinstance(value, Mapping):
+            inner, inner_problems = _flatten(value, f"{name}.")
+            settings |= inner
+            problems += inner_problems
+        else:
+            problems.append(f"{name} is {value!r}, expected a group of settings")
+    return settings, problems
+
+
+def _nested(key: str, value: Any) -> Any:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _arguments(overrides: Sequence[str]) -> list[str]:
+    """The overrides with underscores in names; UserError for names that are not settings."""
+    arguments = []
+    for given in overrides:
+        name, equals, value = given.partition("=")
+        if given.startswith("--"):
+            key = name[2:].replace("-", "_")
+            if not any(key == known or key.startswith(f"{known}.") for known, group in KEYS.items() if not group):
+                raise UserError(f"unknown option {name}{nearest(key, KEYS).replace('mean ', 'mean --')}")
+            name = f"--{key}"
+        arguments.append(name + equals + value)
+    return arguments
+
+
+def _in_words(error: Exception) -> str:
+    """jsonargparse's message in one line: `optimizer.lr: Expected a <class 'float'>. Got value: x`."""
+    return " ".join(str(error).split()).removeprefix("Parser key ").replace('"', "")
+
+
+def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
+    """Names that mean nothing: of tasks and of the data set."""
+    from bridgenet import data
+
+    problems = []
+    for task in [*(settings.get("data.tasks") or []), *(settings.get("loss.weights") or {})]:
+        if task not in tasks.names():
+            problems.append(f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})")
+    if (name := settings.get("data.name")) is not None and name not in data.DATASETS:
+        problems.append(f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)})")
+    return problems
+
+
+def _wrong_numbers(config: RunConfig) -> list[str]:
+    """Numbers that make no run."""
+    at_least_one = ("steps", "batch_size", "accumulate", "evaluate_every", "evaluation_batch_size", "save_every", "log_every")
+    problems = [f"{name} is {getattr(config, name)}, expected at least 1" for name in at_least_one if getattr(config, name) < 1]
+    if not config.optimizer.lr > 0:
+        problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
+    if config.data.workers < 0:
+        problems.append(f"data.workers is {config.data.workers}, expected 0 or more")
+    for name in ("size", "eval_size"):
+        if (size := getattr(config.data, name)) is not None and min(size) < 1:
+            problems.append(f"data.{name} is {size}, expected (height, width) of at least 1")
+    return problems

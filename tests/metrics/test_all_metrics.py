@@ -1,0 +1,121 @@
+"""What every task's metric must do."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bridgenet import decoding, tasks
+from bridgenet.errors import UserError
+from bridgenet.tasks import IGNORE
+
+each_task = pytest.mark.parametrize("task", tasks.names())
+
+
+def new(task: str) -> Any:
+    return tasks.resolve(tasks.get(task).metric)(tasks.get(task).num_outputs or 5)
+
+
+def batch(task: str, seed: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    channels, kind = tasks.get(task).num_outputs or 5, tasks.get(task).kind
+    logits = torch.randn(4, channels, 6, 7, generator=g, dtype=torch.float64) * 3
+    if kind == "normals":
+        target = decoding.normalise(torch.randn(4, 3, 6, 7, generator=g, dtype=torch.float64))
+    elif kind == "depth":
+        target = torch.rand(4, 1, 6, 7, generator=g, dtype=torch.float64) * 9 + 0.5
+    else:
+        target = torch.randint(channels if kind == "classes" else 2, (4, 1, 6, 7), generator=g).double()
+    target = torch.where(torch.rand(4, 1, 6, 7, generator=g) < 0.2, IGNORE, target)
+    return logits.to(dtype), target.to(dtype)
+
+
+@each_task
+def test_floats_with_the_headline_among_them(task: str) -> None:
+    metric = new(task)
+    metric.update(*batch(task, 0))
+    found = metric.compute()
+    assert tasks.get(task).headline in found
+    assert all(type(value) is float for value in found.values())
+
+
+@each_task
+def test_sum_of_two_processes_is_the_whole(task: str) -> None:
+    whole, shards = new(task), [new(task), new(task)]
+    for seed in range(3):
+        logits, target = batch(task, seed)
+        whole.update(logits, target)
+        # unequal shares, and a shard that sees nothing of the last batch
+        cut = 4 if seed == 2 else 3
+        shards[0].update(logits[:cut], target[:cut])
+        if cut < 4:
+            shards[1].update(logits[cut:], target[cut:])
+    joined = new(task)
+    for name in joined._defaults:
+        assert joined._reductions[name] is not None
+        setattr(joined, name, sum(getattr(shard, name) for shard in shards))
+    joined.update(*(part[:0] for part in batch(task, 0)))
+    assert joined.compute() == pytest.approx(whole.compute(), rel=1e-12)
+
+
+@each_task
+def test_decoded_predictions_score_the_same(task: str) -> None:
+    logits, target = batch(task, 0)
+    one, other = new(task), new(task)
+    one.update(logits, target)
+    other.update_decoded(decoding.decode(task, logits), target)
+    assert other.compute() == pytest.approx(one.compute(), rel=1e-9)
+
+
+@each_task
+def test_result_is_fresh_after_further_batches_and_after_reset(task: str) -> None:
+    metric = new(task)
+    metric.update(*batch(task, 0))
+    first = metric.compute()
+    logits, target = batch(task, 1)
+    metric.update_decoded(decoding.decode(task, logits), target)
+    assert metric.compute() != first
+    metric.reset()
+    metric.update(*batch(task, 0))
+    assert metric.compute() == first
+
+
+@each_task
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_arguments_are_left_as_they_are(task: str, dtype: torch.dtype) -> None:
+    logits, target = batch(task, 0)
+    target = target.to(dtype)
+    before = logits.clone(), target.clone()
+    metric = new(task)
+    metric.update(logits, target)
+    prediction = decoding.decode(task, logits)
+    kept = prediction.clone()
+    metric.update_decoded(prediction, target)
+    assert torch.equal(logits, before[0]) and torch.equal(target, before[1]) and torch.equal(prediction, kept)
+
+
+@each_task
+def test_bfloat16_logits_are_raised(task: str) -> None:
+    logits, target = batch(task, 0, torch.float32)
+    one, other = new(task), new(task)
+    one.update(logits.bfloat16(), target)
+    other.update(logits.bfloat16().float(), target)
+    assert one.compute() == other.compute()
+
+
+@each_task
+def test_survives_pickling(task: str) -> None:
+    metric = new(task)
+    metric.update(*batch(task, 0))
+    assert pickle.loads(pickle.dumps(metric)).compute() == metric.compute()
+
+
+@each_task
+def test_other_size_than_the_target_is_refused(task: str) -> None:
+    logits, target = batch(task, 0)
+    with pytest.raises(UserError, match="resize the logits"):
+        new(task).update(logits[:1], target)
