@@ -139,7 +139,7 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain YAML types."""
-        return yaml.safe_load(yaml.safe_dump(_plain(dataclasses.asdict(self))))
+        return _plain(dataclasses.asdict(self))
 
 
 def _plain(value: Any) -> Any:

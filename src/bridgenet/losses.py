@@ -93,7 +93,8 @@ def edge_bce(
     Positives weigh `positive_weight`, negatives the rest to 1.
     """
     valid = target != IGNORE
-    pixels = weighted_bce(_blank(logits, valid), _blank(target.to(logits.dtype), valid), positive_weight)
+    logits = _blank(logits, valid)
+    pixels = weighted_bce(logits, _blank(target.to(logits.dtype), valid), positive_weight)
     return _share(torch.where(valid, pixels, 0), _count(valid, logits, mean_over_processes))
 
 

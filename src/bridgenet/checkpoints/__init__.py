@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -75,6 +76,12 @@ def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] |
 
     config = NetworkConfig.from_dict(description["network"])
     return part("model."), part("optimizer."), config, description["information"]
+
+
+def read_information(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights of an own file (`{"step": …}`), without reading the weights."""
+    with safe_open(str(path), framework="pt") as opened:
+        return json.loads((opened.metadata() or {})["bridgenet"])["information"]
 
 
 def weights_path(source: str | Path) -> Path:

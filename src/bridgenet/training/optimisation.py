@@ -22,7 +22,11 @@ def make_optimizer(network: nn.Module, *, name: str, **settings: Any) -> torch.o
 
 
 def poly_schedule(
-    optimizer: torch.optim.Optimizer, *, steps: int, power: float = 0.9
+    optimizer: torch.optim.Optimizer, *, steps: int, power: float = 0.9, start_step: int = 0
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """lr(step) = lr·(1 − step/steps)^power, stepped every iteration."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps) ** power)
+    """lr(step) = lr·(1 − step/steps)^power, stepped every iteration, beginning at `start_step`."""
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: max(0.0, 1 - step / steps) ** power, last_epoch=start_step - 1
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,7 +26,9 @@ SMALLEST = 32  # shorter side of an image [pixels]
 __all__ = ["SMALLEST", "VERSION", "generate", "render"]
 
 
-def render(seed: int | list[int] | np.random.Generator, size: tuple[int, int], layout: Layout = "nyud") -> Scene:
+def render(
+    seed: int | list[int] | np.random.SeedSequence | np.random.Generator, size: tuple[int, int], layout: Layout = "nyud"
+) -> Scene:
     """Draw one room at random and render it.
 
     Args:
@@ -79,11 +80,10 @@ def generate(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{writer.folder}.partial-", dir=target.parent))
+    partial = target.parent / f".{writer.folder}.partial-{os.getpid()}-{os.urandom(3).hex()}"
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the images are small: threads cost more than they bring
     try:
-        partial.chmod(0o777 & ~_umask())
         for folder in writer.folders:
             (partial / folder).mkdir(parents=True)
         done = 0
@@ -107,13 +107,6 @@ def generate(
     finally:
         cv2.setNumThreads(threads)
     return target
-
-
-def _umask() -> int:
-    """The process's file mode mask; `mkdtemp` makes its folder private, a data set is not."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:

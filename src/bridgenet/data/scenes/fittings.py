@@ -90,7 +90,8 @@ def mirror(b: Builder, rng: Rng, size: tuple[float, float]) -> None:
 def towel(b: Builder, rng: Rng) -> None:
     rail = mat.metal(rng)
     b.capsule((-0.27, 0.06, 0.72), (0.27, 0.06, 0.72), 0.012, rail)
-    b.box((0, 0.06, rng.uniform(0.02, 0.2)), (rng.uniform(0.36, 0.46), 0.035, 0.72 - 0.2 + 0.012), mat.cloth(rng, vivid=True, patterned=0.4))
+    end = rng.uniform(0.02, 0.2)
+    b.box((0, 0.06, end), (rng.uniform(0.36, 0.46), 0.035, 0.735 - end), mat.cloth(rng, vivid=True, patterned=0.4))
 
 
 def whiteboard(b: Builder, rng: Rng, size: tuple[float, float]) -> None:

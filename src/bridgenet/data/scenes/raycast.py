@@ -148,7 +148,7 @@ def _materials(room: Room, view: View, points: Array) -> tuple[Array, Array, Arr
         else:
             material = room.primitives[index].material
             local, local_normal, normals[:, part] = surface(room.primitives[index], points[:, part])
-        colour[:, part] = albedo(material, local, local_normal, footprint[part], upright=index >= 0)
+        colour[:, part] = albedo(material, local, local_normal, footprint[part])
         gloss[part], emission[part] = material.gloss, material.emission
     back = np.empty_like(order)
     back[order] = np.arange(order.size)
@@ -246,7 +246,7 @@ def _openness(room: Room, view: View, points: Array, normals: Array) -> Array:
     nearness = np.float32(1) / view.depth
     height, width = view.depth.shape
     for sigma in (max(height, width) / 25, max(height, width) / 70):
-        # A depth buffer minus its blur (Luft, Colditz and Deussen, "Image enhancement by unsharp masking the depth buffer").
+        # Luft, Colditz and Deussen, "Image enhancement by unsharp masking the depth buffer".
         around = cv2.blur(nearness, (int(sigma) * 2 + 1, int(sigma) * 2 + 1))
         openness *= 1 - np.clip((around / nearness - 1) * np.float32(1.5), 0, np.float32(0.3))
     return openness
@@ -254,7 +254,7 @@ def _openness(room: Room, view: View, points: Array, normals: Array) -> Array:
 
 def _develop(image: Array, solid: Array, rng: np.random.Generator) -> Array:
     """Linear light (3, H, W) to an 8-bit photograph (H, W, 3): exposure, white balance, soft clipping, edges, noise."""
-    exposure = rng.uniform(0.27, 0.36) / max(float(np.minimum(image, 2).mean()), 1e-3)
+    exposure = rng.uniform(0.22, 0.33) / max(float(np.minimum(image, 2).mean()), 1e-3)
     balance = np.clip(rng.normal(1, 0.03, 3), 0.92, 1.08) * exposure
     shown = np.ascontiguousarray(np.moveaxis(image, 0, -1)) * balance.astype(np.float32)
     levels = np.linspace(0, 4, 4096)

@@ -67,13 +67,9 @@ def _dining(c: Composer) -> None:
     if c.put(piece, *stand):
         style = rng.integers(2**31)
         in_, middle = rng.uniform(0.0, 0.2), piece.depth / 2
-        seats = [(x, -y, 0.0) for x in (-0.3, 0.3) for y in (0.42 - in_,)] + [
-            (x, piece.depth + 0.42 - in_, math.pi) for x in (-0.3, 0.3)
-        ]
-        seats += [
-            (-piece.width / 2 - 0.42 + in_, middle, -math.pi / 2),
-            (piece.width / 2 + 0.42 - in_, middle, math.pi / 2),
-        ]
+        out = 0.42 - in_  # from the table's edge to the chair's back
+        seats = [(x, -out, 0.0) for x in (-0.3, 0.3)] + [(x, piece.depth + out, math.pi) for x in (-0.3, 0.3)]
+        seats += [(side * (piece.width / 2 + out), middle, side * math.pi / 2) for side in (-1, 1)]
         for x, y, turn in seats:
             if rng.random() < 0.75:
                 c.beside(fur.chair(np.random.default_rng(style)), stand, x, y, turn, force=True)
@@ -147,7 +143,10 @@ def compose(rng: np.random.Generator, style: str) -> Room:
     height = rng.uniform(2.4, 2.9)
     side = rng.uniform(0.15, 0.85)
     yaw = math.radians((side - 0.5) * rng.uniform(20, 80) + rng.normal(0, 7))
-    position = (side * width, rng.uniform(0.12, 0.45) + max(length - 5.5, 0) * rng.random(), rng.uniform(1.1, 1.75))
+    back = rng.uniform(0.12, 0.45) + max(length - 5.5, 0) * rng.random()
+    if rng.random() < 0.25:  # closer to things
+        back += rng.uniform(0.1, 0.25) * length
+    position = (side * width, back, rng.uniform(1.1, 1.75))
     pitch = -math.radians(rng.uniform(4, 13) + (position[2] - 1.1) * 13)
     camera = Camera(position, yaw, pitch, math.radians(rng.normal(0, 1.5)), math.radians(rng.uniform(56, 72)))
     common = mat.wall(rng)

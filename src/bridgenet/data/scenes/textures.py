@@ -41,13 +41,14 @@ def _noise_tables() -> tuple[Array, Array]:
     return ranks.reshape(white.shape), white.astype(np.float32).ravel()
 
 
-def noise(u: Array, v: Array, period: float, phase: float = 0.0) -> Array:
-    """Smooth noise in [0, 1] with its largest blobs a quarter of `period` [m] across."""
+def noise(u: Array, v: Array, period: float, phase: float, footprint: Array) -> Array:
+    """Smooth noise in [0, 1] with its largest blobs a quarter of `period` [m] across; 0.5 where pixels are coarser."""
     table, _ = _noise_tables()
     scale, shift = np.float32(_TABLE / period), np.float32(phase * _TABLE)
     row = (v * scale + shift * np.float32(0.61)).astype(np.int32) & (_TABLE - 1)
     column = (u * scale + shift).astype(np.int32) & (_TABLE - 1)
-    return table[row, column]
+    contrast = np.minimum(np.float32(period / 20) / footprint, 1)
+    return np.float32(0.5) + (table[row, column] - np.float32(0.5)) * contrast
 
 
 def _hash(i: Array, j: Array | int, phase: float) -> Array:
@@ -73,22 +74,24 @@ def _band(x: Array, share: float, blur: Array) -> Array:
 
 
 def _plain(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    return _mix(m, noise(u, v, 3.0, m.phase), np.float32(0.96) + np.float32(0.08) * noise(u, v, 0.9, m.phase))
+    return _mix(
+        m, noise(u, v, 3.0, m.phase, blur), np.float32(0.96) + np.float32(0.08) * noise(u, v, 0.9, m.phase, blur)
+    )
 
 
 def _fabric(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    weave = noise(u, v, 0.12, m.phase) - np.float32(0.5)
-    return _mix(m, noise(u, v, 1.2, m.phase), 1 + np.float32(0.22) * weave)
+    weave = noise(u, v, 0.12, m.phase, blur) - np.float32(0.5)
+    return _mix(m, noise(u, v, 1.2, m.phase, blur), 1 + np.float32(0.22) * weave)
 
 
 def _carpet(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    pile = noise(u, v, 0.25, m.phase) - np.float32(0.5)
-    return _mix(m, noise(u, v, 4.0, m.phase), 1 + np.float32(0.35) * pile)
+    pile = noise(u, v, 0.25, m.phase, blur) - np.float32(0.5)
+    return _mix(m, noise(u, v, 4.0, m.phase, blur), 1 + np.float32(0.35) * pile)
 
 
 def _wood(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    grain = noise(u * np.float32(0.09), v, 0.4, m.phase)
-    return _mix(m, grain, np.float32(0.92) + np.float32(0.16) * noise(u, v, 2.0, m.phase))
+    grain = noise(u * np.float32(0.09), v, 0.4, m.phase, blur)
+    return _mix(m, grain, np.float32(0.92) + np.float32(0.16) * noise(u, v, 2.0, m.phase, blur))
 
 
 def _planks(m: Material, u: Array, v: Array, blur: Array) -> Array:
@@ -97,7 +100,7 @@ def _planks(m: Material, u: Array, v: Array, blur: Array) -> Array:
     along = u / (m.scale * 9) + shift
     tone = np.float32(0.8) + np.float32(0.35) * _hash(row, np.floor(along), m.phase)
     gap = np.maximum(_band(v / m.scale, 0.03, blur / m.scale), _band(along, 0.004, blur / (m.scale * 9)))
-    grain = noise(u * np.float32(0.08) + shift, v, 0.5, m.phase)
+    grain = noise(u * np.float32(0.08) + shift, v, 0.5, m.phase, blur)
     return _mix(m, grain, tone * (1 - np.float32(0.55) * gap))
 
 
@@ -105,7 +108,7 @@ def _tiles(m: Material, u: Array, v: Array, blur: Array) -> Array:
     i, j = np.floor(u / m.scale), np.floor(v / m.scale)
     grout = np.maximum(_band(u / m.scale, 0.035, blur / m.scale), _band(v / m.scale, 0.035, blur / m.scale))
     tone = np.float32(0.92) + np.float32(0.12) * _hash(i, j, m.phase)
-    return _mix(m, grout, tone * (np.float32(0.94) + np.float32(0.1) * noise(u, v, 1.0, m.phase)))
+    return _mix(m, grout, tone * (np.float32(0.94) + np.float32(0.1) * noise(u, v, 1.0, m.phase, blur)))
 
 
 def _bricks(m: Material, u: Array, v: Array, blur: Array) -> Array:
@@ -118,7 +121,7 @@ def _bricks(m: Material, u: Array, v: Array, blur: Array) -> Array:
 
 def _checks(m: Material, u: Array, v: Array, blur: Array) -> Array:
     a, b = _band(u / m.scale, 0.5, blur / m.scale), _band(v / m.scale, 0.5, blur / m.scale)
-    return _mix(m, a + b - 2 * a * b, np.float32(0.95) + np.float32(0.1) * noise(u, v, 0.5, m.phase))
+    return _mix(m, a + b - 2 * a * b, np.float32(0.95) + np.float32(0.1) * noise(u, v, 0.5, m.phase, blur))
 
 
 def _plaid(m: Material, u: Array, v: Array, blur: Array) -> Array:
@@ -135,20 +138,20 @@ def _slats(m: Material, u: Array, v: Array, blur: Array) -> Array:
 
 
 def _folds(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    wave = np.sin(u * np.float32(2 * np.pi / m.scale) + np.float32(5) * noise(u, v, 6.0, m.phase))
+    wave = np.sin(u * np.float32(2 * np.pi / m.scale) + np.float32(5) * noise(u, v, 6.0, m.phase, blur))
     return _mix(m, np.float32(0.5) + np.float32(0.5) * wave)
 
 
 def _blotches(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    field = noise(u, v, 8 * m.scale, m.phase)
+    field = noise(u, v, 8 * m.scale, m.phase, blur)
     return _mix(m, np.clip((np.abs(field - np.float32(0.5)) - np.float32(0.2)) * 20, 0, 1))
 
 
 def _painting(m: Material, u: Array, v: Array, blur: Array) -> Array:
-    field = noise(u, v, 6 * m.scale, m.phase) + np.float32(0.8) * v / np.float32(m.scale)
+    field = noise(u, v, 6 * m.scale, m.phase, blur) + np.float32(0.8) * v / np.float32(m.scale)
     steps = np.clip(((field + 1) * np.float32(0.5 * len(m.colours))).astype(np.int32), 0, len(m.colours) - 1)
     colours = np.array(m.colours, np.float32)
-    return colours[steps].T * (np.float32(0.85) + np.float32(0.3) * noise(u, v, m.scale, m.phase))
+    return colours[steps].T * (np.float32(0.85) + np.float32(0.3) * noise(u, v, m.scale, m.phase, blur))
 
 
 def _gradient(m: Material, u: Array, v: Array, blur: Array) -> Array:
@@ -183,14 +186,13 @@ _TEXTURES: dict[str, Callable[[Material, Array, Array, Array], Array]] = {
 }
 
 
-def albedo(material: Material, local: list[Array], normal: list[Array], footprint: Array, upright: bool) -> Array:
+def albedo(material: Material, local: list[Array], normal: list[Array], footprint: Array) -> Array:
     """Albedo (3, N), float32, of surface points.
 
     Args:
         local: three (N,) coordinates [m] in the object's frame.
         normal: three (N,) components of the unit normal in the same frame.
         footprint: (N,) width of one pixel on the surface [m]; patterns finer than it fade to their mean.
-        upright: let wood grain run along z on upright faces (legs, doors) and not along the face's first axis.
     """
     x, y, z = local
     nx, ny, nz = (np.abs(n) for n in normal)
@@ -198,6 +200,6 @@ def albedo(material: Material, local: list[Array], normal: list[Array], footprin
     side = nx > ny
     u = np.where(flat, x, np.where(side, y, x))
     v = np.where(flat, y, z)
-    if upright and material.texture == "wood":
-        u, v = v, u
+    if material.texture == "wood":  # the grain of legs, doors and drawers runs upwards
+        u, v = np.where(flat, u, v), np.where(flat, v, u)
     return _TEXTURES[material.texture](material, u, v, footprint)

@@ -1,0 +1,16 @@
+"""`bridgenet` and `python -m bridgenet`: the command line. Nothing heavy is loaded before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from bridgenet.cli import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The command line: what each command takes, and how errors are told. The work is done in the modules it calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bridgenet.config import KEYS
+from bridgenet.errors import UserError, nearest
+from bridgenet.version import __version__
+
+USER_ERROR, PARTLY_DONE, INTERRUPTED = 2, 1, 130
+
+SETTINGS_HELP = "any setting of the run can be given as --NAME VALUE, e.g. --optimizer.lr 1e-5; `bridgenet train CONFIG --print-config` lists them"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n       {self.format_usage().strip()}")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their own flags (settings of runs are taken out of the arguments before)."""
+    parser = _Parser(
+        prog="bridgenet", description="BridgeNet: many dense predictions from one network.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"bridgenet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, text: str, **options: Any) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, allow_abbrev=False, **options)
+
+    train = command("train", "train a network", epilog=SETTINGS_HELP)
+    train.add_argument("config", help="preset, YAML file, or folder of a run")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG; with --resume the run itself)")
+    train.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    train.add_argument("--overwrite", action="store_true", help="delete the run in the folder and start again")
+    train.add_argument("--print-config", "--print_config", action="store_true", help="print all settings as YAML and stop")
+    _device(train)
+
+    evaluate = command("evaluate", "score a network on a validation split", epilog=SETTINGS_HELP)
+    evaluate.add_argument("source", help="folder of a run, or weights")
+    evaluate.add_argument("config", nargs="?", help="preset or YAML file; default: the run's own settings")
+    evaluate.add_argument("--out", type=Path, help="where evaluation.json and edge/ go (default: the run's folder)")
+    _device(evaluate)
+
+    predict = command("predict", "predict pictures")
+    predict.add_argument("source", help="folder of a run, or weights")
+    predict.add_argument("inputs", nargs="+", help="pictures, or folders of pictures")
+    predict.add_argument("--out", type=Path, default=Path("predictions"), help="one folder per picture is written here")
+    predict.add_argument("--tasks", nargs="+", help="only these")
+    predict.add_argument("--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)")
+    _device(predict)
+
+    data = command("data", "make data").add_subparsers(dest="data_command", metavar="COMMAND", required=True, parser_class=_Parser)
+    text = "render synthetic rooms in the layout of a published data set"
+    generate = data.add_parser("generate", help=text, description=text, allow_abbrev=False)
+    generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
+    generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
+    generate.add_argument("--train", type=int, default=240, help="number of training images")
+    generate.add_argument("--val", type=int, default=60, help="number of validation images")
+    generate.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
+    generate.add_argument("--seed", type=int, default=0)
+
+    demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
+    demo.add_argument("--out", type=Path, default=Path("outputs/demo"))
+    demo.add_argument("--overwrite", action="store_true", help="train again instead of going on with the run that is there")
+    _device(demo)
+    return parser
+
+
+def _device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["auto", "cpu"], default="auto", help="auto: the GPU if there is one")
+
+
+def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without and with only the settings of a run (`--NAME VALUE`, `--NAME=VALUE`)."""
+    own, settings = [], []
+    words = iter(range(len(arguments)))
+    for i in words:
+        name = arguments[i][2:].partition("=")[0].replace("-", "_")
+        if not arguments[i].startswith("--") or (name not in KEYS and "." not in name):
+            own.append(arguments[i])
+            continue
+        settings.append(arguments[i])
+        if "=" not in arguments[i] and i + 1 < len(arguments) and not arguments[i + 1].startswith("--"):
+            settings.append(arguments[next(words)])
+    return own, settings
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code: 0, 1 if part of the inputs was skipped, 2 for the user's mistakes."""
+    try:
+        parser = build_parser()
+        own, settings = split_settings(arguments)
+        options, unknown = parser.parse_known_args(own)
+        if unknown:
+            known = [f"--{key}" for key in KEYS] + _flags(parser, options.command)
+            raise UserError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
+        if settings and options.command not in ("train", "evaluate"):
+            raise UserError(f"bridgenet {options.command} takes no settings of a run: {settings[0]}")
+        return COMMANDS[options.command](options, settings)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"error: {error.strerror}: {error.filename or 'writing'}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _flags(parser: argparse.ArgumentParser, command: str) -> list[str]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return [flag for entry in action.choices[command]._actions for flag in entry.option_strings]
+    return []
+
+
+def _train(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet import config as configuration
+
+    config = configuration.load(options.config, settings)
+    if options.print_config:
+        import yaml
+
+        print(yaml.safe_dump(config.as_dict(), sort_keys=False), end="")
+        return 0
+    is_run = Path(options.config).is_dir()
+    out = options.out or (Path(options.config) if is_run else Path("runs") / Path(options.config).stem)
+    from bridgenet.training.run import Interrupted, train
+
+    try:
+        train(config, out, resume=options.resume, overwrite=options.overwrite, device=options.device)
+    except Interrupted:
+        if _is_main_process():
+            print(f"stopped; everything is saved. To go on: bridgenet train {out} --resume")
+        return INTERRUPTED
+    if _is_main_process():
+        print(f"→ {out}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet import config as configuration
+    from bridgenet.evaluate import evaluate_source, settings_of, table
+
+    is_run = Path(options.source).is_dir()
+    if options.config or is_run:
+        config = configuration.load(options.config or options.source, settings)
+    else:
+        config = configuration.load(None, [*settings_of(options.source), *settings])
+    out = options.out or (Path(options.source) if is_run else Path("evaluation"))
+    progress = _line("evaluating")
+    scores = evaluate_source(options.source, config, out=out, device=options.device, progress=progress)
+    if _is_main_process():
+        print(table(scores))
+        print(f"→ {out / 'evaluation.json'}" + (f"   {out / 'edge'}/" if "edge" in scores else ""))
+    return 0
+
+
+def _predict(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.checkpoints import load
+    from bridgenet.predict import predict_all
+
+    started = time.perf_counter()
+    network = load(options.source, device=options.device)
+    counts = predict_all(network, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)
+    print(f"{counts['images']} images, {counts['skipped']} skipped, {time.perf_counter() - started:.1f} s")
+    return PARTLY_DONE if counts["skipped"] else 0
+
+
+def _data(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.data.scenes import generate
+
+    started = time.perf_counter()
+    folder = generate(
+        options.layout,
+        options.out,
+        train=options.train,
+        val=options.val,
+        size=tuple(options.size),
+        seed=options.seed,
+        progress=_line("rendering"),
+    )
+    seconds = time.perf_counter() - started
+    print(f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}")
+    return 0
+
+
+def _demo(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.demo import demo
+
+    demo(options.out, overwrite=options.overwrite, device=options.device)
+    return 0
+
+
+def _line(what: str) -> Any:
+    """A progress callback (done, total) that keeps one line of a terminal up to date, and is silent elsewhere."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r{what} {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _is_main_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+COMMANDS = {"train": _train, "evaluate": _evaluate, "predict": _predict, "data": _data, "demo": _demo}

@@ -1,0 +1,62 @@
+"""Any picture as an (H, W, 3) uint8 RGB array: files, PIL images, arrays."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bridgenet.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+"""Files that are taken for pictures when a folder is given."""
+
+
+def read_picture(source: Any) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB.
+
+    Args:
+        source: a path; a PIL image; or an array (H, W, 3) uint8 RGB. Files and PIL images may be grey, with alpha (laid
+            on white), of 16 bits (reduced to 8), with a palette or CMYK; EXIF rotation is applied.
+
+    Raises:
+        UserError: no picture, or a damaged one.
+    """
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or source.size == 0:
+            raise UserError(f"the array is {source.dtype} of shape {source.shape}, expected uint8 of shape (H, W, 3), RGB")
+        return source
+    if isinstance(source, Image.Image):
+        return _rgb(source)
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(f"no image at {path}" + (" (it is a folder)" if path.is_dir() else ""))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _rgb(image)
+    except UnidentifiedImageError:
+        raise UserError(f"{path} is not an image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(f"{path} is too large: {error}") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is a damaged image ({error})") from None
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # 16 bits (PIL may hold them in 32), or floating point
+        values = np.asarray(image, dtype=np.float64)
+        values = values / 257 if values.max(initial=0) > 255 else values
+        image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        background = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(background, image)
+    return np.array(image.convert("RGB"))

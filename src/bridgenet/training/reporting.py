@@ -1,0 +1,144 @@
+"""What a run tells while it goes: metrics.jsonl, trackers, and the line with progress, loss, speed and time left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bridgenet import data
+from bridgenet.config import RunConfig
+from bridgenet.data.loading import evaluation_loader
+from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD
+from bridgenet.decoding import decode
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.tasks import IGNORE
+from bridgenet.visualize import panel
+
+PLAIN_SECONDS = 15
+"""Where the output is no terminal, a line of progress is printed this often [s]."""
+
+
+class Reporter:
+    """Writes rows and draws progress on the main process; does nothing on the others."""
+
+    def __init__(self, accelerator: Accelerator, config: RunConfig, out: Path, rows: Sequence[Mapping[str, Any]]):
+        self.accelerator, self.config, self.out = accelerator, config, out
+        self.active = accelerator.is_main_process
+        self.loss = next((row["loss"] for row in reversed(rows) if row["kind"] == "train"), float("nan"))
+        self.seconds_per_step: float | None = None
+        self.last_line = 0.0
+        self.console = Console()
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not (self.active and self.console.is_terminal),
+        )
+        self.bar_task = self.bar.add_task("training", total=config.steps, status="")
+
+    def __enter__(self) -> Reporter:
+        if self.config.trackers:
+            self.accelerator.init_trackers("tensorboard")
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.stop()
+        if self.config.trackers:
+            self.accelerator.end_training()
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append a row to metrics.jsonl and give its numbers to the trackers."""
+        if not self.active:
+            return
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if row["kind"] == "train":
+            self.loss = row["loss"]
+        numbers = {f"{row['kind']}/{name}": value for name, value in _numbers(row) if name != "step"}
+        self.accelerator.log(numbers, step=row["step"])
+
+    def log_images(self, panels: Mapping[str, Any], step: int) -> None:
+        """Give pictures (PIL) by name to the trackers that show pictures."""
+        for tracker in self.accelerator.trackers if self.active else ():
+            if tracker.name == "tensorboard":
+                for name, picture in panels.items():
+                    tracker.writer.add_image(name, np.asarray(picture), step, dataformats="HWC")
+            elif hasattr(tracker, "log_images"):
+                tracker.log_images({name: [picture] for name, picture in panels.items()}, step=step)
+
+    def advance(self, step: int, seconds: float) -> None:
+        """A step was done in so many seconds."""
+        previous = self.seconds_per_step
+        self.seconds_per_step = seconds if previous is None else 0.95 * previous + 0.05 * seconds
+        if not self.active:
+            return
+        images = self.config.batch_size * self.config.accumulate * self.accelerator.num_processes
+        left = (self.config.steps - step) * self.seconds_per_step
+        status = f"loss {self.loss:.2f}  {images / self.seconds_per_step:.1f} img/s  {clock(left)} left"
+        self.bar.update(self.bar_task, completed=step, status=status)
+        now = time.monotonic()
+        if not self.console.is_terminal and (now - self.last_line > PLAIN_SECONDS or step == self.config.steps):
+            self.last_line = now
+            print(f"training {step}/{self.config.steps}  {status}", flush=True)
+
+    def evaluating(self, done: int, total: int) -> None:
+        """So many validation images of so many are scored."""
+        self.bar.update(self.bar_task, status=f"evaluating {done}/{total}")
+
+
+def clock(seconds: float) -> str:
+    """`0:07`, `12:30`, `3:05:00`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    found = []
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            found += _numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            found.append((prefix + name, value))
+    return found
+
+
+def prediction_panels(
+    network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int
+) -> dict[str, Any]:
+    """Panels {id: PIL image} of the first samples: the image, the predictions, and the truth below."""
+    if number == 0:
+        return {}
+    device = next(network.parameters()).device
+    loader = evaluation_loader(dataset, size=size, batch_size=1, num_workers=0, world=max(1, len(dataset) // number))
+    names = {task: tuple(classes) for task, classes in dataset.info.class_names.items()}
+    panels: dict[str, Any] = {}
+    was_training = network.training
+    network.eval()
+    for batch in loader:
+        with torch.inference_mode():
+            logits = network(batch["image"].to(device)).logits
+        (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
+        inside = (slice(top, top + height), slice(left, left + width))
+        image = batch["image"][0].permute(1, 2, 0).numpy()[inside] * IMAGE_STD + IMAGE_MEAN
+        predictions = {task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks}
+        truths = {task: batch[task][0].permute(1, 2, 0).squeeze(-1).numpy()[inside] for task in dataset.tasks}
+        photo = (image * 255).round().clip(0, IGNORE).astype(np.uint8)
+        panels[batch["id"][0]] = panel(photo, predictions, class_names=names, truths=truths)
+        if len(panels) == number:
+            break
+    network.train(was_training)
+    return panels

@@ -1,0 +1,321 @@
+"""The training run: a step-based loop on Accelerate, from one CPU to many GPUs and machines.
+
+Everything random follows from seed and step: the order of samples, their augmentation, and drop path, whose generator is
+seeded anew at every step. So a run that is killed and resumed gives the losses of one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from bridgenet import data, tasks
+from bridgenet.checkpoints import BEST, LAST, save
+from bridgenet.config import RunConfig
+from bridgenet.data.loading import training_loader
+from bridgenet.errors import UserError
+from bridgenet.evaluate import Scores, evaluate, evaluation_size, open_dataset, relative_gain, write_atomically
+from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
+from bridgenet.training.optimisation import make_optimizer, poly_schedule
+from bridgenet.training.reporting import Reporter, prediction_panels
+
+METRICS = "metrics.jsonl"
+
+
+def network_config(config: RunConfig) -> NetworkConfig:
+    """The description of the network that a run's settings ask for."""
+    info = data.info(config.data.name)
+    outputs = info.num_outputs
+    chosen = tasks.in_order(config.data.tasks or info.tasks)
+    if missing := [task for task in chosen if task not in outputs]:
+        raise UserError(f"data.tasks: {info.title} has no {', '.join(missing)} (it has {', '.join(info.tasks)})")
+    settings = config.network
+    return NetworkConfig(
+        num_outputs={task: outputs[task] for task in chosen},
+        backbone=settings.backbone,
+        backbone_kwargs=dict(settings.backbone_kwargs),
+        image_size=tuple(config.data.size or info.size),
+        embed_dim=settings.embed_dim,
+        extra_channels=settings.extra_channels,
+        refine_depth=settings.refine_depth,
+        dilations=list(settings.dilations),
+        drop_path=settings.drop_path,
+        refiner_drop_path=settings.refiner_drop_path,
+        class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
+        dataset=config.data.name,
+    )
+
+
+def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that is in use: UserError names the flag that resolves it. Changes nothing."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder for the run")
+    if resume and overwrite:
+        raise UserError("--resume and --overwrite exclude each other")
+    if resume:
+        if not (out / LAST).is_file():
+            raise UserError(f"{out} holds no run to resume (looked for {LAST}); leave out --resume to start one")
+    elif out.is_dir() and any(out.iterdir()):
+        if not overwrite:
+            raise UserError(f"{out} {_what_it_holds(out)}. Use --resume to go on or --overwrite to start again.")
+        if not (out / "config.yaml").is_file():
+            raise UserError(f"{out} holds other files than a run, which --overwrite would delete; choose another --out")
+
+
+def clear_folder(out: Path) -> None:
+    """Delete the run in the folder, if any, and make the folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in out.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _what_it_holds(out: Path) -> str:
+    if not (out / "config.yaml").is_file():
+        return "is not empty"
+    from bridgenet.checkpoints import read_information
+
+    step = read_information(out / LAST)["step"] if (out / LAST).is_file() else 0
+    return f"holds a run (step {step})"
+
+
+def train(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, device: str = "auto") -> Scores:
+    """Train; returns the scores of the last evaluation.
+
+    Args:
+        config: settings of the run; they are written to `out/config.yaml`.
+        out: folder of the run: `config.yaml`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, `tensorboard/`.
+        resume: go on from `last`.
+        overwrite: delete the run that is there.
+        device: `"auto"` or `"cpu"`.
+
+    Raises:
+        UserError: the folder is in use, data or weights are missing or bad, or the loss is not a number.
+        Interrupted: stopped by Ctrl-C or SIGTERM; the step was finished and `last` written.
+    """
+    return Run(config, Path(out), resume=resume, overwrite=overwrite, device=device).train()
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and did so between two steps."""
+
+
+class Run:
+    """One process's part of a training run."""
+
+    def __init__(self, config: RunConfig, out: Path, *, resume: bool, overwrite: bool, device: str):
+        self.config, self.out = config, out
+        check_folder(out, resume=resume, overwrite=overwrite)
+        # Everything that can be wrong with the input is found before the folder is touched.
+        description = network_config(config)
+        self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if config.precision == "bfloat16" else "no",
+            cpu=device == "cpu",
+            log_with=config.trackers or None,
+            project_dir=str(out),
+            # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        )
+        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        torch.manual_seed(config.seed)
+        self.network = build_network(
+            description,
+            pretrained=config.network.pretrained and not resume,
+            backbone_checkpoint=None if resume else config.network.backbone_checkpoint,
+        )
+        if self.accelerator.is_main_process and not resume:
+            clear_folder(out)
+        self.accelerator.wait_for_everyone()
+        self.network.to(self.accelerator.device)
+        self.optimizer = make_optimizer(
+            self.network,
+            name=config.optimizer.name,
+            lr=config.optimizer.lr,
+            weight_decay=config.optimizer.weight_decay,
+            betas=tuple(config.optimizer.betas),
+        )
+        self.criterion = MultiTaskLoss(
+            list(self.network.heads), config.loss.weights, config.loss.intermediate_weight, process_mean
+        )
+        self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
+        rows: list[dict[str, Any]] = []
+        if resume:
+            self.progress |= load_last(out, self.network, self.optimizer)
+            if self.accelerator.is_main_process:
+                rows = truncate_rows(out / METRICS, self.progress["step"])
+        self.schedule = poly_schedule(
+            self.optimizer, steps=config.steps, power=config.optimizer.power, start_step=self.progress["step"]
+        )
+        self.model = self._distribute(self.network)
+        self.reporter = Reporter(self.accelerator, config, out, rows)
+
+    def _distribute(self, network: BridgeNet) -> nn.Module:
+        if self.world > 1:
+            if self.accelerator.device.type == "cuda":
+                nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            elif self.accelerator.is_main_process:
+                print("note: PyTorch synchronises batch norms on GPUs only: each process keeps its own statistics here")
+        return self.accelerator.prepare(network)
+
+    def train(self) -> Scores:
+        """The loop."""
+        config = self.config
+        if self.accelerator.is_main_process:
+            write_atomically(self.out / "config.yaml", yaml.safe_dump(config.as_dict(), sort_keys=False))
+        batches = iter(self._loader())
+        with _stop_signals() as stop, self.reporter:
+            for step in range(self.progress["step"], config.steps):
+                started = time.perf_counter()
+                rate = self.optimizer.param_groups[0]["lr"]
+                terms, norm = self._step(step, batches)
+                self.progress["step"] = done = step + 1
+                is_last = done == config.steps
+                if done % config.log_every == 0 or is_last:
+                    self._log(terms, norm, rate)
+                self.reporter.advance(done, time.perf_counter() - started)
+                if done % config.evaluate_every == 0 or is_last:
+                    self._evaluate()
+                if done % config.save_every == 0 or done % config.evaluate_every == 0 or is_last:
+                    self._save_last()
+                if self._asked_to_stop(stop, done) and not is_last:
+                    self._save_last()
+                    raise Interrupted
+        return self.progress["scores"]
+
+    def _loader(self) -> Any:
+        config = self.config
+        return training_loader(
+            self.train_set,
+            size=tuple(config.data.size or self.train_set.info.size),
+            batch_size=config.batch_size,
+            seed=config.seed,
+            num_workers=config.data.workers,
+            start_step=self.progress["step"],
+            end_step=config.steps,
+            rank=self.rank,
+            world=self.world,
+            accumulate=config.accumulate,
+        )
+
+    def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[LossTerms, Tensor]:
+        """One optimiser step; returns the last micro-batch's losses and the gradient's norm before clipping."""
+        seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
+        torch.manual_seed(int(seed[0]))
+        self.model.train()
+        for micro_batch in range(self.config.accumulate):
+            batch = next(batches)
+            is_last = micro_batch + 1 == self.config.accumulate
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+                output = self.model(batch["image"].to(self.accelerator.device, non_blocking=True))
+                targets = {
+                    task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.heads
+                }
+                terms = self.criterion(output, targets)
+                self.accelerator.backward(terms.total / self.config.accumulate)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step()
+        return terms, norm
+
+    def _log(self, terms: LossTerms, norm: Tensor, rate: float) -> None:
+        names = ["total", *terms.final, *(f"intermediate/{task}" for task in terms.intermediate)]
+        values = torch.stack([terms.total.detach(), *terms.final.values(), *terms.intermediate.values()]).detach()
+        values = process_mean(values.float()).tolist()
+        total, losses = values[0], dict(zip(names[1:], values[1:]))
+        step = self.progress["step"]
+        self.reporter.log({"kind": "train", "step": step, "loss": total, "losses": losses, "lr": rate, "grad_norm": norm.item()})
+        if not np.isfinite(total):
+            bad = ", ".join(name for name, value in losses.items() if not np.isfinite(value))
+            raise UserError(
+                f"the loss is {total} at step {step} (of: {bad or 'the sum'}). Lower optimizer.lr, or use precision float32; "
+                f"{self.out / LAST} is from before"
+            )
+
+    def _evaluate(self) -> None:
+        self._share_statistics()
+        scores = evaluate(
+            self.network,
+            self.val_set,
+            size=evaluation_size(self.config),
+            batch_size=self.config.evaluation_batch_size,
+            workers=self.config.data.workers,
+            rank=self.rank,
+            world=self.world,
+            precision=self.config.precision,
+            progress=self.reporter.evaluating,
+        )
+        self.progress["scores"] = scores
+        self.progress["first_scores"] = self.progress["first_scores"] or scores
+        gain = relative_gain(scores, self.progress["first_scores"])
+        is_best = self.progress["best_gain"] is None or gain > self.progress["best_gain"]
+        if is_best:
+            self.progress["best_gain"] = gain
+        if self.accelerator.is_main_process:
+            self.reporter.log({"kind": "evaluation", "step": self.progress["step"], "gain": gain, "scores": scores})
+            panels = prediction_panels(self.network, self.val_set, evaluation_size(self.config), self.config.log_images)
+            self.reporter.log_images(panels, self.progress["step"])
+            if is_best:
+                save(self.network, self.out / BEST, information={"step": self.progress["step"], "scores": scores})
+        self.accelerator.wait_for_everyone()
+
+    def _share_statistics(self) -> None:
+        """Where batch norms are not synchronised, all processes evaluate, and save, the first one's statistics."""
+        if self.world > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def _save_last(self) -> None:
+        if self.accelerator.is_main_process:
+            save_last(self.out, self.network, self.optimizer, self.progress)
+
+    def _asked_to_stop(self, stop: threading.Event, step: int) -> bool:
+        """Whether any process was; processes ask each other at every tenth step, as asking waits for the device."""
+        if self.world == 1:
+            return stop.is_set()
+        if step % 10:
+            return False
+        asked = torch.tensor(float(stop.is_set()), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(asked, "sum").item())
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second acts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: Any) -> None:
+        stop.set()
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
