@@ -37,10 +37,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     train = command("train", "train a network", epilog=SETTINGS_HELP)
     train.add_argument("config", help="preset, YAML file, or folder of a run")
-    train.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG; with --resume the run itself)")
+    train.add_argument(
+        "--out", type=Path, help="folder of the run (default: runs/CONFIG; with --resume the run itself)"
+    )
     train.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     train.add_argument("--overwrite", action="store_true", help="delete the run in the folder and start again")
-    train.add_argument("--print-config", "--print_config", action="store_true", help="print all settings as YAML and stop")
+    train.add_argument(
+        "--print-config", "--print_config", action="store_true", help="print all settings as YAML and stop"
+    )
     _device(train)
 
     evaluate = command("evaluate", "score a network on a validation split", epilog=SETTINGS_HELP)
@@ -54,10 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("inputs", nargs="+", help="pictures, or folders of pictures")
     predict.add_argument("--out", type=Path, default=Path("predictions"), help="one folder per picture is written here")
     predict.add_argument("--tasks", nargs="+", help="only these")
-    predict.add_argument("--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)")
+    predict.add_argument(
+        "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
+    )
     _device(predict)
 
-    data = command("data", "make data").add_subparsers(dest="data_command", metavar="COMMAND", required=True, parser_class=_Parser)
+    data = command("data", "make data").add_subparsers(
+        dest="data_command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
     text = "render synthetic rooms in the layout of a published data set"
     generate = data.add_parser("generate", help=text, description=text, allow_abbrev=False)
     generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
@@ -69,7 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"))
-    demo.add_argument("--overwrite", action="store_true", help="train again instead of going on with the run that is there")
+    demo.add_argument(
+        "--overwrite", action="store_true", help="train again instead of going on with the run that is there"
+    )
     _device(demo)
     return parser
 
@@ -195,7 +205,9 @@ def _data(options: argparse.Namespace, settings: list[str]) -> int:
         progress=_line("rendering"),
     )
     seconds = time.perf_counter() - started
-    print(f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}")
+    print(
+        f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
+    )
     return 0
 
 

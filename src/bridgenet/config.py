@@ -287,16 +287,30 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
     problems = []
     for task in [*(settings.get("data.tasks") or []), *(settings.get("loss.weights") or {})]:
         if task not in tasks.names():
-            problems.append(f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})")
+            problems.append(
+                f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
+            )
     if (name := settings.get("data.name")) is not None and name not in data.DATASETS:
-        problems.append(f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)})")
+        problems.append(
+            f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)})"
+        )
     return problems
 
 
 def _wrong_numbers(config: RunConfig) -> list[str]:
     """Numbers that make no run."""
-    at_least_one = ("steps", "batch_size", "accumulate", "evaluate_every", "evaluation_batch_size", "save_every", "log_every")
-    problems = [f"{name} is {getattr(config, name)}, expected at least 1" for name in at_least_one if getattr(config, name) < 1]
+    at_least_one = (
+        "steps",
+        "batch_size",
+        "accumulate",
+        "evaluate_every",
+        "evaluation_batch_size",
+        "save_every",
+        "log_every",
+    )
+    problems = [
+        f"{name} is {getattr(config, name)}, expected at least 1" for name in at_least_one if getattr(config, name) < 1
+    ]
     if not config.optimizer.lr > 0:
         problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
     if config.data.workers < 0:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from bridgenet.config import RunConfig
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
+from bridgenet.files import write_atomically
 from bridgenet.model.bridgenet import BridgeNet
 
 Scores = dict[str, dict[str, float]]
@@ -52,14 +51,8 @@ def evaluate(
         progress: told (images done, images in all) of this process.
     """
     device = next(network.parameters()).device
-    outputs = {task: head.out_channels for task, head in network.heads.items()}
-    metrics = {
-        task: tasks.resolve(tasks.get(task).metric)(outputs[task]).to(device)
-        for task in dataset.tasks
-    }
-    loader = evaluation_loader(
-        dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world
-    )
+    metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
+    loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
     done, total = 0, len(range(rank, len(dataset), world))
     was_training = network.training
     network.eval()
@@ -90,21 +83,6 @@ def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> 
 
 def _png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """The file holds either its old content or all of the new one, whenever the process is stopped."""
-    if isinstance(content, str):
-        content = content.encode("utf-8")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
@@ -150,15 +128,17 @@ def evaluate_source(
     state = PartialState(cpu=device == "cpu")
     network = load(source, device=state.device if device == "auto" else device)
     if config.data.tasks is None:
-        known = [task for task in network.heads if task in data.info(config.data.name).tasks]
+        known = [task for task in network.tasks if task in data.info(config.data.name).tasks]
         config = replace(config, data=replace(config.data, tasks=known))
     for task in config.data.tasks or []:
         offered = data.info(config.data.name).num_outputs.get(task)
-        if task not in network.heads:
-            raise UserError(f"{source} does not predict {task} (it predicts {', '.join(network.heads)}); choose with --data.tasks")
-        if offered is not None and offered != network.heads[task].out_channels:
+        if task not in network.tasks:
             raise UserError(
-                f"{source} has {network.heads[task].out_channels} outputs for {task}, {config.data.name} has {offered}; "
+                f"{source} does not predict {task} (it predicts {', '.join(network.tasks)}); choose with --data.tasks"
+            )
+        if offered is not None and offered != network.tasks[task]:
+            raise UserError(
+                f"{source} has {network.tasks[task]} outputs for {task}, {config.data.name} has {offered}; "
                 "give the data set that it was trained on with --data.name"
             )
     dataset = open_dataset(config, "val")

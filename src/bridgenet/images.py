@@ -28,7 +28,9 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or source.size == 0:
-            raise UserError(f"the array is {source.dtype} of shape {source.shape}, expected uint8 of shape (H, W, 3), RGB")
+            raise UserError(
+                f"the array is {source.dtype} of shape {source.shape}, expected uint8 of shape (H, W, 3), RGB"
+            )
         return source
     if isinstance(source, Image.Image):
         return _rgb(source)

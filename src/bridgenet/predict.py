@@ -126,21 +126,21 @@ def predict_image(
     picture = read_picture(image)
     if tasks is not None:
         for task in tasks:
-            if task not in network.heads:
-                raise UserError(f"this network does not predict '{task}' (it predicts {', '.join(network.heads)})")
+            if task not in network.tasks:
+                raise UserError(f"this network does not predict '{task}' (it predicts {', '.join(network.tasks)})")
     parameter = next(network.parameters())
     height, width = picture.shape[:2]
     config = network.config
     if max_pixels is None and config is not None:
         max_pixels = config.image_size[0] * config.image_size[1]
-    small = picture
+    small: NDArray[Any] = picture
     if max_pixels is not None and height * width > max_pixels:
         factor = math.sqrt(max_pixels / (height * width))
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     normalised = torch.from_numpy(normalise(small.astype(np.float32))).permute(2, 0, 1)[None]
     logits = network(normalised.to(parameter.device, parameter.dtype)).logits
-    maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.heads}
+    maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.tasks}
     return Prediction(picture, maps, dict(config.class_names) if config is not None else {})
 
 
@@ -223,6 +223,8 @@ def predict_all(
             continue
         files = result.save(out / name)
         height, width = result.image.shape[:2]
-        say(f"{path}  {width}×{height}  {' '.join(result.maps)}  → {out / name}/{{{', '.join(file.name for file in files)}}}")
+        say(
+            f"{path}  {width}×{height}  {' '.join(result.maps)}  → {out / name}/{{{', '.join(file.name for file in files)}}}"
+        )
         done += 1
     return {"images": done, "skipped": len(skipped)}

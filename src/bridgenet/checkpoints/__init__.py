@@ -8,7 +8,6 @@ key `bridgenet`. It is written atomically and loads with no other argument.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from bridgenet.checkpoints.files import State, fit, read_file, state_of
 from bridgenet.checkpoints.reference import DROPPED, backbone_name, is_reference, recognise, reference_name
 from bridgenet.errors import UserError
+from bridgenet.files import replacing
 from bridgenet.model.backbones.timm_backbones import PlainTransformer, Pyramid
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
@@ -52,14 +52,8 @@ def save(
     tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
     tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
     description = {"format": FORMAT, "network": network.config.as_dict(), "information": dict(information or {})}
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    with replacing(path) as partial:
         save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(description)})
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
@@ -147,7 +141,7 @@ def load_reference(state: State, config: Mapping[str, Any] | None, path: Path) -
 
 def reference_names(network: BridgeNet) -> dict[str, str]:
     """{our name: the authors' name} of every weight and buffer that both have."""
-    order = list(network.heads)
+    order = list(network.tasks)
     return {key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,22 +174,17 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
     published = published and (embed_dim, width) == (512, 576) and len(set(depths)) == 1
 
     if not published:
-        wanted: dict[str, Callable[[], Any]] = {
-            name: (lambda name=name: given["backbone_kwargs"][name])
-            for name in (("num_heads", "select_list") if is_vit else ("offset_scale",))
-        }
-        for name, get in wanted.items():
-            try:
-                value = get()
-            except (KeyError, TypeError):
-                missing.append(f"backbone_kwargs.{name}")
+        given_kwargs = given.get("backbone_kwargs") or {}
+        for name in ("num_heads", "select_list") if is_vit else ("offset_scale",):
+            if name in given_kwargs:
+                kwargs["blocks_read" if name == "select_list" else name] = given_kwargs[name]
             else:
-                kwargs["blocks_read" if name == "select_list" else name] = value
+                missing.append(f"backbone_kwargs.{name}")
         missing += [key for key in ("mtt_resolution_downsample_rate", "dilated_ratio") if key not in given]
     image_size = given.get("image_size", known_size)
     if image_size is None:
         missing.append("image_size")
-    if missing:
+    if missing or image_size is None:
         unused = [key for key in given if key not in _CONFIG_KEYS]
         hints = "".join(f"; '{key}' is not a key{nearest(key, _CONFIG_KEYS)}" for key in unused)
         raise UserError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import resize
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Heads(nn.ModuleDict):
 
     def __init__(self, in_channels: int, num_outputs: Mapping[str, int]):
         super().__init__({task: nn.Conv2d(in_channels, channels, 1) for task, channels in num_outputs.items()})
+        self.num_outputs = dict(num_outputs)
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {task: head(features[task]) for task, head in self.items()}
@@ -43,19 +45,27 @@ class BridgeNet(nn.Module):
     """Backbone, decoder and heads, joined.
 
     Args:
-        backbone: (B, 3, H, W) → four maps, fine to coarse; has `size_divisor`.
+        backbone: (B, 3, H, W) → four maps, fine to coarse.
         decoder: four maps → (features per task, intermediate logits per task).
         heads: features per task → logits per task.
     """
 
+    backbone: Backbone
+    decoder: nn.Module
+    heads: Heads
     config: NetworkConfig | None = None
     """How the network was built (set by `build_network`, for saving and labelling; the forward pass never reads it)."""
 
-    def __init__(self, backbone: nn.Module, decoder: nn.Module, heads: nn.Module):
+    def __init__(self, backbone: Backbone, decoder: nn.Module, heads: Heads):
         super().__init__()
         self.backbone = backbone
         self.decoder = decoder
         self.heads = heads
+
+    @property
+    def tasks(self) -> dict[str, int]:
+        """Channels n_t of each task's logits, in task order."""
+        return dict(self.heads.num_outputs)
 
     def forward(self, images: Tensor) -> BridgeNetOutput:
         """Run the network.

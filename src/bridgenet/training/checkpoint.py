@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bridgenet.checkpoints import LAST, fit, read_own, save
 from bridgenet.errors import UserError
+from bridgenet.files import write_atomically
 from bridgenet.model.bridgenet import BridgeNet
 
 
@@ -29,7 +30,7 @@ def load_optimizer_tensors(
     optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor], path: Path
 ) -> None:
     """The inverse of :func:`optimizer_tensors`; UserError for state of another network."""
-    names = {name: parameter for name, parameter in network.named_parameters()}
+    names = dict(network.named_parameters())
     for key, value in tensors.items():
         name, _, entry = key.rpartition("/")
         if name not in names:
@@ -64,9 +65,7 @@ def truncate_rows(path: Path, step: int) -> list[dict[str, Any]]:
     """Drop the rows of `metrics.jsonl` after a step (and a half-written last one); returns what is left."""
     rows = read_rows(path)
     kept = [row for row in rows if row["step"] <= step]
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
     return kept
 
 

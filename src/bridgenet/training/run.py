@@ -6,7 +6,6 @@ seeded anew at every step. So a run that is killed and resumed gives the losses 
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import threading
@@ -27,7 +26,8 @@ from bridgenet.checkpoints import BEST, LAST, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
-from bridgenet.evaluate import Scores, evaluate, evaluation_size, open_dataset, relative_gain, write_atomically
+from bridgenet.evaluate import Scores, evaluate, evaluation_size, open_dataset, relative_gain
+from bridgenet.files import write_atomically
 from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
@@ -50,7 +50,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         num_outputs={task: outputs[task] for task in chosen},
         backbone=settings.backbone,
         backbone_kwargs=dict(settings.backbone_kwargs),
-        image_size=tuple(config.data.size or info.size),
+        image_size=config.data.size or info.size,
         embed_dim=settings.embed_dim,
         extra_channels=settings.extra_channels,
         refine_depth=settings.refine_depth,
@@ -97,7 +97,9 @@ def _what_it_holds(out: Path) -> str:
     return f"holds a run (step {step})"
 
 
-def train(config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, device: str = "auto") -> Scores:
+def train(
+    config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, device: str = "auto"
+) -> Scores:
     """Train; returns the scores of the last evaluation.
 
     Args:
@@ -154,7 +156,7 @@ class Run:
             betas=tuple(config.optimizer.betas),
         )
         self.criterion = MultiTaskLoss(
-            list(self.network.heads), config.loss.weights, config.loss.intermediate_weight, process_mean
+            list(self.network.tasks), config.loss.weights, config.loss.intermediate_weight, process_mean
         )
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
         rows: list[dict[str, Any]] = []
@@ -205,7 +207,7 @@ class Run:
         config = self.config
         return training_loader(
             self.train_set,
-            size=tuple(config.data.size or self.train_set.info.size),
+            size=config.data.size or self.train_set.info.size,
             batch_size=config.batch_size,
             seed=config.seed,
             num_workers=config.data.workers,
@@ -227,7 +229,7 @@ class Run:
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
                 output = self.model(batch["image"].to(self.accelerator.device, non_blocking=True))
                 targets = {
-                    task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.heads
+                    task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.tasks
                 }
                 terms = self.criterion(output, targets)
                 self.accelerator.backward(terms.total / self.config.accumulate)
@@ -239,11 +241,13 @@ class Run:
 
     def _log(self, terms: LossTerms, norm: Tensor, rate: float) -> None:
         names = ["total", *terms.final, *(f"intermediate/{task}" for task in terms.intermediate)]
-        values = torch.stack([terms.total.detach(), *terms.final.values(), *terms.intermediate.values()]).detach()
-        values = process_mean(values.float()).tolist()
+        stacked = torch.stack([terms.total, *terms.final.values(), *terms.intermediate.values()]).detach()
+        values = process_mean(stacked.float()).tolist()
         total, losses = values[0], dict(zip(names[1:], values[1:]))
         step = self.progress["step"]
-        self.reporter.log({"kind": "train", "step": step, "loss": total, "losses": losses, "lr": rate, "grad_norm": norm.item()})
+        self.reporter.log(
+            {"kind": "train", "step": step, "loss": total, "losses": losses, "lr": rate, "grad_norm": norm.item()}
+        )
         if not np.isfinite(total):
             bad = ", ".join(name for name, value in losses.items() if not np.isfinite(value))
             raise UserError(

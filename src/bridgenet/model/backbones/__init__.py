@@ -1,16 +1,14 @@
 """Backbones: images in, four maps F₀..F₃ (fine to coarse, (B, C, H, W)) out.
 
-Each has `channels` (of the four maps), `size_divisor` (what image sides must be divisible by) and `base_divisor` (the
-decoder's r that goes with it).
+See :class:`Backbone` for what each one is.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from bridgenet.errors import UserError, nearest
+from bridgenet.model.backbones.base import Backbone
 
 
 def build_backbone(
@@ -20,7 +18,7 @@ def build_backbone(
     drop_path: float = 0.0,
     pretrained: bool = False,
     **kwargs: Any,
-) -> nn.Module:
+) -> Backbone:
     """Make a backbone by name: `internimage_b`, `internimage_l`, or any timm model.
 
     Args:

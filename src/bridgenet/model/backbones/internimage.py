@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import ChannelNorm, Mlp
 from bridgenet.ops import dcnv3
 
@@ -102,7 +103,7 @@ class Level(nn.Module):
         self.downsample = None if last else Downsample(channels)
 
 
-class InternImage(nn.Module):
+class InternImage(Backbone):
     """Images (B, 3, H, W) → four maps (B, channels·2ⁱ, H/2ⁱ⁺², W/2ⁱ⁺²).
 
     Args:

@@ -9,11 +9,12 @@ import timm
 from torch import Tensor, nn
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.model.backbones.base import Backbone
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
 
 
-class PlainTransformer(nn.Module):
+class PlainTransformer(Backbone):
     """Four maps, all at the patch's stride: three blocks' outputs without the final norm, and the last after it.
 
     Args:
@@ -23,7 +24,7 @@ class PlainTransformer(nn.Module):
 
     base_divisor = 2
 
-    def __init__(self, model: nn.Module, blocks_read: Sequence[int]):
+    def __init__(self, model: Any, blocks_read: Sequence[int]):
         super().__init__()
         self.model = model
         self.blocks_read = tuple(blocks_read)
@@ -40,13 +41,13 @@ class PlainTransformer(nn.Module):
         return [*maps, patches_BNC.transpose(1, 2).unflatten(2, (height, width))]
 
 
-class Pyramid(nn.Module):
+class Pyramid(Backbone):
     """Four maps at strides 4, 8, 16, 32 of a timm model made with `features_only`."""
 
     base_divisor = 1
     size_divisor = 32
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         super().__init__()
         self.model = model
         self.channels = tuple(model.feature_info.channels())

@@ -113,11 +113,10 @@ class BridgeNetDecoder(nn.Module):
             for i, side in enumerate([channels3, dims[0], dims[1]])
         )
         self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
-        self.stages.apply(_init_stage)
         for stage in self.stages:
-            if stage.project is not None:  # outside the published stages' initialisation: PyTorch's default
-                for module in stage.project.values():
-                    module.reset_parameters()
+            for part in (stage.up, stage.bfe, stage.tfr):  # not `project`: as published, everything else is PyTorch's default
+                if part is not None:
+                    part.apply(_init_stage)
         for projection in self.projections.values():
             nn.init.trunc_normal_(projection.conv.weight, std=0.02)
 
