@@ -107,13 +107,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code: 0, 1 if part of the inputs was skipped, 2 for the user's mistakes."""
     try:
         parser = build_parser()
-        own, settings = split_settings(arguments)
+        takes_settings = bool(arguments) and arguments[0] in ("train", "evaluate")
+        own, settings = split_settings(arguments) if takes_settings else (list(arguments), [])
         options, unknown = parser.parse_known_args(own)
         if unknown:
-            known = [f"--{key}" for key in KEYS] + _flags(parser, options.command)
+            known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
             raise UserError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
-        if settings and options.command not in ("train", "evaluate"):
-            raise UserError(f"bridgenet {options.command} takes no settings of a run: {settings[0]}")
         return COMMANDS[options.command](options, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

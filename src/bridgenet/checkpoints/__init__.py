@@ -61,15 +61,30 @@ def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] |
     content, metadata = read_file(path)
     if "bridgenet" not in metadata:
         return None
-    description = json.loads(metadata["bridgenet"])
-    if description.get("format") != FORMAT:
-        raise UserError(f"{path} has format {description.get('format')}, this version reads {FORMAT}: update bridgenet")
+    description = _description(metadata["bridgenet"], path)
 
     def part(prefix: str) -> State:
         return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
 
-    config = NetworkConfig.from_dict(description["network"])
+    try:
+        config = NetworkConfig.from_dict(description["network"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return part("model."), part("optimizer."), config, description["information"]
+
+
+def _description(text: str, path: Path) -> dict[str, Any]:
+    """What stands beside the weights: `format`, `network`, `information`."""
+    try:
+        description = json.loads(text)
+        found, complete = description["format"], {"network", "information"} <= set(description)
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: its description is damaged; copy or download the file again") from None
+    if found != FORMAT:
+        raise UserError(f"{path} has format {found}, this version reads {FORMAT}: update bridgenet")
+    if not complete:
+        raise UserError(f"{path}: its description is incomplete; copy or download the file again")
+    return description
 
 
 def read_information(path: Path) -> dict[str, Any]:
@@ -112,7 +127,7 @@ def load(
     path = weights_path(source)
     if own := read_own(path):
         state, _, network_config, _ = own
-        network = _empty(network_config)
+        network = _empty(network_config, path)
         network.load_state_dict(fit(state, network.state_dict(), path))
     else:
         state = state_of(read_file(path)[0], path)
@@ -130,7 +145,7 @@ def load(
 def load_reference(state: State, config: Mapping[str, Any] | None, path: Path) -> BridgeNet:
     """A network with weights in the authors' names; see :func:`load`."""
     state = {key: value for key, value in state.items() if not DROPPED.match(key)}
-    network = _empty(recognise(state, config, path))
+    network = _empty(recognise(state, config, path), path)
     names = reference_names(network)
     expected = {names[key]: value for key, value in network.state_dict().items() if key in names}
     fit(state, expected, path)
@@ -145,11 +160,13 @@ def reference_names(network: BridgeNet) -> dict[str, str]:
     return {key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")}
 
 
-def _empty(config: NetworkConfig) -> BridgeNet:
+def _empty(config: NetworkConfig, path: Path) -> BridgeNet:
     try:
         return build_network(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"no network can be built from this description: {error}") from None
+        raise UserError(f"{path}: no network can be built from its description: {error}") from None
 
 
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:
@@ -169,14 +186,19 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
         return key.replace(".", "_") if isinstance(backbone, Pyramid) else key
 
     own = {
-        canonical(backbone_name(key)): key for key in backbone.state_dict() if not key.endswith("num_batches_tracked")
+        canonical(backbone_name(key).removeprefix("model.")): key  # some of timm's pyramids wrap the model once more
+        for key in backbone.state_dict()
+        if not key.endswith("num_batches_tracked")
     }
-    named = {canonical(key): value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    wanted = {
-        key: value
-        for key, value in named.items()
-        if key in own or not key.startswith(tuple(canonical(prefix) for prefix in _CLASSIFIER))
-    }
+    named = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+
+    def unwanted(key: str) -> bool:  # classification heads; of timm's pyramids also whatever lies above the last stage
+        above = isinstance(backbone, Pyramid) and not any(
+            name.startswith(canonical(key.split(".")[0] + ".")) for name in own
+        )
+        return above or key.startswith(_CLASSIFIER)
+
+    wanted = {canonical(key): value for key, value in named.items() if canonical(key) in own or not unwanted(key)}
     expected = {name: backbone.state_dict()[key] for name, key in own.items()}
     fit(wanted, expected, path, "this backbone")
     backbone.load_state_dict({own[name]: value for name, value in wanted.items()}, strict=False)

@@ -173,8 +173,15 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
     backbone, kwargs, known_size, published = (_vit if is_vit else _internimage)(state)
     published = published and (embed_dim, width) == (512, 576) and len(set(depths)) == 1
 
-    if not published:
-        given_kwargs = given.get("backbone_kwargs") or {}
+    given_kwargs = given.get("backbone_kwargs") or {}
+    _check_agreement(given_kwargs, kwargs, path)
+    base_divisor = 2 if is_vit else 1
+    if published:
+        known = _known_of_vit(kwargs) if is_vit else {"offset_scale": SIZES[backbone]["offset_scale"]}
+        _check_agreement(given_kwargs, known, path)
+        _check_agreement(given, {"mtt_resolution_downsample_rate": base_divisor}, path)
+        kwargs = {}  # the name says it all
+    else:
         for name in ("num_heads", "select_list") if is_vit else ("offset_scale",):
             if name in given_kwargs:
                 kwargs["blocks_read" if name == "select_list" else name] = given_kwargs[name]
@@ -216,7 +223,7 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
         refine_depth=depths,
         dilations=given.get("dilated_ratio") or [1, 2, 5],
         squeezes=squeezes,
-        base_divisor=given.get("mtt_resolution_downsample_rate") or (2 if is_vit else 1),
+        base_divisor=given.get("mtt_resolution_downsample_rate") or base_divisor,
         class_names={task: list(names[task]) for task in order if task in names},
         dataset=dataset,
     )
@@ -228,6 +235,8 @@ def _check_agreement(given: Mapping[str, Any], told: Mapping[str, Any], path: Pa
         if key not in given:
             continue
         other = given[key]
+        if isinstance(other, list | tuple):
+            other, value = list(other), list(value) if isinstance(value, list | tuple) else value
         same = set(other) == set(value) if key == "tasks" else other == value
         if key == "refine_depth" and isinstance(other, int):
             same = all(depth == other for depth in value)
@@ -249,7 +258,7 @@ def _refiner_shape(state: State) -> tuple[list[int], list[list[int]]]:
 
 
 Told = tuple[str, dict[str, Any], tuple[int, int] | None, bool]
-"""Backbone name, its settings, image size if the weights tell it, and whether the backbone is a published one."""
+"""Backbone name, its settings as far as the weights tell them, image size if they do, and whether it is a published one."""
 
 
 def _count(state: State, pattern: str) -> int:
@@ -259,14 +268,18 @@ def _count(state: State, pattern: str) -> int:
 def _vit(state: State) -> Told:
     _, tokens, width = state["backbone.pos_embed"].shape
     depth = _count(state, r"backbone\.blocks\.(\d+)\.")
-    size = _PUBLISHED_GRIDS.get(tokens - 1)
-    for name, published in (("vit_base_patch16_384", (768, 12)), ("vit_large_patch16_384", (1024, 24))):
-        if (width, depth) == published:
-            return name, {}, size, True
     patch = state["backbone.patch_embed.proj.weight"].shape[-1]
     mlp_ratio = len(state["backbone.blocks.0.mlp.fc1.weight"]) / width
     kwargs = {"embed_dim": width, "depth": depth, "patch_size": patch, "mlp_ratio": mlp_ratio}
+    for name, published in (("vit_base_patch16_384", (768, 12)), ("vit_large_patch16_384", (1024, 24))):
+        if (width, depth) == published:
+            return name, kwargs, _PUBLISHED_GRIDS.get(tokens - 1), True
     return "vit_base_patch16_384", kwargs, None, False
+
+
+def _known_of_vit(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from a published ViT's width and depth."""
+    return {"num_heads": kwargs["embed_dim"] // 64, "select_list": [kwargs["depth"] * i // 4 for i in (1, 2, 3)]}
 
 
 def _internimage(state: State) -> Told:
@@ -274,8 +287,9 @@ def _internimage(state: State) -> Told:
     levels = _count(state, r"backbone\.levels\.(\d+)\.")
     depths = [_count(state, rf"backbone\.levels\.{i}\.blocks\.(\d+)\.") for i in range(levels)]
     groups = [len(state[f"backbone.levels.{i}.blocks.0.dcn.mask.weight"]) // 9 for i in range(levels)]
+    kwargs = {"channels": channels, "depths": depths, "groups": groups}
     for name, size in SIZES.items():
         if (channels, tuple(depths), tuple(groups)) == (size["channels"], size["depths"], size["groups"]):
             has_parts = any(key.startswith("heads.human_parts") for key in state)
-            return name, {}, (512, 512) if has_parts else (448, 576), True
-    return "internimage_b", {"channels": channels, "depths": depths, "groups": groups}, None, False
+            return name, kwargs, (512, 512) if has_parts else (448, 576), True
+    return "internimage_b", kwargs, None, False

@@ -71,10 +71,12 @@ class NetworkConfig:
         return config
 
 
-def _per_stage(values: Sequence[Any], depths: Sequence[int]) -> list[list[int]]:
+def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[list[int]]:
     """One list per stage, as long as the stage is deep, from one repeated list or from one list per stage."""
     lists = list(values) if values and isinstance(values[0], list | tuple) else [values] * len(depths)
-    return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths, strict=True)]
+    if len(lists) != len(depths) or not all(chain and min(chain) >= 1 for chain in lists):
+        raise UserError(f"{name} is {values}; give one list of numbers ≥ 1, which is repeated, or {NUM_STAGES} of them")
+    return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths)]
 
 
 def build_network(
@@ -89,6 +91,14 @@ def build_network(
     Raises:
         UserError: the description does not make a network, or the weights cannot be had.
     """
+    if not config.num_outputs or min(config.num_outputs.values()) < 1:
+        raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
+    width = config.embed_dim + config.extra_channels
+    if config.embed_dim < 2 or config.extra_channels < 0 or config.embed_dim % 2 or width % 8:
+        raise UserError(
+            f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; "
+            "embed_dim must be even and their sum divisible by 8 (two attention heads at widths C, C/2 and C/4)"
+        )
     backbone = build_backbone(
         config.backbone,
         image_size=config.image_size,
@@ -109,8 +119,8 @@ def build_network(
         embed_dim=config.embed_dim,
         extra_channels=config.extra_channels,
         base_divisor=config.base_divisor or backbone.base_divisor,
-        dilations=_per_stage(config.dilations, depths),
-        squeezes=_per_stage(config.squeezes, depths),
+        dilations=_per_stage("dilations", config.dilations, depths),
+        squeezes=_per_stage("squeezes", config.squeezes, depths),
         drop_path=config.refiner_drop_path,
     )
     network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))

@@ -30,6 +30,10 @@ def build_backbone(
     from bridgenet.model.backbones.internimage import SIZES, InternImage
 
     if name in SIZES:
+        if unknown := set(kwargs) - set(SIZES[name]):
+            raise UserError(
+                f"backbone '{name}' has no setting {sorted(unknown)[0]} (settings: {', '.join(SIZES[name])})"
+            )
         return InternImage(**(SIZES[name] | kwargs), drop_path=drop_path)
     if name.startswith("internimage"):
         raise UserError(f"'{name}' is not a backbone{nearest(name, SIZES)} (InternImage sizes: {', '.join(SIZES)})")

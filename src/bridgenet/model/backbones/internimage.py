@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import ChannelNorm, Mlp
 from bridgenet.ops import dcnv3
@@ -126,7 +127,12 @@ class InternImage(Backbone):
         drop_path: float = 0.4,
     ):
         super().__init__()
-        self.channels = tuple(channels * 2**i for i in range(len(depths)))
+        self.channels = tuple(channels * 2**i for i in range(4))
+        if len(depths) != 4 or len(groups) != 4 or any(c % g for c, g in zip(self.channels, groups)):
+            raise UserError(
+                f"InternImage of {channels} channels, depths {list(depths)} and groups {list(groups)}: "
+                f"four levels are expected, with groups that divide their channels {list(self.channels)}"
+            )
         rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
         self.stem = Stem(channels)
         self.levels = nn.ModuleList(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import timm
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
@@ -51,9 +52,11 @@ class Pyramid(Backbone):
         super().__init__()
         self.model = model
         self.channels = tuple(model.feature_info.channels())
+        self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # Swin's, for one
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
-        return list(self.model(images_BCHW))
+        maps = self.model(images_BCHW)
+        return [x_BHWC.permute(0, 3, 1, 2) for x_BHWC in maps] if self.gives_channels_last else list(maps)
 
 
 def default_blocks_read(depth: int) -> tuple[int, int, int]:
@@ -73,26 +76,80 @@ def build_timm(
     """Make a backbone from a timm name; transformer or pyramid is told from the model itself.
 
     Raises:
-        UserError: the name is not timm's, the model gives no suitable maps, or its weights cannot be had.
+        UserError: the name is not timm's, the model gives no suitable maps or cannot take every image size, it does not
+            take the settings, or its weights cannot be had.
     """
     if not timm.is_model(name):
         raise UserError(f"backbone '{name}' is neither InternImage nor a timm model{nearest(name, timm.list_models())}")
+    if drop_path:  # not every model has it: only those that are asked for it must
+        kwargs["drop_path_rate"] = drop_path
 
-    def create(**options: Any) -> nn.Module:
-        try:
-            return timm.create_model(name, drop_path_rate=drop_path, **options, **kwargs)
-        except TypeError as error:
-            raise UserError(f"backbone '{name}' does not take these settings: {error}") from None
-
-    info = timm.create_model(name, num_classes=0, **kwargs).feature_info
-    reductions = [entry["reduction"] for entry in info]
+    probe = _create(name, kwargs, num_classes=0)
+    reductions = [entry["reduction"] for entry in probe.feature_info]
+    backbone: PlainTransformer | Pyramid
     if len(set(reductions)) == 1:
-        model = create(num_classes=0, img_size=image_size, dynamic_img_size=True, pretrained=pretrained)
-        return PlainTransformer(model, blocks_read or default_blocks_read(len(reductions)))
-    if not set(PYRAMID_STRIDES) <= set(reductions):
+        size = _round_up(image_size, int(reductions[0]) * PlainTransformer.base_divisor)
+        blocks = _checked_blocks(blocks_read or default_blocks_read(len(reductions)), len(reductions))
+        model = _create(name, kwargs, num_classes=0, img_size=size, dynamic_img_size=True, pretrained=pretrained)
+        backbone = PlainTransformer(model, blocks)
+    elif set(PYRAMID_STRIDES) <= set(reductions):
+        if blocks_read is not None:
+            raise UserError(f"backbone '{name}' is a pyramid: blocks_read is for plain transformers")
+        indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in PYRAMID_STRIDES]
+        options: dict[str, Any] = {"features_only": True, "out_indices": indices, "pretrained": pretrained}
+        if hasattr(getattr(probe, "patch_embed", None), "strict_img_size"):  # Swin: windows know the size, but need not
+            options |= {"img_size": _round_up(image_size, Pyramid.size_divisor), "strict_img_size": False}
+        backbone = Pyramid(_create(name, kwargs, **options))
+    else:
         raise UserError(
             f"backbone '{name}' has maps at strides {sorted(set(reductions))}; "
             f"a backbone needs one stride throughout (transformer) or {list(PYRAMID_STRIDES)} (pyramid)"
         )
-    indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in PYRAMID_STRIDES]
-    return Pyramid(create(features_only=True, out_indices=indices, pretrained=pretrained))
+    _check_any_size(name, backbone)
+    return backbone
+
+
+def _create(name: str, kwargs: dict[str, Any], **options: Any) -> Any:
+    """A timm model with the user's settings and our own `options`; UserError if it cannot be had so."""
+    try:
+        return timm.create_model(name, **options, **kwargs)
+    except TypeError as error:
+        for option in ("img_size", "dynamic_img_size"):
+            if option in options and f"'{option}'" in str(error):
+                raise UserError(f"backbone '{name}' cannot take images of any size (it has no {option})") from None
+        given = ", ".join(kwargs).replace("drop_path_rate", "drop_path_rate (network.drop_path)")
+        raise UserError(f"backbone '{name}' does not take these settings ({given}): {error}") from None
+    except (AssertionError, ValueError, RuntimeError, OSError) as error:
+        if options.get("pretrained"):
+            raise UserError(
+                f"no pretrained weights for backbone '{name}' ({' '.join(str(error).split())}). Without a connection, give "
+                "them with network.backbone_checkpoint; to start from random weights, set network.pretrained to false"
+            ) from None
+        raise UserError(f"backbone '{name}' cannot be made with {kwargs}: {error}") from None
+
+
+def _round_up(size: tuple[int, int], divisor: int) -> tuple[int, int]:
+    """The size that an image of this size is padded to."""
+    return size[0] + -size[0] % divisor, size[1] + -size[1] % divisor
+
+
+def _checked_blocks(blocks: Sequence[int], depth: int) -> Sequence[int]:
+    if len(blocks) != 3 or sorted(set(blocks)) != list(blocks) or not (blocks[0] >= 1 and blocks[-1] <= depth):
+        raise UserError(f"blocks_read is {list(blocks)}, expected three different blocks of 1..{depth}, ascending")
+    return blocks
+
+
+def _check_any_size(name: str, backbone: PlainTransformer | Pyramid) -> None:
+    """UserError unless the backbone takes a small image of a size that it was not made for, and gives maps of its channels."""
+    side = 2 * backbone.size_divisor
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            maps = backbone(torch.zeros(1, 3, side, side + backbone.size_divisor))
+        found = tuple(x.shape[1] for x in maps)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UserError(f"backbone '{name}' cannot take images of any size: {error}") from None
+    finally:
+        backbone.train()
+    if found != backbone.channels:
+        raise UserError(f"backbone '{name}' gives maps of {found} channels where it says {backbone.channels}")

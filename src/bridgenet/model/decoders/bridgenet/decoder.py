@@ -114,7 +114,11 @@ class BridgeNetDecoder(nn.Module):
         )
         self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
         for stage in self.stages:
-            for part in (stage.up, stage.bfe, stage.tfr):  # not `project`: as published, everything else is PyTorch's default
+            for part in (
+                stage.up,
+                stage.bfe,
+                stage.tfr,
+            ):  # not `project`: as published, everything else is PyTorch's default
                 if part is not None:
                     part.apply(_init_stage)
         for projection in self.projections.values():

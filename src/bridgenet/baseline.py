@@ -1,0 +1,89 @@
+"""The best constant prediction made from a training set: what a network must beat to have learnt anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bridgenet import data, tasks
+from bridgenet.data.loading import evaluation_loader
+from bridgenet.data.transforms import EvaluationTransform
+from bridgenet.evaluate import Scores
+from bridgenet.tasks import IGNORE
+
+EDGE_POSITIVE_WEIGHT = 0.95
+NUM_DIRECTIONS = 500
+SAMPLES_PER_IMAGE = 200
+
+
+def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
+    """{task: (1, n_t, 1, 1) logits} of the constant that does best on the training set, by kind of task.
+
+    Classes: the most frequent one (best mIoU of a constant). Depth: the mean (best RMSE). Normals: of 500 directions
+    spread evenly and the mean one, that of the least mean angle (on 200 pixels an image). One-channel probability: the
+    share of positives at the weights of the edge loss (best weighted cross entropy); two-channel: everything foreground.
+    """
+    outputs = train_set.info.num_outputs
+    transform = EvaluationTransform(train_set.info.size, train_set.tasks)
+    counts = {task: np.zeros(outputs[task], np.int64) for task in train_set.tasks if _kind(task) == "classes"}
+    sums = {task: np.zeros(2) for task in train_set.tasks if _kind(task) in ("depth", "probability")}
+    directions: dict[str, list[NDArray[np.float32]]] = {task: [] for task in train_set.tasks if _kind(task) == "normals"}
+    for index in range(len(train_set)):
+        sample = transform(_cropped(train_set.load(index), train_set.info.size), train_set.ids[index])
+        for task in train_set.tasks:
+            target = sample[task].reshape(len(sample[task]), -1).T
+            target = target[(target != IGNORE).all(axis=1)]
+            if task in counts:
+                counts[task] += np.bincount(target[:, 0].astype(np.int64), minlength=outputs[task])
+            elif task in sums:
+                sums[task] += (target.sum(), len(target))
+            else:
+                step = max(1, len(target) // SAMPLES_PER_IMAGE)
+                directions[task].append(target[::step])
+    constants: dict[str, list[float]] = {}
+    for task in train_set.tasks:
+        if task in counts:
+            constants[task] = np.eye(outputs[task])[counts[task].argmax()].tolist()
+        elif task in directions:
+            constants[task] = _best_direction(np.concatenate(directions[task])).tolist()
+        elif _kind(task) == "depth":
+            constants[task] = [sums[task][0] / max(1, sums[task][1])]
+        elif outputs[task] == 1:
+            share = min(max(sums[task][0] / max(1, sums[task][1]), 1e-6), 1 - 1e-6)
+            weighted = EDGE_POSITIVE_WEIGHT * share, (1 - EDGE_POSITIVE_WEIGHT) * (1 - share)
+            constants[task] = [float(np.log(weighted[0] / weighted[1]))]
+        else:
+            constants[task] = [-10.0, 10.0]
+    return {task: torch.tensor(values).reshape(1, -1, 1, 1) for task, values in constants.items()}
+
+
+def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, size: tuple[int, int]) -> Scores:
+    """The scores of constant logits on a validation split, by the metrics that networks are scored by."""
+    metrics = {task: tasks.resolve(tasks.get(task).metric)(logits[task].shape[1]) for task in val_set.tasks}
+    for batch in evaluation_loader(val_set, size=size, batch_size=8, num_workers=0):
+        for task, metric in metrics.items():
+            target = batch[task]
+            metric.update(logits[task].expand(len(target), -1, *target.shape[-2:]), target)
+    return {task: metric.compute() for task, metric in metrics.items()}
+
+
+def _kind(task: str) -> str:
+    return tasks.get(task).kind
+
+
+def _cropped(sample: dict[str, NDArray[np.float32]], size: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+    return {name: values[: size[0], : size[1]] for name, values in sample.items()}
+
+
+def _best_direction(normals: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The unit vector of the least mean angle to `normals` (N, 3), among directions spread over the sphere."""
+    index = np.arange(NUM_DIRECTIONS) + 0.5
+    azimuth, z = np.pi * (1 + 5**0.5) * index, 1 - 2 * index / NUM_DIRECTIONS
+    radius = np.sqrt(1 - z**2)
+    candidates = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
+    mean = normals.mean(axis=0)
+    candidates = np.concatenate([candidates, mean[None] / max(float(np.linalg.norm(mean)), 1e-12)])
+    angles = [np.arccos(np.clip(normals @ candidate, -1, 1)).mean() for candidate in candidates]
+    return candidates[int(np.argmin(angles))]

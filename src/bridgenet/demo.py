@@ -1,0 +1,168 @@
+"""`bridgenet demo`: rooms, a small BridgeNet trained on them, scores beside the best constant, pictures, a report."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from bridgenet import config as configuration
+from bridgenet import tasks
+from bridgenet.baseline import constant_logits, evaluate_constant
+from bridgenet.checkpoints import load, read_information
+from bridgenet.config import RunConfig
+from bridgenet.data.scenes import generate
+from bridgenet.evaluate import Scores, evaluate_source, evaluation_size, in_words, open_dataset
+from bridgenet.files import replacing, write_atomically
+from bridgenet.training.checkpoint import read_rows
+from bridgenet.training.reporting import prediction_panels
+from bridgenet.training.run import LAST, METRICS, train
+from bridgenet.version import __version__
+from bridgenet.visualize import training_curves
+
+SCENES = {"train": 240, "val": 60, "size": (96, 128), "seed": 0}
+NUM_PANELS = 8
+CLEAN_METRIC = {"edge": "loss_clean"}
+"""Where a headline is a quirk of the common evaluation code, the table shows the clean definition."""
+
+
+def demo(out: Path, *, overwrite: bool = False, device: str = "auto") -> Path:
+    """Everything once, in one folder; rooms are kept for the next time, and a training that was interrupted goes on.
+
+    Args:
+        out: gets `data/`, `run/`, `predictions/*.png`, `curves.png`, `scores.json` and `report.html`.
+        overwrite: train again although there is a finished run.
+        device: `"auto"` or `"cpu"`.
+
+    Returns:
+        The path of the report.
+    """
+    started = time.perf_counter()
+    print(f"→ environment ready ({environment()})")
+    config = configuration.load("demo")
+    config = replace(config, data=replace(config.data, root=str(_scenes(out / "data"))))
+    run = out / "run"
+    _train(config, run, overwrite, device)
+
+    scores = evaluate_source(str(run), config, out=run, device=device)
+    train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
+    constant = evaluate_constant(constant_logits(train_set), val_set, evaluation_size(config))
+    print(f"→ evaluation on {len(val_set)} rooms")
+    rows = comparison(scores, constant)
+    print(text_table(rows))
+
+    network = load(run, device=device)
+    panels = prediction_panels(network, val_set, evaluation_size(config), NUM_PANELS)
+    (out / "predictions").mkdir(parents=True, exist_ok=True)
+    for name, picture in panels.items():
+        _save(picture, out / "predictions" / f"{name}.png")
+    curves = training_curves(read_rows(run / METRICS))
+    _save(curves, out / "curves.png")
+    write_atomically(out / "scores.json", json.dumps({"bridgenet": scores, "best_constant": constant}, indent=2) + "\n")
+    facts = f"bridgenet {__version__}, {environment()}; {sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters, {config.steps} steps"
+    write_atomically(out / "report.html", report(rows, curves, panels, facts))
+    print(f"→ look: {out / 'report.html'}   pictures: {out / 'predictions'}/*.png   ({time.perf_counter() - started:.0f} s in all)")
+    return out / "report.html"
+
+
+def environment() -> str:
+    """Python, torch and device in a few words."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
+    return f"Python {platform.python_version()}, torch {torch.__version__}, {device}"
+
+
+def _scenes(root: Path) -> Path:
+    """The data root with the demo's rooms, rendered if they are not there already."""
+    height, width = SCENES["size"]
+    what = f"{SCENES['train']} train + {SCENES['val']} val rooms, {height}×{width}, NYU layout"
+    if (root / "NYUDv2" / "scenes.json").is_file():
+        print(f"→ scenes: {what}   {root} (made before)")
+        return root
+    started = time.perf_counter()
+    generate("nyud", root, **SCENES)  # type: ignore[arg-type]
+    print(f"→ scenes: {what}   {root}   {time.perf_counter() - started:.0f} s")
+    return root
+
+
+def _train(config: RunConfig, run: Path, overwrite: bool, device: str) -> None:
+    done = read_information(run / LAST)["step"] if (run / LAST).is_file() else 0
+    if done == config.steps and not overwrite:
+        print(f"→ training: done before ({run}); --overwrite trains again")
+        return
+    print(f"→ training bridgenet-demo ({len(open_dataset(config, 'train').tasks)} tasks, {config.steps} steps)")
+    resume = done > 0 and not overwrite
+    train(config, run, resume=resume, overwrite=not resume and (run / "config.yaml").is_file(), device=device)
+
+
+Row = tuple[str, str, str, str, str]
+
+
+def comparison(scores: Scores, constant: Scores) -> list[Row]:
+    """Rows (task, metric, network, best constant, better by), in words."""
+    rows = []
+    for name, values in scores.items():
+        task = tasks.get(name)
+        key = CLEAN_METRIC.get(name, task.headline)
+        value, base = values[key], constant[name][key]
+        better = (value - base if task.higher_is_better else base - value) / max(abs(base), 1e-12)
+        gain = f"{better + 1:.0f}×" if task.higher_is_better and better >= 1 else f"{100 * better:.0f} %"
+        title = f"{task.headline_title} {'↑' if task.higher_is_better else '↓'}"
+        rows.append((name, title, in_words(task, value), in_words(task, base), gain))
+    return rows
+
+
+HEADER: Row = ("task", "metric", "bridgenet", "best constant", "better by")
+
+
+def text_table(rows: list[Row]) -> str:
+    """The comparison as aligned text."""
+    lines = [f"    {a:<10}{b:<10}{c:>12}{d:>16}{e:>12}" for a, b, c, d, e in [HEADER, *rows]]
+    return "\n".join(lines)
+
+
+def report(rows: list[Row], curves: Image.Image, panels: dict[str, Image.Image], facts: str) -> str:
+    """One self-contained HTML page."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in HEADER)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    figures = "".join(
+        f'<figure><img src="{_inline(picture)}" alt="predictions for room {name}"><figcaption>room {name}: above predictions, below truth</figcaption></figure>'
+        for name, picture in panels.items()
+    )
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>BridgeNet demo</title>
+<style>
+ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+ table {{ border-collapse: collapse }} th, td {{ padding: .3rem .9rem; text-align: right; border-bottom: 1px solid #ddd }}
+ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) {{ text-align: left }}
+ img {{ max-width: 100% }} figure {{ margin: 1.5rem 0 }} figcaption {{ color: #666; font-size: .9rem }}
+</style>
+<h1>BridgeNet demo</h1>
+<p>A small BridgeNet, trained from scratch on synthetic rooms, on rooms that it has not seen; beside it the best constant
+prediction made from the training rooms. The loss of boundaries is the weighted cross entropy of the logits.</p>
+<table><tr>{head}</tr>{body}</table>
+<p>{html.escape(facts)}</p>
+<h2>Training</h2><img src="{_inline(curves)}" alt="training curves">
+<h2>Predictions</h2>{figures}
+</html>
+"""
+
+
+def _inline(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    with replacing(path) as partial:
+        picture.save(partial, format="PNG")

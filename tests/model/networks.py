@@ -1,0 +1,68 @@
+"""Small networks that tests share: one per kind of backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import bridgenet
+
+SIZE = (64, 96)
+"""(H, W) of the networks' training images."""
+
+NUM_OUTPUTS = {"semseg": 5, "depth": 1, "human_parts": 7, "sal": 2, "normals": 3, "edge": 1}
+
+BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
+    "vit": ("vit_base_patch16_384", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
+    "dinov2": ("vit_small_patch14_reg4_dinov2", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
+    "dinov3": ("vit_small_patch16_dinov3", {"embed_dim": 64, "depth": 4, "num_heads": 2}),
+    "internimage": (
+        "internimage_b",
+        {"channels": 16, "depths": [1, 1, 1, 1], "groups": [1, 2, 4, 8], "offset_scale": 1.0},
+    ),
+    "resnet": ("test_resnet", {}),
+    "convnext": ("convnext_atto", {"dims": [8, 16, 32, 64], "depths": [1, 1, 1, 1]}),
+    "swin": ("swin_tiny_patch4_window7_224", {"embed_dim": 16, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8]}),
+}
+"""A timm name or InternImage's, and what makes it small, by the kind of backbone."""
+
+
+def config(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.NetworkConfig:
+    name, kwargs = BACKBONES[backbone]
+    settings: dict[str, Any] = {
+        "num_outputs": dict(list(NUM_OUTPUTS.items())[:num_tasks]),
+        "backbone": name,
+        "backbone_kwargs": dict(kwargs),
+        "image_size": SIZE,
+        "embed_dim": 16,
+        "extra_channels": 8,
+        "refine_depth": 2,
+    }
+    return bridgenet.NetworkConfig(**(settings | changes))
+
+
+def build(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:
+    """A small network with the same weights in every call."""
+    torch.manual_seed(0)
+    return bridgenet.build_network(config(backbone, num_tasks, **changes))
+
+
+def images(batch: int = 2, size: tuple[int, int] = SIZE) -> torch.Tensor:
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(1))
+
+
+def targets(network: bridgenet.BridgeNet, batch: int = 2, size: tuple[int, int] = SIZE) -> dict[str, torch.Tensor]:
+    """Targets without ignored pixels for the network's tasks."""
+    generator = torch.Generator().manual_seed(2)
+    made = {}
+    for name, channels in network.tasks.items():
+        task = bridgenet.tasks.get(name)
+        shape = (batch, task.target_channels, *size)
+        if task.kind == "classes":
+            made[name] = torch.randint(channels, shape, generator=generator).float()
+        elif task.kind == "probability":
+            made[name] = torch.randint(2, shape, generator=generator).float()
+        else:
+            made[name] = torch.rand(shape, generator=generator) + 0.1
+    return made

@@ -1,0 +1,192 @@
+"""What every backbone with every set of tasks must do."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import bridgenet
+from bridgenet.losses import MultiTaskLoss
+from bridgenet.tasks import IGNORE
+from tests.model.networks import BACKBONES, NUM_OUTPUTS, build, images, targets
+
+every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+
+
+def all_maps(output: bridgenet.BridgeNetOutput) -> dict[str, Tensor]:
+    return output.logits | {f"intermediate {task}": x for task, x in output.intermediate_logits.items()}
+
+
+def assert_same(got: bridgenet.BridgeNetOutput, expected: bridgenet.BridgeNetOutput, bound: float = 1e-5) -> None:
+    for name, x in all_maps(got).items():
+        torch.testing.assert_close(x, all_maps(expected)[name], atol=bound, rtol=bound, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def train_step(network: bridgenet.BridgeNet, truth: dict[str, Tensor]) -> Tensor:
+    loss = MultiTaskLoss(list(network.tasks))(network(images()), truth).total
+    loss.backward()
+    return loss
+
+
+@every_backbone
+@pytest.mark.parametrize("size", [(64, 96), (33, 47), (20, 100), (1, 1), (97, 64)], ids=str)
+@torch.no_grad()
+def test_any_size(backbone: str, size: tuple[int, int]) -> None:
+    network = build(backbone).eval()
+    output = network(images(1, size))
+    for maps in (output.logits, output.intermediate_logits):
+        assert {task: tuple(x.shape) for task, x in maps.items()} == {
+            task: (1, channels, *size) for task, channels in network.tasks.items()
+        }
+    assert all(x.isfinite().all() for x in all_maps(output).values())
+
+
+@every_backbone
+@torch.no_grad()
+def test_padding_changes_nothing(backbone: str) -> None:
+    """The network pads with 0 below and to the right, and cuts that off: doing so outside gives the same."""
+    network = build(backbone).eval()
+    divisor = network.backbone.size_divisor
+    inside = images(1, (divisor + 5, 2 * divisor - 3))
+    outside = torch.nn.functional.pad(inside, (0, 3, 0, divisor - 5))
+    for task, x in network(outside).logits.items():
+        assert torch.equal(network(inside).logits[task], x[..., : divisor + 5, : 2 * divisor - 3])
+
+
+@every_backbone
+@pytest.mark.parametrize("num_tasks", range(1, len(NUM_OUTPUTS) + 1))
+def test_any_number_of_tasks(backbone: str, num_tasks: int) -> None:
+    """A training step with every number of tasks: each weight that is trained gets its gradient."""
+    network = build(backbone, num_tasks, drop_path=0.0).train()
+    assert list(network.tasks) == list(NUM_OUTPUTS)[:num_tasks]
+    assert train_step(network, targets(network)).isfinite()
+    without = [name for name, x in network.named_parameters() if x.requires_grad and x.grad is None]
+    assert not without
+    assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None)
+
+
+@every_backbone
+def test_save_and_load(backbone: str, tmp_path: Path) -> None:
+    network = build(backbone)
+    with torch.no_grad():  # running statistics that are not what a fresh network has
+        network.train()(images())
+    bridgenet.save(network, tmp_path / "network.safetensors")
+    loaded = bridgenet.load(tmp_path / "network.safetensors", device="cpu")
+    assert loaded.config is not None
+    assert loaded.config == network.config
+    assert not loaded.training
+    with torch.no_grad():
+        assert_same(loaded(images()), network.eval()(images()), bound=0)
+
+
+@every_backbone
+@torch.no_grad()
+def test_images_do_not_see_each_other(backbone: str) -> None:
+    network, batch = build(backbone).eval(), images(2)
+    joint = network(batch)
+    for i in range(2):
+        single = network(batch[i : i + 1])
+        for name, x in all_maps(joint).items():
+            torch.testing.assert_close(x[i : i + 1], all_maps(single)[name], atol=1e-5, rtol=1e-5)
+
+
+@every_backbone
+@torch.no_grad()
+def test_channels_last(backbone: str) -> None:
+    network = build(backbone).eval()
+    expected = network(images())
+    network = network.to(memory_format=torch.channels_last)
+    assert_same(network(images().to(memory_format=torch.channels_last)), expected)
+
+
+@every_backbone
+@torch.no_grad()
+def test_bfloat16(backbone: str) -> None:
+    network = build(backbone).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = network(images())
+    assert all(x.isfinite().all() for x in all_maps(output).values())
+
+
+@every_backbone
+@torch.no_grad()
+def test_compile(backbone: str) -> None:
+    torch.compiler.reset()
+    network = build(backbone, num_tasks=1, refine_depth=1).eval()
+    compiled = torch.compile(network, backend="eager")
+    assert_same(compiled(images()), network(images()))
+
+
+@every_backbone
+def test_task_without_a_valid_pixel(backbone: str) -> None:
+    """A task wholly without labels adds nothing to the loss and no NaN, whichever it is."""
+    whole = build(backbone, len(NUM_OUTPUTS)).train()
+    truth = targets(whole)
+    for task in truth:
+        network = copy.deepcopy(whole) if task == "semseg" else whole
+        network.zero_grad()
+        hidden = truth | {task: torch.full_like(truth[task], IGNORE)}
+        assert train_step(network, hidden).isfinite(), task
+        assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None), task
+
+
+def test_no_label_at_all() -> None:
+    network = build(num_tasks=len(NUM_OUTPUTS)).train()
+    train_step(network, {task: torch.full_like(x, IGNORE) for task, x in targets(network).items()})
+    assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None)
+
+
+def test_cost_is_linear_in_the_tasks() -> None:
+    """Each task adds the same parameters and operations, but for the little that attention fusion reads from the others."""
+    operations, parameters = [], []
+    for num_tasks in range(1, 7):
+        outputs = dict.fromkeys(list(NUM_OUTPUTS)[:num_tasks], 2)
+        network = build(num_tasks=num_tasks, num_outputs=outputs, refine_depth=6).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(images(1))
+        operations.append(counter.get_total_flops())
+        parameters.append(sum(x.numel() for x in network.parameters()))
+    for costs in (operations, parameters):
+        steps = [after - before for before, after in zip(costs, costs[1:])]
+        assert min(steps) > 0
+        assert max(steps) <= 1.02 * min(steps), costs
+
+
+def test_task_of_ones_own(tmp_path: Path) -> None:
+    """A task that the user registers is built, trained, saved, loaded and predicted like the published ones."""
+    from bridgenet import tasks
+
+    contours = bridgenet.Task(
+        name="contours",
+        title="Contours",
+        kind="probability",
+        num_outputs=1,
+        loss=lambda logits, target, *, mean_over_processes: (logits - target).abs().mean(),
+        metric="bridgenet.metrics:Edge",
+        headline="loss",
+        headline_title="loss",
+        higher_is_better=False,
+        decode=lambda logits: torch.sigmoid(logits[:, 0]),
+    )
+    bridgenet.register_task(contours)
+    try:
+        with pytest.raises(bridgenet.UserError, match="registered already"):
+            bridgenet.register_task(contours)
+        network = build(num_outputs={"depth": 1, "contours": 1}).train()
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+        before = network.heads["contours"].weight.clone()
+        train_step(network, targets(network))
+        optimizer.step()
+        assert not torch.equal(before, network.heads["contours"].weight)
+        bridgenet.save(network, tmp_path / "own.safetensors")
+        loaded = bridgenet.load(tmp_path / "own.safetensors", device="cpu")
+        result = loaded.predict(torch.zeros(40, 50, 3, dtype=torch.uint8).numpy())
+        assert result.contours.shape == (40, 50)
+        assert {path.name for path in result.save(tmp_path / "out")} >= {"contours.png", "panel.png"}
+    finally:
+        del tasks._TASKS["contours"]
