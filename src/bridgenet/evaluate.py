@@ -59,7 +59,7 @@ def evaluate(
     with torch.inference_mode():
         for batch in loader:
             images = batch["image"].to(device, non_blocking=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            with autocast(device, precision):
                 logits = network(images).logits
             for task, metric in metrics.items():
                 metric.update(logits[task], batch[task].to(device, non_blocking=True))
@@ -70,6 +70,11 @@ def evaluate(
                 progress(done, total)
         network.train(was_training)
         return {task: metric.compute() for task, metric in metrics.items()}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass in `float32` or `bfloat16`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -54,15 +53,16 @@ def test_padding_changes_nothing(backbone: str) -> None:
     divisor = network.backbone.size_divisor
     inside = images(1, (divisor + 5, 2 * divisor - 3))
     outside = torch.nn.functional.pad(inside, (0, 3, 0, divisor - 5))
-    for task, x in network(outside).logits.items():
-        assert torch.equal(network(inside).logits[task], x[..., : divisor + 5, : 2 * divisor - 3])
+    whole = network(outside).logits
+    for task, x in network(inside).logits.items():
+        assert torch.equal(x, whole[task][..., : divisor + 5, : 2 * divisor - 3])
 
 
 @every_backbone
 @pytest.mark.parametrize("num_tasks", range(1, len(NUM_OUTPUTS) + 1))
 def test_any_number_of_tasks(backbone: str, num_tasks: int) -> None:
     """A training step with every number of tasks: each weight that is trained gets its gradient."""
-    network = build(backbone, num_tasks, drop_path=0.0).train()
+    network = build(backbone, num_tasks).train()
     assert list(network.tasks) == list(NUM_OUTPUTS)[:num_tasks]
     assert train_step(network, targets(network)).isfinite()
     without = [name for name, x in network.named_parameters() if x.requires_grad and x.grad is None]
@@ -113,7 +113,7 @@ def test_bfloat16(backbone: str) -> None:
     assert all(x.isfinite().all() for x in all_maps(output).values())
 
 
-@every_backbone
+@pytest.mark.parametrize("backbone", ["vit", "internimage", "resnet", "swin"])  # tracing takes seconds each
 @torch.no_grad()
 def test_compile(backbone: str) -> None:
     torch.compiler.reset()
@@ -122,17 +122,15 @@ def test_compile(backbone: str) -> None:
     assert_same(compiled(images()), network(images()))
 
 
-@every_backbone
-def test_task_without_a_valid_pixel(backbone: str) -> None:
-    """A task wholly without labels adds nothing to the loss and no NaN, whichever it is."""
-    whole = build(backbone, len(NUM_OUTPUTS)).train()
-    truth = targets(whole)
-    for task in truth:
-        network = copy.deepcopy(whole) if task == "semseg" else whole
-        network.zero_grad()
-        hidden = truth | {task: torch.full_like(truth[task], IGNORE)}
-        assert train_step(network, hidden).isfinite(), task
-        assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None), task
+@pytest.mark.parametrize(
+    ("backbone", "hidden"),
+    [*((backbone, "normals") for backbone in BACKBONES), *(("resnet", task) for task in NUM_OUTPUTS if task != "normals")],
+)
+def test_task_without_a_valid_pixel(backbone: str, hidden: str) -> None:
+    network = build(backbone, len(NUM_OUTPUTS)).train()
+    truth = targets(network)
+    assert train_step(network, truth | {hidden: torch.full_like(truth[hidden], IGNORE)}).isfinite()
+    assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None)
 
 
 def test_no_label_at_all() -> None:
@@ -146,7 +144,7 @@ def test_cost_is_linear_in_the_tasks() -> None:
     operations, parameters = [], []
     for num_tasks in range(1, 7):
         outputs = dict.fromkeys(list(NUM_OUTPUTS)[:num_tasks], 2)
-        network = build(num_tasks=num_tasks, num_outputs=outputs, refine_depth=6).eval()
+        network = build(num_tasks=num_tasks, num_outputs=outputs, refine_depth=4).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(images(1))
         operations.append(counter.get_total_flops())

@@ -82,7 +82,7 @@ def _description(text: str, path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: its description is damaged; copy or download the file again") from None
     if found != FORMAT:
         raise UserError(f"{path} has format {found}, this version reads {FORMAT}: update bridgenet")
-    if not complete:
+    if not complete or not isinstance(description["network"], dict):
         raise UserError(f"{path}: its description is incomplete; copy or download the file again")
     return description
 

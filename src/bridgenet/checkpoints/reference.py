@@ -162,6 +162,8 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
     }
     if not num_outputs:
         raise UserError(f"{path}: no heads.<task>.linear_pred.weight: not a BridgeNet checkpoint")
+    if unknown := [task for task in num_outputs if task not in tasks.names()]:
+        raise UserError(f"{path} has heads of tasks that are not registered: {', '.join(unknown)}")
     order = tasks.in_order(num_outputs)
     num_outputs = {task: num_outputs[task] for task in order}
     embed_dim = len(state[f"{decoder}preliminary_decoder.{order[0]}.1.conv.weight"])

@@ -26,7 +26,7 @@ from bridgenet.checkpoints import BEST, LAST, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
-from bridgenet.evaluate import Scores, evaluate, evaluation_size, open_dataset, relative_gain
+from bridgenet.evaluate import Scores, autocast, evaluate, evaluation_size, open_dataset, relative_gain
 from bridgenet.files import write_atomically
 from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
@@ -36,6 +36,8 @@ from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.reporting import Reporter, prediction_panels
 
 METRICS = "metrics.jsonl"
+MIN_BFLOAT16_SIDE = 64
+"""Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
 
 
 def network_config(config: RunConfig) -> NetworkConfig:
@@ -130,7 +132,7 @@ class Run:
         description = network_config(config)
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
         self.accelerator = Accelerator(
-            mixed_precision="bf16" if config.precision == "bfloat16" else "no",
+            mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
             cpu=device == "cpu",
             log_with=config.trackers or None,
             project_dir=str(out),
@@ -138,6 +140,11 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        size = config.data.size or self.train_set.info.size
+        if config.precision == "bfloat16" and self.accelerator.device.type == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
+            raise UserError(
+                f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
+            )
         torch.manual_seed(config.seed)
         self.network = build_network(
             description,
@@ -227,7 +234,8 @@ class Run:
             batch = next(batches)
             is_last = micro_batch + 1 == self.config.accumulate
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                output = self.model(batch["image"].to(self.accelerator.device, non_blocking=True))
+                with autocast(self.accelerator.device, self.config.precision):
+                    output = self.model(batch["image"].to(self.accelerator.device, non_blocking=True))
                 targets = {
                     task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.tasks
                 }

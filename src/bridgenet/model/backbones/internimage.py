@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
-from bridgenet.model.layers import ChannelNorm, Mlp
+from bridgenet.model.layers import ChannelNorm, Mlp, rising_rates
 from bridgenet.ops import dcnv3
 
 EPS = 1e-6
@@ -133,7 +133,7 @@ class InternImage(Backbone):
                 f"InternImage of {channels} channels, depths {list(depths)} and groups {list(groups)}: "
                 f"four levels are expected, with groups that divide their channels {list(self.channels)}"
             )
-        rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        rates = iter(rising_rates(drop_path, sum(depths)))
         self.stem = Stem(channels)
         self.levels = nn.ModuleList(
             Level(self.channels[i], groups[i], offset_scale, [next(rates) for _ in range(depth)], i + 1 == len(depths))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from bridgenet.model.layers import resize
+from bridgenet.model.layers import resize, rising_rates
 
 
 class RefinerBlock(nn.Module):
@@ -49,7 +49,7 @@ class TaskFeatureRefiner(nn.Module):
         self, tasks: Sequence[str], dim: int, dilations: Sequence[int], squeezes: Sequence[int], drop_path: float
     ):
         super().__init__()
-        rates = torch.linspace(0, drop_path, len(dilations)).tolist()
+        rates = rising_rates(drop_path, len(dilations))
         self.chains = nn.ModuleDict(
             {
                 task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates))

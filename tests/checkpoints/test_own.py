@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import bridgenet
+from bridgenet import UserError
+from bridgenet.checkpoints import load_backbone, read_information, read_own, reference
+from bridgenet.model.backbones import build_backbone
+from tests.model.networks import BACKBONES, build, images
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "best.safetensors"
+    bridgenet.save(build(class_names={"semseg": ["a", "b", "c", "d", "e"]}), path, information={"step": 7})
+    return path
+
+
+def rewrite(path: Path, change: dict[str, Any]) -> None:
+    """The file with another description."""
+    own = read_own(path)
+    assert own is not None
+    description = {"format": 1, "network": own[2].as_dict(), "information": {}} | change
+    tensors = {f"model.{key}": value for key, value in own[0].items()}
+    save_file(tensors, str(path), metadata={"bridgenet": json.dumps(description)})
+
+
+def test_round_trip_to_the_bit(saved: Path) -> None:
+    network, loaded = build(class_names={"semseg": ["a", "b", "c", "d", "e"]}), bridgenet.load(saved, device="cpu")
+    assert loaded.config == network.config
+    assert list(loaded.tasks.items()) == list(network.tasks.items())
+    state = loaded.state_dict()
+    assert set(state) == set(network.state_dict())
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+    assert read_information(saved) == {"step": 7}
+
+
+def test_run_folder(saved: Path) -> None:
+    with torch.no_grad():
+        expected = bridgenet.load(saved, device="cpu")(images()).logits["depth"]
+        assert torch.equal(bridgenet.load(saved.parent, device="cpu")(images()).logits["depth"], expected)
+    saved.rename(saved.with_name("last.safetensors"))
+    bridgenet.load(saved.parent, device="cpu")
+    saved.with_name("last.safetensors").unlink()
+    with pytest.raises(UserError, match=r"holds no weights \(looked for best\.safetensors and last\.safetensors\)"):
+        bridgenet.load(saved.parent)
+
+
+def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    bridgenet.save(build(), path, optimizer={"exp_avg.x": torch.arange(3.0)})
+    own = read_own(path)
+    assert own is not None
+    assert list(own[1]) == ["exp_avg.x"]
+    bridgenet.load(path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 99}, "has format 99, this version reads 1: update bridgenet"),
+        ({"network": {"backbone": "test_resnet"}}, "description is incomplete"),
+        ({"network": {"colour": "red"}}, "unknown keys: colour"),
+        ({"network": None}, "description"),
+    ],
+)
+def test_descriptions_that_are_not_ours(saved: Path, change: dict[str, Any], words: str) -> None:
+    rewrite(saved, change)
+    with pytest.raises(UserError, match=rf"best\.safetensors.*{words}"):
+        bridgenet.load(saved)
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": 1}'])
+def test_damaged_descriptions(saved: Path, text: str) -> None:
+    save_file({"model.x": torch.zeros(1)}, str(saved), metadata={"bridgenet": text})
+    with pytest.raises(UserError, match=r"best\.safetensors.*description"):
+        bridgenet.load(saved)
+
+
+def test_weights_of_another_configuration(saved: Path) -> None:
+    other = build(num_tasks=2).config
+    assert other is not None
+    rewrite(saved, {"network": other.as_dict()})
+    with pytest.raises(UserError, match=r"weights do not fit this network:(?s:.*)\.human_parts\..* is not part of"):
+        bridgenet.load(saved)
+
+
+def test_failed_save_leaves_the_old_file(saved: Path, monkeypatch) -> None:
+    before = saved.read_bytes()
+
+    def half(_tensors, path: str, **_kwargs) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("bridgenet.checkpoints.save_file", half)
+    with pytest.raises(OSError, match="no space"):
+        bridgenet.save(build(), saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_neither_ours_nor_the_authors(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.ones(1)}, tmp_path / "resnet.pth")
+    with pytest.raises(UserError, match=r"resnet\.pth holds neither this project's weights nor .*first keys: conv1\.weight"):
+        bridgenet.load(tmp_path / "resnet.pth")
+
+
+def test_network_without_a_description(tmp_path: Path) -> None:
+    network = build()
+    network.config = None
+    with pytest.raises(UserError, match="has no description"):
+        bridgenet.save(network, tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def backbone(kind: str):
+    name, kwargs = BACKBONES[kind]
+    return build_backbone(name, image_size=(64, 96), **kwargs)
+
+
+def internimage_file() -> dict[str, torch.Tensor]:
+    """A fake file of OpenGVLab's, classification head included."""
+    state = {reference.backbone_name(key): torch.rand_like(x) for key, x in backbone("internimage").state_dict().items()}
+    return state | {"conv_head.0.weight": torch.ones(2), "norm.0.weight": torch.ones(2), "head.bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone.", "module.", "module.backbone."])
+@pytest.mark.parametrize("under", ["model", "state_dict", None])
+def test_internimage_backbone(tmp_path: Path, prefix: str, under: str | None) -> None:
+    state, path = internimage_file(), tmp_path / "internimage.pth"
+    content = {prefix + key: value for key, value in state.items()}
+    torch.save({under: content} if under else content, path)
+    network = backbone("internimage")
+    load_backbone(network, path)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, state[reference.backbone_name(key)]), key
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("patch_embed.conv1.weight", None, r"patch_embed\.conv1\.weight is missing"),
+        ("levels.1.blocks.0.gamma1", "levels.1.blocks.0.gamma", r"(?s)gamma1 is missing.*gamma is not part of this backbone"),
+    ],
+)
+def test_backbone_files_that_do_not_fit(tmp_path: Path, old: str, new: str | None, words: str) -> None:
+    state, path = internimage_file(), tmp_path / "internimage.pth"
+    value = state.pop(old)
+    torch.save(state | ({new: value} if new else {}), path)
+    with pytest.raises(UserError, match=words):
+        load_backbone(backbone("internimage"), path)
+
+
+def test_vit_file_at_another_grid(tmp_path: Path) -> None:
+    """timm's ViT file: the head left out, position embeddings brought to the backbone's grid."""
+    name, kwargs = BACKBONES["vit"]
+    model = timm.create_model(name, img_size=128, **kwargs)
+    torch.nn.init.normal_(model.pos_embed)
+    torch.save(model.state_dict(), tmp_path / "vit.pth")
+    network = backbone("vit")
+    load_backbone(network, tmp_path / "vit.pth")
+    assert model.pos_embed.shape == (1, 1 + 8 * 8, 32)
+    assert network.model.pos_embed.shape == (1, 1 + 4 * 6, 32)
+    assert torch.equal(network.model.pos_embed[:, 0], model.pos_embed[:, 0])
+    for key, value in network.model.state_dict().items():
+        assert key == "pos_embed" or torch.equal(value, model.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_convnext", "test_efficientnet", "twins_svt_small"])
+@torch.no_grad()
+def test_pyramid_file(tmp_path: Path, name: str) -> None:
+    """timm's own file, in its own names, gives its own maps."""
+    model = timm.create_model(name).eval()
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    network = build_backbone(name, image_size=(64, 96)).eval()
+    load_backbone(network, tmp_path / "weights.pth")
+    expected = model.forward_intermediates(images(1), intermediates_only=True)[-1]
+    assert torch.equal(network(images(1))[-1], expected)
+
+
+def test_pyramid_file_of_another_depth(tmp_path: Path) -> None:
+    torch.save(timm.create_model("test_convnext").state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"weights\.pth: \d+ weights do not fit this backbone"):
+        load_backbone(build_backbone("test_convnext", image_size=(64, 96), depths=(1, 1, 1, 1)), tmp_path / "weights.pth")

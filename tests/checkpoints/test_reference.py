@@ -1,0 +1,165 @@
+"""Checkpoints in the authors' names: as released, recognised from the weights alone, and all that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import bridgenet
+from bridgenet import UserError, config, data, tasks
+from bridgenet.checkpoints import reference_names
+from bridgenet.checkpoints.reference import recognise
+from tests.golden.golden import golden_dir
+from tests.model.networks import build, images
+
+CASE = "internimage_nyud"
+pytestmark = pytest.mark.skipif(not (golden_dir() / f"{CASE}.json").is_file(), reason=f"no {CASE} among the golden cases")
+
+
+def golden(case: str = CASE) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    state = load_file(golden_dir() / f"{case}.checkpoint.safetensors")
+    return state, json.loads((golden_dir() / f"{case}.json").read_text())
+
+
+def as_released(state: dict[str, Tensor], path: Path) -> Path:
+    """A file as the authors' training writes it."""
+    model = {f"module.{key}": value for key, value in state.items()}
+    model["module.multi_task_decoder.trfl.mt_proj.depth.1.num_batches_tracked"] = torch.tensor(3)
+    model["module.multi_task_decoder.scale_embed.0.weight"] = torch.ones(2)
+    optimizer = {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-5, "params": [0]}]}
+    torch.save({"model": model, "optimizer": optimizer, "scheduler": {"t": 1}, "epoch": 9, "iter_count": 20000}, path)
+    return path
+
+
+def test_released_form(tmp_path: Path) -> None:
+    state, description = golden()
+    network = bridgenet.load(as_released(state, tmp_path / "net.pth.tar"), device="cpu", config=description)
+    plain = bridgenet.load(golden_dir() / f"{CASE}.checkpoint.safetensors", device="cpu", config=description)
+    with torch.no_grad():
+        got, expected = network(images(1)), plain(images(1))
+    for task, x in expected.logits.items():
+        assert torch.equal(got.logits[task], x)
+
+
+def test_conversion_keeps_outputs(tmp_path: Path) -> None:
+    network = bridgenet.load(golden_dir() / f"{CASE}.checkpoint.safetensors", device="cpu", config=golden()[1])
+    bridgenet.save(network, tmp_path / "own.safetensors")
+    own = bridgenet.load(tmp_path / "own.safetensors", device="cpu")
+    assert own.config == network.config
+    with torch.no_grad():
+        assert torch.equal(own(images(1)).logits["normals"], network(images(1)).logits["normals"])
+
+
+@pytest.mark.parametrize("kind", ["vit", "internimage"])
+def test_every_weight_has_its_own_name(kind: str) -> None:
+    network = build(kind)
+    names = reference_names(network)
+    counters = {key for key in network.state_dict() if key.endswith("num_batches_tracked")}
+    assert set(names) == set(network.state_dict()) - counters
+    assert len(set(names.values())) == len(names)
+
+
+HEAD = "heads.depth.linear_pred.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s.pop("multi_task_decoder.trfl.mt_proj.depth.0.weight"), r"1 weights.*(?s:.*)mt_proj\.depth\.0\.weight is missing"),
+        (lambda s: s.update(extra=torch.ones(1)), "extra is not part of this network"),
+        (lambda s: s.update({HEAD: torch.ones(1, 3, 1, 1)}), r"linear_pred\.weight has shape \(1, 3, 1, 1\)"),
+        (lambda s: s.pop("multi_task_decoder.trfl.mix_proj.semseg.0.weight"), r"mix_proj\.semseg\.0\.weight is missing"),
+        (lambda s: [s.pop(key) for key in list(s) if key.startswith("heads.")], "not a BridgeNet checkpoint"),
+        (lambda s: [s.pop(key) for key in list(s) if key.startswith("backbone.")], "backbone.* is missing"),
+        (lambda s: [s.pop(key) for key in list(s) if key.startswith("multi_task")], "is not a whole BridgeNet checkpoint"),
+        (lambda s: s.update({"heads.albedo.linear_pred.weight": torch.ones(3, 3, 1, 1)}), "tasks that are not registered: albedo"),
+    ],
+)  # fmt: skip
+def test_weights_that_do_not_fit(tmp_path: Path, change, words: str) -> None:
+    state, description = golden()
+    change(state)
+    with pytest.raises(UserError, match=words) as error:
+        bridgenet.load(as_released(state, tmp_path / "net.pth.tar"), config=description)
+    assert "net.pth.tar" in str(error.value)
+
+
+@pytest.mark.parametrize("case", ["vit_nyud", "internimage_nyud"])
+def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
+    state, description = golden(case)
+    wanted = {"vit_nyud": ["num_heads", "select_list"], "internimage_nyud": ["offset_scale"]}[case]
+    with pytest.raises(UserError) as error:
+        recognise(state, None, Path("net.pth"))
+    for key in [*(f"backbone_kwargs.{key}" for key in wanted), "mtt_resolution_downsample_rate", "dilated_ratio", "image_size"]:
+        assert key in str(error.value)
+    for key in ("mtt_resolution_downsample_rate", "dilated_ratio", "image_size"):
+        given = {name: value for name, value in description.items() if name != key}
+        with pytest.raises(UserError, match=f"cannot tell: {key}\\."):
+            recognise(state, given, Path("net.pth"))
+    with pytest.raises(UserError, match=r"'image_sizes' is not a key \(did you mean image_size\?\)"):
+        recognise(state, {"image_sizes": [1, 2]}, Path("net.pth"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("embed_dim", 32),
+        ("pred_out_num_constant", 16),
+        ("refine_depth", 4),
+        ("refine_depth", [3, 3, 4]),
+        ("tasks", ["semseg", "depth"]),
+        ("num_outputs", {"semseg": 21}),
+        ("squeeze_ratio", [[1]]),
+        ("backbone_kwargs", {"channels": 16, "offset_scale": 1.0}),
+        ("backbone_kwargs", {"depths": [1, 1, 1, 1], "offset_scale": 1.0}),
+    ],
+)
+def test_contradictions(key: str, value: Any) -> None:
+    state, description = golden()
+    with pytest.raises(UserError, match=f"the weights have {key if key != 'backbone_kwargs' else next(iter(value))}"):
+        recognise(state, description | {key: value}, Path("net.pth"))
+
+
+@pytest.mark.parametrize("name", [name for name in config.presets() if name != "demo"])
+def test_published_networks_are_recognised(name: str) -> None:
+    """Each preset's network, from the names and shapes of its weights alone."""
+    settings = config.load(name)
+    info = data.info(settings.data.name)
+    expected = bridgenet.NetworkConfig(
+        num_outputs={task: info.num_outputs[task] for task in tasks.in_order(info.num_outputs)},
+        backbone=settings.network.backbone,
+        image_size=(448, 576) if settings.data.name == "nyud" else (512, 512),
+        refine_depth=settings.network.refine_depth,
+    )
+    with torch.device("meta"):
+        network = bridgenet.build_network(expected)
+    state = network.state_dict()
+    found = recognise({theirs: state[ours] for ours, theirs in reference_names(network).items()}, None, Path(name))
+    assert found.num_outputs == expected.num_outputs
+    assert list(found.num_outputs) == list(expected.num_outputs)
+    assert (found.backbone, found.backbone_kwargs, found.image_size) == (expected.backbone, {}, expected.image_size)
+    assert (found.embed_dim, found.extra_channels) == (512, 64)
+    assert found.refine_depth == [settings.network.refine_depth] * 3
+    assert found.dilations == [1, 2, 5]
+    assert found.base_divisor == network.backbone.base_divisor
+    assert found.dataset == settings.data.name
+    with torch.device("meta"):
+        again = bridgenet.build_network(found)
+    assert {key: x.shape for key, x in again.state_dict().items()} == {key: x.shape for key, x in state.items()}
+
+
+def test_published_vit_contradicted() -> None:
+    with torch.device("meta"):
+        network = bridgenet.build_network(bridgenet.NetworkConfig({"depth": 1}, "vit_base_patch16_384", (448, 576)))
+    state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
+    given = {"backbone_kwargs": {"num_heads": 12, "select_list": [3, 6, 9]}, "mtt_resolution_downsample_rate": 2}
+    assert recognise(state, given, Path("x")).backbone == "vit_base_patch16_384"
+    with pytest.raises(UserError, match="num_heads 12.*says 16"):
+        recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
+    with pytest.raises(UserError, match="mtt_resolution_downsample_rate 2.*says 1"):
+        recognise(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))

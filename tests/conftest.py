@@ -1,0 +1,22 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.data.layouts import make_nyud
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
+torch.set_num_threads(1)  # small tensors: threads cost more than they give, and two processes would fight for cores
+
+
+@pytest.fixture
+def nyud_root(tmp_path: Path) -> Path:
+    """A data root with a tiny NYUD-v2 folder."""
+    root = tmp_path / "data"
+    make_nyud(root)
+    return root

@@ -1,0 +1,68 @@
+"""Two processes (gloo, CPU) against one: gradients, a whole run in bfloat16 with drop path, evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bridgenet.training.checkpoint import read_rows
+from bridgenet.training.run import METRICS, Run
+from tests.data.layouts import make_nyud
+from tests.training.tiny import tiny_config
+from tests.training.two_processes import first_gradients
+
+PROJECT = Path(__file__).parents[2]
+
+
+def torchrun(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """Data root, folder that two processes wrote to, and what they said."""
+    root, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("out")
+    make_nyud(root, size=(24, 30))
+    result = torchrun("-m", "tests.training.two_processes", str(root), str(out))
+    assert result.returncode == 0, result.stderr
+    return root, out, result.stdout
+
+
+def test_first_gradients_equal_those_of_the_joint_batch(trained: tuple[Path, Path, str], tmp_path: Path) -> None:
+    root, out, _ = trained
+    run = Run(tiny_config(root, batch_size=2), tmp_path / "one", resume=False, overwrite=False, device="cpu")
+    one, two = first_gradients(run), torch.load(out / "gradients.pt", weights_only=True)
+    assert one.keys() == two.keys()
+    for name, gradient in one.items():
+        torch.testing.assert_close(two[name], gradient, rtol=1e-4, atol=1e-6)
+    assert max(gradient.abs().max() for gradient in one.values()) > 0.01
+
+
+def test_a_whole_run_in_bfloat16_with_drop_path(trained: tuple[Path, Path, str]) -> None:
+    _, out, said = trained
+    rows = read_rows(out / "run" / METRICS)
+    assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert all(torch.isfinite(torch.tensor(row["loss"])) for row in rows if row["kind"] == "train")
+    assert said.count("each process keeps its own statistics") == 2  # once a run, not once a process
+
+
+def test_evaluation_gives_the_same_scores(trained: tuple[Path, Path, str], tmp_path: Path) -> None:
+    root, out, _ = trained
+    from bridgenet.cli import run
+
+    settings = ["--data.root", str(root), "--precision", "float32", "--device", "cpu"]
+    assert run(["evaluate", str(out / "run"), "--out", str(tmp_path / "one"), *settings]) == 0
+    result = torchrun("-m", "bridgenet", "evaluate", str(out / "run"), "--out", str(tmp_path / "two"), *settings)
+    assert result.returncode == 0, result.stderr
+    one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
+    for task, values in one["scores"].items():
+        assert two["scores"][task] == pytest.approx(values, rel=1e-9, nan_ok=True), task
+    assert sorted(path.name for path in (tmp_path / "two" / "edge").iterdir()) == ["0004.png", "0005.png"]

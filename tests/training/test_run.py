@@ -1,0 +1,183 @@
+"""The training run: exact resume, interruption, folders, precision, accumulation, what is written."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import bridgenet
+from bridgenet import UserError
+from bridgenet.checkpoints import BEST, LAST, read_information
+from bridgenet.training.checkpoint import read_rows
+from bridgenet.training.run import METRICS, Interrupted, Run, train
+from tests.training.tiny import tiny_config
+
+
+def train_rows(out: Path) -> list[dict]:
+    return [row for row in read_rows(out / METRICS) if row["kind"] == "train"]
+
+
+def test_a_run_learns_and_leaves_what_it_promises(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, trackers=["tensorboard"], log_images=1)
+    scores = train(config, tmp_path / "run", device="cpu")
+    rows = read_rows(tmp_path / "run" / METRICS)
+    assert [(row["kind"], row["step"]) for row in rows] == [
+        *(("train", step) for step in (1, 2, 3)),
+        ("evaluation", 3),
+        *(("train", step) for step in (4, 5, 6)),
+        ("evaluation", 6),
+    ]
+    assert rows[-1]["scores"] == scores
+    assert rows[3]["gain"] == 0  # best is by gain over the first evaluation
+    assert train_rows(tmp_path / "run")[-1]["loss"] < train_rows(tmp_path / "run")[0]["loss"]
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == config.as_dict()
+    assert read_information(tmp_path / "run" / LAST)["step"] == 6
+    assert any((tmp_path / "run").rglob("events.out.tfevents*"))
+    network = bridgenet.load(tmp_path / "run", device="cpu")
+    assert list(network.tasks) == ["semseg", "depth", "normals", "edge"]
+    assert not list((tmp_path / "run").glob(".*"))  # nothing half-written is left
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_killed_at_any_step_and_resumed_gives_the_same_losses_to_the_bit(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    config = tiny_config(nyud_root)
+    config = replace(config, data=replace(config.data, workers=workers))
+    train(config, tmp_path / "whole", device="cpu")
+
+    step = Run._step
+
+    def killed(self: Run, number: int, batches: object) -> object:
+        if number == 4:  # after last was written at step 4 and evaluation at step 3
+            raise MemoryError
+        return step(self, number, batches)
+
+    monkeypatch.setattr(Run, "_step", killed)
+    with pytest.raises(MemoryError):
+        train(config, tmp_path / "killed", device="cpu")
+    monkeypatch.setattr(Run, "_step", step)
+    with (tmp_path / "killed" / METRICS).open("a") as file:  # as if it had gone on a while, and died within a row
+        file.write('{"kind": "train", "step": 5, "loss": 0}\n{"kind": "tra')
+    train(config, tmp_path / "killed", resume=True, device="cpu")
+
+    assert read_rows(tmp_path / "killed" / METRICS) == read_rows(tmp_path / "whole" / METRICS)
+    whole, resumed = (load_file(tmp_path / name / LAST) for name in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert any(key.startswith("optimizer.") for key in whole)
+    assert read_information(tmp_path / "killed" / LAST) == read_information(tmp_path / "whole" / LAST)
+
+
+def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Run._step
+
+    def interrupted(self: Run, number: int, batches: object) -> object:
+        if number == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, number, batches)
+
+    monkeypatch.setattr(Run, "_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        train(tiny_config(nyud_root, save_every=100, evaluate_every=100), tmp_path / "run", device="cpu")
+    assert read_information(tmp_path / "run" / LAST)["step"] == 3
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_number_of_workers_changes_nothing(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, steps=2)
+    for workers in (0, 2):
+        train(replace(config, data=replace(config.data, workers=workers)), tmp_path / str(workers), device="cpu")
+    assert read_rows(tmp_path / "0" / METRICS) == read_rows(tmp_path / "2" / METRICS)
+
+
+def test_bfloat16_and_accumulation(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, precision="bfloat16", accumulate=2, steps=3)
+    with pytest.raises(UserError, match="sides of 64 or more"):
+        train(config, tmp_path / "run", device="cpu")
+    config.data.size = (64, 64)
+    train(config, tmp_path / "run", device="cpu")
+    losses = [row["loss"] for row in train_rows(tmp_path / "run")]
+    assert len(losses) == 3
+    assert all(torch.isfinite(torch.tensor(losses)))
+
+
+def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, accumulate=3)
+    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run.network.eval()
+    run.model.train = lambda mode=True: run.model  # type: ignore[method-assign]  # frozen statistics, no drop path
+    batches = list(zip(range(3), run._loader(), strict=False))
+    expected = {}
+    for _, batch in batches:
+        output = run.network(batch["image"])
+        (run.criterion(output, {task: batch[task] for task in run.network.tasks}).total / 3).backward()
+    expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
+    run.network.zero_grad()
+    seen = {}
+    run.optimizer.register_step_pre_hook(
+        lambda *_: seen.update({name: p.grad.clone() for name, p in run.network.named_parameters()})
+    )
+    run.config.optimizer.grad_clip = 1e9
+    run._step(0, iter([batch for _, batch in batches]))
+    for name, gradient in expected.items():
+        torch.testing.assert_close(seen[name], gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_folder_in_use(nyud_root: Path, tmp_path: Path) -> None:
+    config, out = tiny_config(nyud_root, steps=1), tmp_path / "run"
+    train(config, out, device="cpu")
+    with pytest.raises(UserError, match=r"holds a run \(step 1\)\. Use --resume to go on or --overwrite"):
+        train(config, out, device="cpu")
+    train(config, out, overwrite=True, device="cpu")
+    with pytest.raises(UserError, match="exclude each other"):
+        train(config, out, overwrite=True, resume=True, device="cpu")
+    with pytest.raises(UserError, match="holds no run to resume"):
+        train(config, tmp_path / "none", resume=True, device="cpu")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(UserError):
+            train(config, other, overwrite=overwrite, device="cpu")
+    assert (other / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_mistake_leaves_no_folder(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root)
+    (nyud_root / "NYUDv2" / "depth" / "0002.npy").unlink()
+    with pytest.raises(UserError, match=r"0002\.npy"):
+        train(config, tmp_path / "run", device="cpu")
+    with pytest.raises(UserError, match="has no sal"):
+        train(replace(config, data=replace(config.data, tasks=["sal"])), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, steps=50, evaluate_every=50, save_every=50)
+    config.optimizer.lr = 1e30
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step .* Lower optimizer\.lr"):
+        train(config, tmp_path / "run", device="cpu")
+
+
+def test_weights_of_another_network_are_not_resumed(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, steps=1)
+    train(config, tmp_path / "run", device="cpu")
+    config.network.embed_dim = 16
+    with pytest.raises(UserError, match="do not fit"):
+        train(config, tmp_path / "run", resume=True, device="cpu")
+
+
+def test_best_is_kept_apart_from_last(nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gains = iter([0.0, 0.5, 0.2])
+    monkeypatch.setattr("bridgenet.training.run.relative_gain", lambda scores, first: next(gains))
+    train(tiny_config(nyud_root, evaluate_every=2), tmp_path / "run", device="cpu")
+    assert read_information(tmp_path / "run" / BEST)["step"] == 4
+    assert read_information(tmp_path / "run" / LAST)["step"] == 6
