@@ -48,12 +48,12 @@ def evaluate(
         rank, world: this process and their number; each takes its share of the samples, none twice.
         precision: `float32`, or `bfloat16` for autocast.
         edge_folder: write the boundary predictions here as 8-bit PNG (255·probability, truncated), in the image's own size.
-        progress: told (images done, images in all) of this process.
+        progress: told (batches done, batches in all) of this process.
     """
     device = next(network.parameters()).device
     metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
     loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
-    done, total = 0, len(range(rank, len(dataset), world))
+    done, total = 0, len(loader)
     was_training = network.training
     network.eval()
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def evaluate(
                 metric.update(logits[task], batch[task].to(device, non_blocking=True))
             if edge_folder is not None and "edge" in logits:
                 write_edges(decode("edge", logits["edge"]), batch, edge_folder)
-            done += len(images)
+            done += 1
             if progress is not None:
                 progress(done, total)
         network.train(was_training)

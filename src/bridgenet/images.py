@@ -34,6 +34,8 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
         return source
     if isinstance(source, Image.Image):
         return _rgb(source)
+    if not isinstance(source, str | Path):
+        raise UserError(f"{source!r} is a {type(source).__name__}, expected a path, a PIL image or an (H, W, 3) uint8 array")
     path = Path(source)
     if not path.is_file():
         raise UserError(f"no image at {path}" + (" (it is a folder)" if path.is_dir() else ""))
@@ -52,10 +54,11 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     image.load()
+    is_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")  # older Pillows' mode
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits (PIL may hold them in 32), or floating point
+    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits, or floating point
         values = np.asarray(image, dtype=np.float64)
-        values = values / 257 if values.max(initial=0) > 255 else values
+        values = values / 257 if is_16_bits or values.max(initial=0) > 255 else values
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -20,7 +20,7 @@ from torch import Tensor
 from bridgenet import tasks as task_registry
 from bridgenet.data.transforms import normalise
 from bridgenet.decoding import decode
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, nearest
 from bridgenet.images import SUFFIXES, read_picture
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.layers import resize
@@ -123,11 +123,8 @@ def predict_image(
     Raises:
         UserError: no picture, a damaged one, or a task that the network does not have.
     """
+    _check_request(network, tasks, max_pixels)
     picture = read_picture(image)
-    if tasks is not None:
-        for task in tasks:
-            if task not in network.tasks:
-                raise UserError(f"this network does not predict '{task}' (it predicts {', '.join(network.tasks)})")
     parameter = next(network.parameters())
     height, width = picture.shape[:2]
     config = network.config
@@ -142,6 +139,15 @@ def predict_image(
     logits = network(normalised.to(parameter.device, parameter.dtype)).logits
     maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.tasks}
     return Prediction(picture, maps, dict(config.class_names) if config is not None else {})
+
+
+def _check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None) -> None:
+    for task in tasks or ():
+        if task not in network.tasks:
+            known = ", ".join(network.tasks)
+            raise UserError(f"this network does not predict '{task}'{nearest(task, network.tasks)} (it predicts {known})")
+    if max_pixels is not None and max_pixels < 1:
+        raise UserError(f"max_pixels is {max_pixels}, expected at least 1")
 
 
 def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
@@ -209,7 +215,11 @@ def predict_all(
 
     Returns:
         {"images": number predicted, "skipped": number passed over}.
+
+    Raises:
+        UserError: a task that the network does not have, before anything is written.
     """
+    _check_request(network, tasks, max_pixels)
     pictures, skipped = find_pictures(inputs)
     for warning in skipped:
         say(f"! {warning}")

@@ -125,7 +125,7 @@ def test_evaluation_shares_are_complete_without_repeats(folder: Path, world: int
         )
     ]
     assert sorted(itertools.chain.from_iterable(shares)) == dataset.ids
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert max(map(len, shares)) - min(map(len, shares)) <= 2  # a batch
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

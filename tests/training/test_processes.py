@@ -42,7 +42,7 @@ def test_first_gradients_equal_those_of_the_joint_batch(trained: tuple[Path, Pat
     one, two = first_gradients(run), torch.load(out / "gradients.pt", weights_only=True)
     assert one.keys() == two.keys()
     for name, gradient in one.items():
-        torch.testing.assert_close(two[name], gradient, rtol=1e-4, atol=1e-6)
+        assert (two[name] - gradient).norm() <= 1e-4 * gradient.norm() + 1e-6, name  # float32, summed in another order
     assert max(gradient.abs().max() for gradient in one.values()) > 0.01
 
 

@@ -180,13 +180,14 @@ def evaluation_loader(
     rank: int = 0,
     world: int = 1,
 ) -> BatchLoader:
-    """Batches padded to `size` (height, width) of the samples rank, rank + world, …: none twice, none left out.
+    """Batches padded to `size` (height, width), of which this process takes rank, rank + world, …: none twice or left out.
 
-    A process whose share is empty gets a loader without batches.
+    Batches are formed before they are shared, as what a network computes depends, in the last bits, on a batch's size:
+    so any number of processes gives the same predictions. A process whose share is empty gets a loader without batches.
     """
     transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
-    share = range(rank, len(dataset), world)
-    return BatchLoader(transformed, batch_size=batch_size, sampler=share, **_common(num_workers))
+    batches = [range(first, min(first + batch_size, len(dataset))) for first in range(0, len(dataset), batch_size)]
+    return BatchLoader(transformed, batch_sampler=batches[rank::world], **_common(num_workers))
 
 
 def _common(num_workers: int) -> dict[str, Any]:

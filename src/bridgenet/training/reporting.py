@@ -95,7 +95,7 @@ class Reporter:
             print(f"training {step}/{self.config.steps}  {status}", flush=True)
 
     def evaluating(self, done: int, total: int) -> None:
-        """So many validation images of so many are scored."""
+        """So many validation batches of so many are scored."""
         self.bar.update(self.bar_task, status=f"evaluating {done}/{total}")
 
 

@@ -1,0 +1,170 @@
+"""The command line: exit codes and the words of errors. Commands run in process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import bridgenet
+from bridgenet import cli
+from tests.model.networks import build
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "net.safetensors"
+    bridgenet.save(build(num_tasks=2), path)
+    return path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The error's words of a command that must end with exit code 2 and no traceback."""
+    assert cli.run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ")
+    assert "Traceback" not in shown.err
+    return shown.err.removeprefix("error: ")
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+HEAVY = "[m for m in ('torch', 'timm', 'cv2', 'scipy', 'matplotlib', 'accelerate') if m in sys.modules]"
+
+
+def test_importing_is_light() -> None:
+    assert python(f"import sys, bridgenet; print({HEAVY})") == "[]\n"
+
+
+def test_help_is_light() -> None:
+    code = f"""
+import sys
+from bridgenet.cli import run
+try:
+    run(["--help"])
+except SystemExit as stop:
+    print(stop.code, {HEAVY})
+"""
+    shown = python(code)
+    assert shown.splitlines()[-1] == "0 []"
+    for command in ("train", "evaluate", "predict", "data", "demo"):
+        assert f"    {command} " in shown
+
+
+def test_version_and_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "bridgenet", "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"bridgenet {bridgenet.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["trian"], "trian"),
+        (["train"], "config"),
+        (["predict", "x"], "inputs"),
+        (["train", "demo", "--ot", "x"], "unknown argument --ot (did you mean --out?)"),
+        (["predict", "x", "y", "--tsks", "depth"], "unknown argument --tsks (did you mean --tasks?)"),
+        (["predict", "x", "y", "--steps", "3"], "unknown argument --steps"),
+        (["train", "demo", "--optimizer.learning-rate", "1"], "--optimizer.learning-rate (did you mean --optimizer.lr?)"),
+        (["train", "demo", "--step", "3"], "unknown argument --step (did you mean --steps?)"),
+        (["train", "demo", "--data.tasks", "[depht]"], "'depht' is not a task (did you mean depth?)"),
+        (["train", "demi"], "demi is neither a preset (did you mean demo?) nor a file"),
+        (["data", "generate", "--layout", "kitti", "--out", "x"], "kitti"),
+        (["data", "generate", "--train", "many", "--out", "x"], "many"),
+    ],
+)  # fmt: skip
+def test_wrong_command_lines(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words in fails(arguments, capsys)
+
+
+def test_wrong_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("optimizer: {learning_rate: 1}\ndata: {tasks: [depht]}\n")
+    assert fails(["train", str(path), "--out", str(tmp_path / "run")], capsys).splitlines() == [
+        f"{path}: unknown key optimizer.learning_rate (did you mean optimizer.lr?)",
+        f"       {path}: tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge)",
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong data root is told before anything is written."""
+    out = tmp_path / "run"
+    arguments = ["train", "demo", "--data.root", str(tmp_path / "dta"), "--out", str(out), "--device", "cpu"]
+    words = fails(arguments, capsys)
+    assert str(tmp_path / "dta") in words
+    assert "BRIDGENET_DATA" in words
+    assert not out.exists()
+
+
+def test_print_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", "demo", "--optimizer.lr", "1e-5", "--print-config"]) == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["optimizer"]["lr"] == 1e-5
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    assert cli.run(["train", str(path), "--print_config"]) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_predict(weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert cli.run(["predict", str(weights), str(picture), "--out", str(out), "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "40×30  semseg depth" in shown
+    assert "1 images, 0 skipped" in shown
+    assert sorted(path.name for path in (out / "photo").iterdir()) == sorted(
+        ["semseg.png", "depth.npy", "depth_mm.png", "panel.png"]
+    )
+
+
+def test_predict_skips_what_is_no_picture(
+    weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("words")
+    arguments = ["predict", str(weights), str(picture), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert cli.run([*arguments, "--device", "cpu"]) == 1
+    shown = capsys.readouterr()
+    assert f"! {tmp_path}/in/notes.txt is not an image: skipped" in shown.out + shown.err
+    assert "1 images, 1 skipped" in shown.out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo"]
+
+
+def test_predict_with_wrong_weights(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "model.pth.tar"
+    bad.write_bytes(b"words")
+    out = str(tmp_path / "out")
+    assert "model.pth.tar" in fails(["predict", str(bad), str(picture), "--out", out], capsys)
+    assert "no weights at" in fails(["predict", str(tmp_path / "none"), str(picture), "--out", out], capsys)
+    assert "holds no weights" in fails(["predict", str(tmp_path), str(picture), "--out", out], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict_wrong_task(weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["predict", str(weights), str(picture), "--out", str(tmp_path / "out"), "--tasks"]
+    assert "does not predict 'depht' (did you mean depth?)" in fails([*arguments, "depht"], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_cannot_be_written(
+    weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    words = fails(["predict", str(weights), str(picture), "--out", str(tmp_path / "file")], capsys)
+    assert str(tmp_path / "file") in words
