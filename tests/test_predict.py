@@ -116,7 +116,13 @@ def test_find_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "odd.dat").write_bytes(b"")
     found, skipped = find_pictures(
-        [str(tmp_path / "in"), str(tmp_path / "in" / "a.jpg"), str(tmp_path / "odd.dat"), str(tmp_path / "empty"), "none"]
+        [
+            str(tmp_path / "in"),
+            str(tmp_path / "in" / "a.jpg"),
+            str(tmp_path / "odd.dat"),
+            str(tmp_path / "empty"),
+            "none",
+        ]
     )
     assert {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()} == {
         "C": "in/C.JPG",

@@ -35,7 +35,9 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
     if isinstance(source, Image.Image):
         return _rgb(source)
     if not isinstance(source, str | Path):
-        raise UserError(f"{source!r} is a {type(source).__name__}, expected a path, a PIL image or an (H, W, 3) uint8 array")
+        raise UserError(
+            f"{source!r} is a {type(source).__name__}, expected a path, a PIL image or an (H, W, 3) uint8 array"
+        )
     path = Path(source)
     if not path.is_file():
         raise UserError(f"no image at {path}" + (" (it is a folder)" if path.is_dir() else ""))

@@ -145,7 +145,9 @@ def _check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: 
     for task in tasks or ():
         if task not in network.tasks:
             known = ", ".join(network.tasks)
-            raise UserError(f"this network does not predict '{task}'{nearest(task, network.tasks)} (it predicts {known})")
+            raise UserError(
+                f"this network does not predict '{task}'{nearest(task, network.tasks)} (it predicts {known})"
+            )
     if max_pixels is not None and max_pixels < 1:
         raise UserError(f"max_pixels is {max_pixels}, expected at least 1")
 

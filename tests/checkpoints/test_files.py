@@ -60,7 +60,9 @@ def test_truncated_files(tmp_path: Path, kind: str, share: float) -> None:
         read_file(path)
 
 
-@pytest.mark.parametrize("content", [b"these are not weights, they are words", b"{}", b"\x89PNG\r\n\x1a\n0000", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "content", [b"these are not weights, they are words", b"{}", b"\x89PNG\r\n\x1a\n0000", b"PK\x03\x04"]
+)
 def test_other_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)

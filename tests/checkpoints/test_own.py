@@ -108,7 +108,9 @@ def test_failed_save_leaves_the_old_file(saved: Path, monkeypatch) -> None:
 
 def test_neither_ours_nor_the_authors(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.ones(1)}, tmp_path / "resnet.pth")
-    with pytest.raises(UserError, match=r"resnet\.pth holds neither this project's weights nor .*first keys: conv1\.weight"):
+    with pytest.raises(
+        UserError, match=r"resnet\.pth holds neither this project's weights nor .*first keys: conv1\.weight"
+    ):
         bridgenet.load(tmp_path / "resnet.pth")
 
 
@@ -127,7 +129,9 @@ def backbone(kind: str):
 
 def internimage_file() -> dict[str, torch.Tensor]:
     """A fake file of OpenGVLab's, classification head included."""
-    state = {reference.backbone_name(key): torch.rand_like(x) for key, x in backbone("internimage").state_dict().items()}
+    state = {
+        reference.backbone_name(key): torch.rand_like(x) for key, x in backbone("internimage").state_dict().items()
+    }
     return state | {"conv_head.0.weight": torch.ones(2), "norm.0.weight": torch.ones(2), "head.bias": torch.ones(2)}
 
 
@@ -147,7 +151,11 @@ def test_internimage_backbone(tmp_path: Path, prefix: str, under: str | None) ->
     ("old", "new", "words"),
     [
         ("patch_embed.conv1.weight", None, r"patch_embed\.conv1\.weight is missing"),
-        ("levels.1.blocks.0.gamma1", "levels.1.blocks.0.gamma", r"(?s)gamma1 is missing.*gamma is not part of this backbone"),
+        (
+            "levels.1.blocks.0.gamma1",
+            "levels.1.blocks.0.gamma",
+            r"(?s)gamma1 is missing.*gamma is not part of this backbone",
+        ),
     ],
 )
 def test_backbone_files_that_do_not_fit(tmp_path: Path, old: str, new: str | None, words: str) -> None:
@@ -188,4 +196,6 @@ def test_pyramid_file(tmp_path: Path, name: str) -> None:
 def test_pyramid_file_of_another_depth(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_convnext").state_dict(), tmp_path / "weights.pth")
     with pytest.raises(UserError, match=r"weights\.pth: \d+ weights do not fit this backbone"):
-        load_backbone(build_backbone("test_convnext", image_size=(64, 96), depths=(1, 1, 1, 1)), tmp_path / "weights.pth")
+        load_backbone(
+            build_backbone("test_convnext", image_size=(64, 96), depths=(1, 1, 1, 1)), tmp_path / "weights.pth"
+        )

@@ -19,7 +19,9 @@ from tests.golden.golden import golden_dir
 from tests.model.networks import build, images
 
 CASE = "internimage_nyud"
-pytestmark = pytest.mark.skipif(not (golden_dir() / f"{CASE}.json").is_file(), reason=f"no {CASE} among the golden cases")
+pytestmark = pytest.mark.skipif(
+    not (golden_dir() / f"{CASE}.json").is_file(), reason=f"no {CASE} among the golden cases"
+)
 
 
 def golden(case: str = CASE) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -95,7 +97,12 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
     wanted = {"vit_nyud": ["num_heads", "select_list"], "internimage_nyud": ["offset_scale"]}[case]
     with pytest.raises(UserError) as error:
         recognise(state, None, Path("net.pth"))
-    for key in [*(f"backbone_kwargs.{key}" for key in wanted), "mtt_resolution_downsample_rate", "dilated_ratio", "image_size"]:
+    for key in [
+        *(f"backbone_kwargs.{key}" for key in wanted),
+        "mtt_resolution_downsample_rate",
+        "dilated_ratio",
+        "image_size",
+    ]:
         assert key in str(error.value)
     for key in ("mtt_resolution_downsample_rate", "dilated_ratio", "image_size"):
         given = {name: value for name, value in description.items() if name != key}

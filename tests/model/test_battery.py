@@ -23,7 +23,9 @@ def all_maps(output: bridgenet.BridgeNetOutput) -> dict[str, Tensor]:
 
 def assert_same(got: bridgenet.BridgeNetOutput, expected: bridgenet.BridgeNetOutput, bound: float = 1e-5) -> None:
     for name, x in all_maps(got).items():
-        torch.testing.assert_close(x, all_maps(expected)[name], atol=bound, rtol=bound, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            x, all_maps(expected)[name], atol=bound, rtol=bound, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 def train_step(network: bridgenet.BridgeNet, truth: dict[str, Tensor]) -> Tensor:
@@ -124,7 +126,10 @@ def test_compile(backbone: str) -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "hidden"),
-    [*((backbone, "normals") for backbone in BACKBONES), *(("resnet", task) for task in NUM_OUTPUTS if task != "normals")],
+    [
+        *((backbone, "normals") for backbone in BACKBONES),
+        *(("resnet", task) for task in NUM_OUTPUTS if task != "normals"),
+    ],
 )
 def test_task_without_a_valid_pixel(backbone: str, hidden: str) -> None:
     network = build(backbone, len(NUM_OUTPUTS)).train()
