@@ -29,7 +29,9 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
     transform = EvaluationTransform(train_set.info.size, train_set.tasks)
     counts = {task: np.zeros(outputs[task], np.int64) for task in train_set.tasks if _kind(task) == "classes"}
     sums = {task: np.zeros(2) for task in train_set.tasks if _kind(task) in ("depth", "probability")}
-    directions: dict[str, list[NDArray[np.float32]]] = {task: [] for task in train_set.tasks if _kind(task) == "normals"}
+    directions: dict[str, list[NDArray[np.float32]]] = {
+        task: [] for task in train_set.tasks if _kind(task) == "normals"
+    }
     for index in range(len(train_set)):
         sample = transform(_cropped(train_set.load(index), train_set.info.size), train_set.ids[index])
         for task in train_set.tasks:

@@ -207,7 +207,8 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         config = RunConfig(**vars(parser.instantiate(parsed)))
     except ArgumentError as error:
         raise UserError(f"--{_in_words(error)}") from None
-    problems = _wrong_names({"data.tasks": config.data.tasks, "data.name": config.data.name}) + _wrong_numbers(config)
+    chosen = {"data.tasks": config.data.tasks, "data.name": config.data.name, "loss.weights": config.loss.weights}
+    problems = _wrong_names(chosen) + _wrong_numbers(config)
     if problems:
         raise UserError("\n       ".join(problems))
     return config

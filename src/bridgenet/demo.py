@@ -29,7 +29,7 @@ from bridgenet.training.run import LAST, METRICS, train
 from bridgenet.version import __version__
 from bridgenet.visualize import training_curves
 
-SCENES = {"train": 240, "val": 60, "size": (96, 128), "seed": 0}
+NUM_TRAIN, NUM_VAL, SIZE = 240, 60, (96, 128)
 NUM_PANELS = 8
 CLEAN_METRIC = {"edge": "loss_clean"}
 """Where a headline is a quirk of the common evaluation code, the table shows the clean definition."""
@@ -70,7 +70,9 @@ def demo(out: Path, *, overwrite: bool = False, device: str = "auto") -> Path:
     write_atomically(out / "scores.json", json.dumps({"bridgenet": scores, "best_constant": constant}, indent=2) + "\n")
     facts = f"bridgenet {__version__}, {environment()}; {sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters, {config.steps} steps"
     write_atomically(out / "report.html", report(rows, curves, panels, facts))
-    print(f"→ look: {out / 'report.html'}   pictures: {out / 'predictions'}/*.png   ({time.perf_counter() - started:.0f} s in all)")
+    print(
+        f"→ look: {out / 'report.html'}   pictures: {out / 'predictions'}/*.png   ({time.perf_counter() - started:.0f} s in all)"
+    )
     return out / "report.html"
 
 
@@ -82,13 +84,12 @@ def environment() -> str:
 
 def _scenes(root: Path) -> Path:
     """The data root with the demo's rooms, rendered if they are not there already."""
-    height, width = SCENES["size"]
-    what = f"{SCENES['train']} train + {SCENES['val']} val rooms, {height}×{width}, NYU layout"
+    what = f"{NUM_TRAIN} train + {NUM_VAL} val rooms, {SIZE[0]}×{SIZE[1]}, NYU layout"
     if (root / "NYUDv2" / "scenes.json").is_file():
         print(f"→ scenes: {what}   {root} (made before)")
         return root
     started = time.perf_counter()
-    generate("nyud", root, **SCENES)  # type: ignore[arg-type]
+    generate("nyud", root, train=NUM_TRAIN, val=NUM_VAL, size=SIZE)
     print(f"→ scenes: {what}   {root}   {time.perf_counter() - started:.0f} s")
     return root
 

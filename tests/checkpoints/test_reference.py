@@ -166,7 +166,7 @@ def test_published_vit_contradicted() -> None:
     state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
     given = {"backbone_kwargs": {"num_heads": 12, "select_list": [3, 6, 9]}, "mtt_resolution_downsample_rate": 2}
     assert recognise(state, given, Path("x")).backbone == "vit_base_patch16_384"
-    with pytest.raises(UserError, match="num_heads 12.*says 16"):
+    with pytest.raises(UserError, match=r"num_heads 12.*says 16"):
         recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
-    with pytest.raises(UserError, match="mtt_resolution_downsample_rate 2.*says 1"):
+    with pytest.raises(UserError, match=r"mtt_resolution_downsample_rate 2.*says 1"):
         recognise(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,7 @@ def test_cost_is_linear_in_the_tasks() -> None:
         operations.append(counter.get_total_flops())
         parameters.append(sum(x.numel() for x in network.parameters()))
     for costs in (operations, parameters):
-        steps = [after - before for before, after in zip(costs, costs[1:])]
+        steps = [after - before for before, after in itertools.pairwise(costs)]
         assert min(steps) > 0
         assert max(steps) <= 1.02 * min(steps), costs
 

@@ -186,7 +186,9 @@ def evaluation_loader(
     so any number of processes gives the same predictions. A process whose share is empty gets a loader without batches.
     """
     transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
-    batches = [range(first, min(first + batch_size, len(dataset))) for first in range(0, len(dataset), batch_size)]
+    batches = [
+        list(range(first, min(first + batch_size, len(dataset)))) for first in range(0, len(dataset), batch_size)
+    ]
     return BatchLoader(transformed, batch_sampler=batches[rank::world], **_common(num_workers))
 
 

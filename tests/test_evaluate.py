@@ -1,0 +1,125 @@
+"""Evaluation: scores of known predictions, edge maps, the gain, the constant baseline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bridgenet
+from bridgenet import UserError, data
+from bridgenet.baseline import constant_logits, evaluate_constant
+from bridgenet.checkpoints import save
+from bridgenet.cli import run
+from bridgenet.config import RunConfig
+from bridgenet.evaluate import evaluate, evaluate_source, relative_gain, write_edges
+from bridgenet.model.bridgenet import BridgeNetOutput
+from bridgenet.model.config import build_network
+from bridgenet.training.run import network_config
+from tests.training.tiny import tiny_config
+
+
+class Oracle(nn.Module):
+    """A network that knows the data set: it answers with the truth of the images in their order."""
+
+    def __init__(self, dataset: data.DenseDataset, size: tuple[int, int]):
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(1))
+        self.tasks = dataset.info.num_outputs
+        self.answers = iter([self.answer(dataset, index, size) for index in range(len(dataset))])
+
+    def answer(self, dataset: data.DenseDataset, index: int, size: tuple[int, int]) -> dict[str, torch.Tensor]:
+        from bridgenet.data.transforms import EvaluationTransform
+
+        sample = EvaluationTransform(size, dataset.tasks)(dataset.load(index))
+        logits = {task: torch.from_numpy(sample[task])[None] for task in dataset.tasks}
+        classes = torch.where(logits["semseg"] == 255, 0, logits["semseg"]).long()[:, 0]
+        logits["semseg"] = nn.functional.one_hot(classes, 40).permute(0, 3, 1, 2).float()
+        logits["edge"] = 40 * torch.where(logits["edge"] == 255, 0, logits["edge"]) - 20
+        return logits
+
+    def forward(self, images: torch.Tensor) -> BridgeNetOutput:
+        answers = [next(self.answers) for _ in images]
+        return BridgeNetOutput({task: torch.cat([a[task] for a in answers]) for task in self.tasks}, {})
+
+
+def test_the_truth_scores_perfectly_and_its_edges_are_written_in_the_images_size(
+    nyud_root: Path, tmp_path: Path
+) -> None:
+    dataset = data.get("nyud")(nyud_root, "val")
+    oracle = Oracle(dataset, (12, 16))
+    scores = evaluate(oracle, dataset, size=(12, 16), batch_size=2, edge_folder=tmp_path / "edge")  # type: ignore[arg-type]
+    assert scores["semseg"]["pixel_accuracy"] == 1
+    assert scores["depth"]["rmse"] == 0
+    assert scores["edge"]["loss_clean"] < 1e-6
+    for index, name in enumerate(dataset.ids):
+        written = cv2.imread(str(tmp_path / "edge" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        truth = dataset.load(index)["edge"][..., 0]
+        assert written.shape == truth.shape and written.dtype == np.uint8
+        np.testing.assert_array_equal(written > 127, truth > 0.5)
+
+
+def test_edges_are_truncated_to_8_bits(tmp_path: Path) -> None:
+    batch = {"id": ["a"], "size": torch.tensor([[1, 3]]), "offset": torch.tensor([[1, 0]])}
+    write_edges(torch.tensor([[[0.9, 0.9, 0.9], [0.0, 0.999, 1.0]]]), batch, tmp_path)
+    assert cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED).tolist() == [[0, 254, 255]]
+
+
+def test_relative_gain() -> None:
+    first = {"semseg": {"mIoU": 0.2}, "depth": {"rmse": 1.0}, "edge": {"loss": 0.1}}
+    better = {"semseg": {"mIoU": 0.3}, "depth": {"rmse": 0.5}, "edge": {"loss": float("nan")}}
+    assert relative_gain(first, first) == 0
+    assert relative_gain(better, first) == pytest.approx((0.5 + 0.5) / 2)  # no number, no part
+    assert relative_gain({"depth": {"rmse": 2.0}}, first) == -1
+
+
+def test_constant_baseline(nyud_root: Path) -> None:
+    train_set = data.get("nyud")(nyud_root, "train")
+    logits = constant_logits(train_set)
+    depth = np.concatenate([train_set.load(i)["depth"].ravel() for i in range(len(train_set))])
+    assert logits["depth"].item() == pytest.approx(depth.mean(), rel=1e-5)
+    classes = np.concatenate([train_set.load(i)["semseg"].ravel() for i in range(len(train_set))])
+    assert logits["semseg"].flatten().argmax().item() == np.bincount(classes[classes != 255].astype(int)).argmax()
+    best = evaluate_constant(logits, train_set, (8, 10))
+    for change in (-0.3, 0.3):  # no other constant does better where it was made
+        for task, metric in (("depth", "rmse"), ("edge", "loss_clean")):
+            other = evaluate_constant({**logits, task: logits[task] + change}, train_set, (8, 10))
+            assert other[task][metric] > best[task][metric]
+    for direction in torch.eye(3):
+        other = evaluate_constant({**logits, "normals": direction.reshape(1, 3, 1, 1)}, train_set, (8, 10))
+        assert other["normals"]["mean"] > best["normals"]["mean"] - 1
+
+
+def make_weights(config: RunConfig, path: Path) -> Path:
+    save(build_network(network_config(config)), path)
+    return path
+
+
+def test_command_on_weights_alone(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+    out = tmp_path / "out"
+    assert run(["evaluate", str(weights), "--data.root", str(nyud_root), "--out", str(out), "--device", "cpu"]) == 0
+    report = json.loads((out / "evaluation.json").read_text())
+    assert (report["data"], report["images"], report["canvas"]) == ("NYUD-v2", 2, [32, 32])
+    assert sorted(path.name for path in (out / "edge").iterdir()) == ["0004.png", "0005.png"]
+    said = capsys.readouterr().out
+    assert "mIoU ↑" in said and "RMSE ↓" in said
+
+
+def test_what_does_not_fit_is_told(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root)
+    config.data.tasks = ["depth"]
+    weights = make_weights(config, tmp_path / "w.safetensors")
+    config.data.tasks = ["semseg", "depth"]
+    with pytest.raises(UserError, match="does not predict semseg"):
+        evaluate_source(str(weights), config, out=tmp_path, device="cpu")
+    assert bridgenet.load(weights, device="cpu").tasks == {"depth": 1}
+    config = tiny_config(nyud_root)
+    config.data.size = (4, 4)
+    with pytest.raises(UserError, match="eval-size"):
+        evaluate_source(str(weights), tiny_config(nyud_root, data=config.data), out=tmp_path, device="cpu")
