@@ -1,7 +1,8 @@
-"""Any timm model as a backbone: plain transformers (ViT's path) and pyramids of strides 4, 8, 16, 32."""
+"""Any timm model as a backbone: plain transformers (ViT's path) and pyramids (InternImage's)."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,15 +44,15 @@ class PlainTransformer(Backbone):
 
 
 class Pyramid(Backbone):
-    """Four maps at strides 4, 8, 16, 32 of a timm model made with `features_only`."""
+    """Four maps of a timm model made with `features_only`, each at twice the stride of the one before."""
 
     base_divisor = 1
-    size_divisor = 32
 
     def __init__(self, model: Any):
         super().__init__()
         self.model = model
         self.channels = tuple(model.feature_info.channels())
+        self.size_divisor = int(model.feature_info.reduction()[-1])
         self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # Swin's, for one
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
@@ -71,9 +72,14 @@ def build_timm(
     drop_path: float,
     pretrained: bool = False,
     blocks_read: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
     **kwargs: Any,
 ) -> PlainTransformer | Pyramid:
     """Make a backbone from a timm name; transformer or pyramid is told from the model itself.
+
+    Args:
+        blocks_read: of a plain transformer, the three blocks read besides the last, counted from 1.
+        strides: of a pyramid, the strides of the four maps read; 4, 8, 16, 32 by default. Small images want finer ones.
 
     Raises:
         UserError: the name is not timm's, the model gives no suitable maps or cannot take every image size, it does not
@@ -92,18 +98,19 @@ def build_timm(
         blocks = _checked_blocks(blocks_read or default_blocks_read(len(reductions)), len(reductions))
         model = _create(name, kwargs, num_classes=0, img_size=size, dynamic_img_size=True, pretrained=pretrained)
         backbone = PlainTransformer(model, blocks)
-    elif set(PYRAMID_STRIDES) <= set(reductions):
+    elif set(strides or PYRAMID_STRIDES) <= set(reductions):
         if blocks_read is not None:
             raise UserError(f"backbone '{name}' is a pyramid: blocks_read is for plain transformers")
-        indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in PYRAMID_STRIDES]
+        strides = _checked_strides(strides or PYRAMID_STRIDES)
+        indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         options: dict[str, Any] = {"features_only": True, "out_indices": indices, "pretrained": pretrained}
         if hasattr(getattr(probe, "patch_embed", None), "strict_img_size"):  # Swin: windows know the size, but need not
-            options |= {"img_size": _round_up(image_size, Pyramid.size_divisor), "strict_img_size": False}
+            options |= {"img_size": _round_up(image_size, strides[-1]), "strict_img_size": False}
         backbone = Pyramid(_create(name, kwargs, **options))
     else:
         raise UserError(
             f"backbone '{name}' has maps at strides {sorted(set(reductions))}; "
-            f"a backbone needs one stride throughout (transformer) or {list(PYRAMID_STRIDES)} (pyramid)"
+            f"a backbone needs one stride throughout (transformer) or {list(strides or PYRAMID_STRIDES)} (pyramid)"
         )
     _check_any_size(name, backbone)
     return backbone
@@ -137,6 +144,14 @@ def _checked_blocks(blocks: Sequence[int], depth: int) -> Sequence[int]:
     if len(blocks) != 3 or sorted(set(blocks)) != list(blocks) or not (blocks[0] >= 1 and blocks[-1] <= depth):
         raise UserError(f"blocks_read is {list(blocks)}, expected three different blocks of 1..{depth}, ascending")
     return blocks
+
+
+def _checked_strides(strides: Sequence[int]) -> Sequence[int]:
+    if len(strides) != 4 or any(after != 2 * before for before, after in itertools.pairwise(strides)):
+        raise UserError(
+            f"strides is {list(strides)}, expected four, each twice the one before, e.g. {list(PYRAMID_STRIDES)}"
+        )
+    return strides
 
 
 def _check_any_size(name: str, backbone: PlainTransformer | Pyramid) -> None:
