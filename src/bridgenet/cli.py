@@ -212,8 +212,13 @@ def _data(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _demo(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.demo import demo
+    from bridgenet.training.run import Interrupted
 
-    demo(options.out, overwrite=options.overwrite, device=options.device)
+    try:
+        demo(options.out, overwrite=options.overwrite, device=options.device)
+    except Interrupted:
+        print(f"stopped; everything is saved. To go on: bridgenet demo --out {options.out}")
+        return INTERRUPTED
     return 0
 
 

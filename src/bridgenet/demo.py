@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from bridgenet import tasks
 from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.checkpoints import load, read_information
 from bridgenet.config import RunConfig
-from bridgenet.data.scenes import generate
+from bridgenet.data.scenes import VERSION, generate
 from bridgenet.evaluate import Scores, evaluate_source, evaluation_size, in_words, open_dataset
 from bridgenet.files import replacing, write_atomically
 from bridgenet.training.checkpoint import read_rows
@@ -85,9 +86,20 @@ def environment() -> str:
 def _scenes(root: Path) -> Path:
     """The data root with the demo's rooms, rendered if they are not there already."""
     what = f"{NUM_TRAIN} train + {NUM_VAL} val rooms, {SIZE[0]}×{SIZE[1]}, NYU layout"
-    if (root / "NYUDv2" / "scenes.json").is_file():
-        print(f"→ scenes: {what}   {root} (made before)")
-        return root
+    folder = root / "NYUDv2"
+    expected = {
+        "generator": VERSION,
+        "layout": "nyud",
+        "train": NUM_TRAIN,
+        "val": NUM_VAL,
+        "size": list(SIZE),
+        "seed": 0,
+    }
+    if (folder / "scenes.json").is_file():
+        if json.loads((folder / "scenes.json").read_text(encoding="utf-8")) == expected:
+            print(f"→ scenes: {what}   {root} (made before)")
+            return root
+        shutil.rmtree(folder)  # rooms of another version of the demo
     started = time.perf_counter()
     generate("nyud", root, train=NUM_TRAIN, val=NUM_VAL, size=SIZE)
     print(f"→ scenes: {what}   {root}   {time.perf_counter() - started:.0f} s")
