@@ -93,7 +93,7 @@ def test_drop_path_reaches_timm() -> None:
     [
         ("resnet5O", {}, r"'resnet5O' is neither InternImage nor a timm model \(did you mean resnet50\?\)"),
         ("internimage_x", {}, r"'internimage_x' is not a backbone.*internimage_b, internimage_l"),
-        ("crossvit_9_240", {}, r"'crossvit_9_240' has maps at strides \[12, 17\]; .*\[4, 8, 16, 32\]"),
+        ("crossvit_9_240", {}, r"'crossvit_9_240' has maps at strides \[.*\]; .*\[4, 8, 16, 32\]"),
         ("efficientformerv2_s0", {}, "'efficientformerv2_s0' cannot take images of any size"),
         ("mixer_s32_224", {}, "'mixer_s32_224' cannot take images of any size"),
         ("test_vit", {"embed_dims": 32}, r"'test_vit' does not take these settings \(embed_dims\)"),

@@ -91,7 +91,7 @@ def build_timm(
         kwargs["drop_path_rate"] = drop_path
 
     probe = _create(name, kwargs, num_classes=0)
-    reductions = [entry["reduction"] for entry in probe.feature_info]
+    reductions = [entry["reduction"] for entry in getattr(probe, "feature_info", [])]
     backbone: PlainTransformer | Pyramid
     if len(set(reductions)) == 1:
         size = _round_up(image_size, int(reductions[0]) * PlainTransformer.base_divisor)
