@@ -120,6 +120,6 @@ def test_what_does_not_fit_is_told(nyud_root: Path, tmp_path: Path) -> None:
         evaluate_source(str(weights), config, out=tmp_path, device="cpu")
     assert bridgenet.load(weights, device="cpu").tasks == {"depth": 1}
     config = tiny_config(nyud_root)
-    config.data.size = (4, 4)
+    config.data.eval_size = (4, 4)
     with pytest.raises(UserError, match="eval-size"):
         evaluate_source(str(weights), tiny_config(nyud_root, data=config.data), out=tmp_path, device="cpu")

@@ -53,7 +53,7 @@ class DataSettings:
         root: folder that holds the data set's folder; else the environment's BRIDGENET_DATA.
         tasks: the tasks to learn; all that the data set offers if not given.
         size: (height, width) of training crops [pixels]; the data set's own if not given.
-        eval_size: (height, width) of the canvas that evaluation pads to; the training size if not given.
+        eval_size: (height, width) of the canvas that evaluation pads to [pixels]; the data set's own if not given.
         workers: processes that load data, per training process.
     """
 
@@ -109,7 +109,7 @@ class RunConfig:
         optimizer: the optimiser.
         loss: the losses.
         steps: optimiser steps.
-        batch_size: images per step and process.
+        batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
         precision: float32 or bfloat16 (autocast).
         seed: of weights, order of samples, augmentation and drop path.
@@ -256,6 +256,11 @@ def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any
     return settings, problems
 
 
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a whole configuration (`RunConfig.as_dict`) by dotted name."""
+    return _flatten(values)[0]
+
+
 def _nested(key: str, value: Any) -> Any:
     for part in reversed(key.split(".")):
         value = {part: value}
@@ -314,6 +319,13 @@ def _wrong_numbers(config: RunConfig) -> list[str]:
     ]
     if not config.optimizer.lr > 0:
         problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
+    if config.seed < 0:
+        problems.append(f"seed is {config.seed}, expected 0 or more")
+    if not config.optimizer.grad_clip > 0:
+        problems.append(f"optimizer.grad_clip is {config.optimizer.grad_clip}, expected more than 0")
+    for name in ("drop_path", "refiner_drop_path"):
+        if not 0 <= getattr(config.network, name) < 1:
+            problems.append(f"network.{name} is {getattr(config.network, name)}, expected at least 0 and less than 1")
     if config.data.workers < 0:
         problems.append(f"data.workers is {config.data.workers}, expected 0 or more")
     for name in ("size", "eval_size"):

@@ -97,7 +97,12 @@ def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
 
 def evaluation_size(config: RunConfig) -> tuple[int, int]:
     """The (height, width) [pixels] of the canvas that evaluation pads to."""
-    return config.data.eval_size or config.data.size or data.info(config.data.name).size
+    return config.data.eval_size or data.info(config.data.name).size
+
+
+def use_cpu(device: str) -> bool:
+    """Whether to run on the CPU: asked for, or there is no CUDA GPU (the metrics' float64 sums rule out Apple's)."""
+    return device == "cpu" or not torch.cuda.is_available()
 
 
 def headline(task: str, scores: Mapping[str, float]) -> float:
@@ -130,8 +135,8 @@ def evaluate_source(
     """What `bridgenet evaluate` does: load, score the validation split, write `evaluation.json` and `edge/` into `out`."""
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")
-    network = load(source, device=state.device if device == "auto" else device)
+    state = PartialState(cpu=use_cpu(device))
+    network = load(source, device=state.device)
     if config.data.tasks is None:
         known = [task for task in network.tasks if task in data.info(config.data.name).tasks]
         config = replace(config, data=replace(config.data, tasks=known))

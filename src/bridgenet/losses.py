@@ -142,6 +142,14 @@ class LossTerms:
     final: dict[str, Tensor]
     intermediate: dict[str, Tensor]
 
+    def by_name(self) -> dict[str, Tensor]:
+        """All in one: `total`, `TASK`, `intermediate/TASK`."""
+        return {
+            "total": self.total,
+            **self.final,
+            **{f"intermediate/{task}": x for task, x in self.intermediate.items()},
+        }
+
 
 class MultiTaskLoss(nn.Module):
     """total = sum of w_t L_t(final) + intermediate_weight * sum of w_t L_t(intermediate), as published.

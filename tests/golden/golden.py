@@ -8,4 +8,7 @@ from pathlib import Path
 
 def golden_dir() -> Path:
     """The folder of golden cases (its README tells the layout)."""
-    return Path(os.environ.get("BRIDGENET_GOLDEN") or Path(__file__).parent / "data")
+    folder = Path(os.environ.get("BRIDGENET_GOLDEN") or Path(__file__).parent / "data")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"BRIDGENET_GOLDEN is {folder}, which is no folder")
+    return folder

@@ -91,7 +91,7 @@ def test_decoder_alone(case: str) -> None:
     """The decoder, fed the stored backbone maps, gives the stored predictions: it needs no backbone to be right."""
     golden = load_file(path_of(case, "activations.safetensors"))
     network = load(case, torch.float64)
-    divisor = network.backbone.size_divisor // network.backbone.base_divisor
+    divisor = getattr(network.backbone, "patch_size", None)  # only a transformer's maps are stored as tokens
     maps = []
     for i in range(4):
         x = golden[f"backbone.{i}"].double()
@@ -176,25 +176,34 @@ def test_training_float64(case: str) -> None:
 def test_training_float32(case: str) -> None:
     """The agreement asked for, or what the case's own conditioning allows where that is less.
 
-    In `vit_nyud` one component of one predicted normal lies within 1.5e-6 of its target, where L1's gradient jumps, and
-    Adam then enlarges the difference step by step: float64 runs whose weights differ by float32's rounding (3e-7, which
-    moves the logits as much as running in float32 does) land on either side. So such runs are the measure: a float32 run
-    must agree as the golden README asks, or to within twice of what they show.
+    In `vit_nyud` the asked agreement is out of reach: one component of one predicted normal lies within 1.5e-6 of its
+    target, where L1's gradient jumps, and Adam enlarges the difference step by step. Float64 runs whose weights differ by
+    float32's rounding (3e-7, which moves the logits as much as running in float32 does) land on either side of it. So
+    how far such runs go from the unperturbed one is the measure: a float32 run may go twice as far where that is more
+    than what is asked. What our own numbers are plays no part in the bound, only how they spread.
     """
     training = description(case)["training"]
     got = train(case, torch.float32)
+    exact = train(case, torch.float64)
     neighbours = [train(case, torch.float64, perturb=3e-7, seed=seed) for seed in range(3)]
 
-    def check(value: float, expected: float, others: list[float], bound: float, what: object) -> None:
-        bound = max(bound, 2 * max(abs(other - expected) for other in others))
+    def check(value: float, expected: float, own: float, others: list[float], bound: float, what: object) -> None:
+        bound = max(bound, 2 * max(abs(other - own) for other in others))
         assert abs(value - expected) <= bound, (what, value, expected, bound)
 
     for step, golden in enumerate(training["steps"]):
         for name, value in got.losses[step].items():
             others = [neighbour.losses[step][name] for neighbour in neighbours]
-            check(value, golden[name], others, 3e-4 * abs(golden[name]), (step, name))
+            check(value, golden[name], exact.losses[step][name], others, 3e-4 * abs(golden[name]), (step, name))
     expected = training["steps"][-1]["grad_norm_before_clip"]
-    check(got.norms[-1], expected, [x.norms[-1] for x in neighbours], 5e-2 * expected, "last gradient norm")
+    check(
+        got.norms[-1],
+        expected,
+        exact.norms[-1],
+        [x.norms[-1] for x in neighbours],
+        5e-2 * expected,
+        "last gradient norm",
+    )
     for name, expected in training["first_step_gradient_norms"].items():
         others = [neighbour.first_gradients[name] for neighbour in neighbours]
-        check(got.first_gradients[name], expected, others, 1e-3 * expected + 1e-3, name)
+        check(got.first_gradients[name], expected, exact.first_gradients[name], others, 1e-3 * expected + 1e-3, name)

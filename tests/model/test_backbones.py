@@ -65,7 +65,7 @@ def test_position_embeddings_are_kept_at_the_training_size(size: tuple[int, int]
     )
     network = make("vit", size)
     resampled.clear()
-    assert network.model.pos_embed.shape[1] == 1 + 4 * 6
+    assert network.model.pos_embed.shape[1] == 1 + -(-size[0] // 16) * -(-size[1] // 16)
     network(torch.zeros(1, 3, 64, 96))
     assert not resampled
     network(torch.zeros(1, 3, 96, 96))
@@ -119,3 +119,20 @@ def test_pretrained_weights_that_cannot_be_had(monkeypatch) -> None:
     monkeypatch.setattr("timm.models._builder.load_pretrained", fail)
     with pytest.raises(UserError, match=r"'test_resnet' \(no connection\).*network\.backbone_checkpoint"):
         build_backbone("test_resnet", image_size=SIZE, pretrained=True)
+
+
+def test_synchronised_batch_norms_keep_their_activations() -> None:
+    """timm's batch norms may hold an activation, which torch's own conversion drops; training on GPUs uses timm's."""
+    from timm.layers import convert_sync_batchnorm
+
+    torch.manual_seed(0)
+    backbone = build_backbone("test_efficientnet", image_size=(64, 64)).eval()
+    image = torch.randn(1, 3, 64, 64)
+    before = backbone(image)[-1]
+    converted = convert_sync_batchnorm(backbone).eval()
+    torch.testing.assert_close(converted(image)[-1], before)
+
+
+def test_internimage_has_no_weights_on_the_hub() -> None:
+    with pytest.raises(UserError, match=r"network\.backbone_checkpoint"):
+        build_backbone("internimage_b", image_size=(64, 64), pretrained=True)

@@ -20,7 +20,7 @@ def tiny_config(root: Path, **changes: Any) -> RunConfig:
             drop_path=0.1,
             refiner_drop_path=0.3,
         ),
-        "data": DataSettings(root=str(root), size=(32, 32), workers=0),
+        "data": DataSettings(root=str(root), size=(32, 32), eval_size=(32, 32), workers=0),
         "optimizer": OptimizerSettings(name="adamw", lr=1e-3),
         "steps": 6,
         "batch_size": 2,

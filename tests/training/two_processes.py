@@ -32,5 +32,5 @@ if __name__ == "__main__":
         torch.save(gradients, out / "gradients.pt")
     run.accelerator.wait_for_everyone()
     config = tiny_config(root, batch_size=1, precision="bfloat16")
-    config.data.size = (64, 96)
+    config.data.size = config.data.eval_size = (64, 96)
     Run(config, out / "run", resume=False, overwrite=False, device="cpu").train()

@@ -6,6 +6,7 @@ of workers, nor from how the batch is shared among processes, nor from whether t
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -209,3 +210,5 @@ def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the parallelism
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which finishes its step
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

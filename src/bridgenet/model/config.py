@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bridgenet.errors import UserError
@@ -79,14 +78,12 @@ def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[
     return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths)]
 
 
-def build_network(
-    config: NetworkConfig, *, pretrained: bool = False, backbone_checkpoint: str | Path | None = None
-) -> BridgeNet:
+def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
     """A network with fresh weights, the backbone's pretrained if asked for.
 
     Args:
-        pretrained: take the backbone's weights from timm (Hugging Face hub).
-        backbone_checkpoint: take them from this local file instead.
+        pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
+            :func:`bridgenet.checkpoints.load_backbone`.
 
     Raises:
         UserError: the description does not make a network, or the weights cannot be had.
@@ -103,13 +100,9 @@ def build_network(
         config.backbone,
         image_size=config.image_size,
         drop_path=config.drop_path,
-        pretrained=pretrained and backbone_checkpoint is None,
+        pretrained=pretrained,
         **config.backbone_kwargs,
     )
-    if backbone_checkpoint is not None:
-        from bridgenet.checkpoints import load_backbone
-
-        load_backbone(backbone, backbone_checkpoint)
     depths = [config.refine_depth] * NUM_STAGES if isinstance(config.refine_depth, int) else config.refine_depth
     if len(depths) != NUM_STAGES or min(depths) < 1:
         raise UserError(f"refine_depth is {config.refine_depth}; give one number ≥ 1, or {NUM_STAGES} of them")

@@ -45,26 +45,28 @@ def dcnv3(
     batch, height, width, channels = value.shape
     _, out_h, out_w, _ = offset.shape
     points = kernel_h * kernel_w
+    # Coordinates and sums stay float32 at least: bfloat16 cannot tell neighbouring pixels apart beyond the 256th.
+    dtype = torch.promote_types(offset.dtype, torch.float32)
 
     def axis(length: int, step: int, pad: int, dilate: int, kernel: int) -> tuple[Tensor, Tensor]:
         half = dilate * (kernel - 1) / 2
-        centre = torch.arange(length, device=value.device, dtype=offset.dtype) * step - pad + half
-        grid = torch.arange(kernel, device=value.device, dtype=offset.dtype) * dilate - half
+        centre = torch.arange(length, device=value.device, dtype=dtype) * step - pad + half
+        grid = torch.arange(kernel, device=value.device, dtype=dtype) * dilate - half
         return centre, grid
 
     centre_x, grid_x = axis(out_w, stride_w, pad_w, dilation_w, kernel_w)
     centre_y, grid_y = axis(out_h, stride_h, pad_h, dilation_h, kernel_h)
     grid = torch.stack(torch.meshgrid(grid_x, grid_y, indexing="ij"), dim=-1).reshape(points, 2)
     centre = torch.stack(torch.meshgrid(centre_x, centre_y, indexing="xy"), dim=-1)  # (Ho, Wo, 2) as (x, y)
-    displacement = offset.reshape(batch, out_h * out_w, num_groups, points, 2) + grid
+    displacement = offset.to(dtype).reshape(batch, out_h * out_w, num_groups, points, 2) + grid
     location = centre.reshape(1, -1, 1, 1, 2) + offset_scale * displacement
     # grid_sample's coordinates with align_corners=False: the centre of pixel p is (2p + 1) / size − 1.
-    sizes = torch.tensor([width, height], device=value.device, dtype=offset.dtype)
+    sizes = torch.tensor([width, height], device=value.device, dtype=dtype)
     normalised = (2 * location + 1) / sizes - 1
 
-    maps = value.reshape(batch, height, width, num_groups, -1).permute(0, 3, 4, 1, 2).flatten(0, 1)
+    maps = value.to(dtype).reshape(batch, height, width, num_groups, -1).permute(0, 3, 4, 1, 2).flatten(0, 1)
     grids = normalised.transpose(1, 2).flatten(0, 1)  # (N·G, Ho·Wo, K, 2)
-    sampled = F.grid_sample(maps, grids.to(maps.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
+    sampled = F.grid_sample(maps, grids, mode="bilinear", padding_mode="zeros", align_corners=False)
     weights = mask.reshape(batch, out_h * out_w, num_groups, points).transpose(1, 2).flatten(0, 1)
     summed = (sampled * weights.unsqueeze(1)).sum(dim=-1)  # (N·G, C/G, Ho·Wo)
-    return summed.reshape(batch, channels, out_h, out_w).permute(0, 2, 3, 1)
+    return summed.reshape(batch, channels, out_h, out_w).permute(0, 2, 3, 1).to(value.dtype)

@@ -36,7 +36,7 @@ def load_optimizer_tensors(
         if name not in names:
             raise UserError(f"{path}: optimiser state of '{name}', which this network does not have")
         # Adam keeps its step count on the CPU, everything else beside the parameter.
-        device = "cpu" if value.dim() == 0 else names[name].device
+        device = "cpu" if entry == "step" else names[name].device
         optimizer.state[names[name]][entry] = value.to(device)
 
 

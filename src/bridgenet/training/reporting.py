@@ -19,12 +19,26 @@ from bridgenet.config import RunConfig
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD
 from bridgenet.decoding import decode
+from bridgenet.errors import UserError, nearest
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.tasks import IGNORE
 from bridgenet.visualize import panel
 
 PLAIN_SECONDS = 15
 """Where the output is no terminal, a line of progress is printed this often [s]."""
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """UserError for a tracker that Accelerate does not know, or whose package is not installed."""
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+    installed = {str(tracker) for tracker in get_available_trackers()}
+    for name in names:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise UserError(f"trackers: '{name}' is not a tracker{nearest(name, map(str, LOGGER_TYPE_TO_CLASS))}")
+        if name not in installed:
+            raise UserError(
+                f"trackers: '{name}' is not installed; install it or leave it out (--trackers '[tensorboard]')"
+            )
 
 
 class Reporter:
@@ -50,14 +64,14 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         if self.config.trackers:
-            self.accelerator.init_trackers("tensorboard")
+            self.accelerator.init_trackers("bridgenet")
         self.bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.bar.stop()
-        if self.config.trackers:
-            self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to metrics.jsonl and give its numbers to the trackers."""
@@ -119,7 +133,7 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
 def prediction_panels(
     network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int
 ) -> dict[str, Any]:
-    """Panels {id: PIL image} of the first samples: the image, the predictions, and the truth below."""
+    """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below."""
     if number == 0:
         return {}
     device = next(network.parameters()).device
@@ -136,7 +150,7 @@ def prediction_panels(
         image = batch["image"][0].permute(1, 2, 0).numpy()[inside] * IMAGE_STD + IMAGE_MEAN
         predictions = {task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks}
         truths = {task: batch[task][0].permute(1, 2, 0).squeeze(-1).numpy()[inside] for task in dataset.tasks}
-        photo = (image * 255).round().clip(0, IGNORE).astype(np.uint8)
+        photo = (image * 255).round().clip(0, 255).astype(np.uint8)
         panels[batch["id"][0]] = panel(photo, predictions, class_names=names, truths=truths)
         if len(panels) == number:
             break

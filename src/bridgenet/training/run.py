@@ -19,23 +19,39 @@ import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
+from bridgenet import config as configuration
 from bridgenet import data, tasks
-from bridgenet.checkpoints import BEST, LAST, save
+from bridgenet.checkpoints import BEST, LAST, load_backbone, read_information, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
+from bridgenet.data.transforms import EvaluationTransform
 from bridgenet.errors import UserError
-from bridgenet.evaluate import Scores, autocast, evaluate, evaluation_size, open_dataset, relative_gain
+from bridgenet.evaluate import Scores, autocast, evaluate, evaluation_size, open_dataset, relative_gain, use_cpu
 from bridgenet.files import write_atomically
-from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
+from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
-from bridgenet.training.reporting import Reporter, prediction_panels
+from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 
 METRICS = "metrics.jsonl"
+MAY_CHANGE = {
+    "network.pretrained",
+    "network.backbone_checkpoint",
+    "data.root",
+    "data.workers",
+    "steps",
+    "evaluation_batch_size",
+    "save_every",
+    "log_every",
+    "trackers",
+    "log_images",
+}
+"""Settings that a run may be resumed with other values of: they change no step that is still to be made (but `steps` the rate)."""
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
 
@@ -71,13 +87,25 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
     if resume:
-        if not (out / LAST).is_file():
-            raise UserError(f"{out} holds no run to resume (looked for {LAST}); leave out --resume to start one")
+        if not (out / "config.yaml").is_file():
+            raise UserError(f"{out} holds no run to resume (looked for config.yaml); leave out --resume to start one")
     elif out.is_dir() and any(out.iterdir()):
         if not overwrite:
             raise UserError(f"{out} {_what_it_holds(out)}. Use --resume to go on or --overwrite to start again.")
         if not (out / "config.yaml").is_file():
             raise UserError(f"{out} holds other files than a run, which --overwrite would delete; choose another --out")
+
+
+def check_settings(config: RunConfig, out: Path) -> None:
+    """Refuse to go on with a run at other settings than its own: UserError lists those that differ."""
+    own = dict(configuration.flatten(configuration.load(out).as_dict()))
+    given = dict(configuration.flatten(config.as_dict()))
+    differing = [key for key in given if given[key] != own.get(key) and key not in MAY_CHANGE]
+    if differing:
+        changes = "; ".join(f"{key} was {own.get(key)}, now {given[key]}" for key in differing)
+        raise UserError(
+            f"{out} was started with other settings: {changes}. To go on as it was: bridgenet train {out} --resume"
+        )
 
 
 def clear_folder(out: Path) -> None:
@@ -93,9 +121,7 @@ def clear_folder(out: Path) -> None:
 def _what_it_holds(out: Path) -> str:
     if not (out / "config.yaml").is_file():
         return "is not empty"
-    from bridgenet.checkpoints import read_information
-
-    step = read_information(out / LAST)["step"] if (out / LAST).is_file() else 0
+    step = read_information(out / LAST).get("step", "unknown") if (out / LAST).is_file() else 0
     return f"holds a run (step {step})"
 
 
@@ -107,7 +133,7 @@ def train(
     Args:
         config: settings of the run; they are written to `out/config.yaml`.
         out: folder of the run: `config.yaml`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, `tensorboard/`.
-        resume: go on from `last`.
+        resume: go on from `last`; from the start if the run was stopped before there was one.
         overwrite: delete the run that is there.
         device: `"auto"` or `"cpu"`.
 
@@ -127,13 +153,18 @@ class Run:
 
     def __init__(self, config: RunConfig, out: Path, *, resume: bool, overwrite: bool, device: str):
         self.config, self.out = config, out
-        check_folder(out, resume=resume, overwrite=overwrite)
         # Everything that can be wrong with the input is found before the folder is touched.
+        check_folder(out, resume=resume, overwrite=overwrite)
+        if resume:
+            check_settings(config, out)
+        resume = resume and (out / LAST).is_file()
+        check_trackers(config.trackers)
         description = network_config(config)
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
+        EvaluationTransform(evaluation_size(config), self.val_set.tasks)(self.val_set.load(0), self.val_set.ids[0])
         self.accelerator = Accelerator(
             mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
-            cpu=device == "cpu",
+            cpu=use_cpu(device),
             log_with=config.trackers or None,
             project_dir=str(out),
             # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
@@ -146,14 +177,10 @@ class Run:
                 f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
         torch.manual_seed(config.seed)
-        self.network = build_network(
-            description,
-            pretrained=config.network.pretrained and not resume,
-            backbone_checkpoint=None if resume else config.network.backbone_checkpoint,
-        )
-        if self.accelerator.is_main_process and not resume:
-            clear_folder(out)
-        self.accelerator.wait_for_everyone()
+        checkpoint = None if resume else config.network.backbone_checkpoint
+        self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
+        if checkpoint:
+            load_backbone(self.network.backbone, checkpoint)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
             self.network,
@@ -162,25 +189,37 @@ class Run:
             weight_decay=config.optimizer.weight_decay,
             betas=tuple(config.optimizer.betas),
         )
-        self.criterion = MultiTaskLoss(
-            list(self.network.tasks), config.loss.weights, config.loss.intermediate_weight, process_mean
-        )
+        weights = {task: weight for task, weight in config.loss.weights.items() if task in self.network.tasks}
+        self.criterion = MultiTaskLoss(list(self.network.tasks), weights, config.loss.intermediate_weight, process_mean)
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
-        rows: list[dict[str, Any]] = []
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer)
-            if self.accelerator.is_main_process:
-                rows = truncate_rows(out / METRICS, self.progress["step"])
+        rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
             self.optimizer, steps=config.steps, power=config.optimizer.power, start_step=self.progress["step"]
         )
         self.model = self._distribute(self.network)
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
+    def _prepare_folder(self, resume: bool) -> list[dict[str, Any]]:
+        """Make, clear or tidy the folder, once every process has read what it needs of it; returns the rows kept."""
+        self.accelerator.wait_for_everyone()
+        rows: list[dict[str, Any]] = []
+        if self.accelerator.is_main_process:
+            if resume:
+                for partial in self.out.glob(".*.partial-*"):  # of a write that was killed
+                    partial.unlink()
+                rows = truncate_rows(self.out / METRICS, self.progress["step"])
+            else:
+                clear_folder(self.out)
+            write_atomically(self.out / "config.yaml", yaml.safe_dump(self.config.as_dict(), sort_keys=False))
+        self.accelerator.wait_for_everyone()
+        return rows
+
     def _distribute(self, network: BridgeNet) -> nn.Module:
         if self.world > 1:
             if self.accelerator.device.type == "cuda":
-                nn.SyncBatchNorm.convert_sync_batchnorm(network)
+                convert_sync_batchnorm(network)  # timm's knows its batch norms that hold an activation
             elif self.accelerator.is_main_process:
                 print("note: PyTorch synchronises batch norms on GPUs only: each process keeps its own statistics here")
         return self.accelerator.prepare(network)
@@ -188,25 +227,28 @@ class Run:
     def train(self) -> Scores:
         """The loop."""
         config = self.config
-        if self.accelerator.is_main_process:
-            write_atomically(self.out / "config.yaml", yaml.safe_dump(config.as_dict(), sort_keys=False))
         batches = iter(self._loader())
         with _stop_signals() as stop, self.reporter:
             for step in range(self.progress["step"], config.steps):
                 started = time.perf_counter()
                 rate = self.optimizer.param_groups[0]["lr"]
-                terms, norm = self._step(step, batches)
+                losses, norm = self._step(step, batches)
                 self.progress["step"] = done = step + 1
                 is_last = done == config.steps
-                if done % config.log_every == 0 or is_last:
-                    self._log(terms, norm, rate)
+                stopping = not is_last and self._asked_to_stop(stop, done)
+                evaluating = done % config.evaluate_every == 0 or is_last
+                saving = done % config.save_every == 0 or evaluating or stopping
+                if done % config.log_every == 0 or saving:
+                    row = self._row(losses, norm, rate)
+                    if done % config.log_every == 0 or is_last:
+                        self.reporter.log(row)
+                    self._check_finite(row)
                 self.reporter.advance(done, time.perf_counter() - started)
-                if done % config.evaluate_every == 0 or is_last:
+                if evaluating:
                     self._evaluate()
-                if done % config.save_every == 0 or done % config.evaluate_every == 0 or is_last:
+                if saving:
                     self._save_last()
-                if self._asked_to_stop(stop, done) and not is_last:
-                    self._save_last()
+                if stopping:
                     raise Interrupted
         return self.progress["scores"]
 
@@ -225,11 +267,12 @@ class Run:
             accumulate=config.accumulate,
         )
 
-    def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[LossTerms, Tensor]:
-        """One optimiser step; returns the last micro-batch's losses and the gradient's norm before clipping."""
+    def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
+        """One optimiser step; returns its losses, mean over the micro-batches, and the gradient's norm before clipping."""
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
         self.model.train()
+        losses: dict[str, Tensor] = {}
         for micro_batch in range(self.config.accumulate):
             batch = next(batches)
             is_last = micro_batch + 1 == self.config.accumulate
@@ -241,27 +284,36 @@ class Run:
                 }
                 terms = self.criterion(output, targets)
                 self.accelerator.backward(terms.total / self.config.accumulate)
+            for name, value in terms.by_name().items():
+                losses[name] = losses.get(name, 0) + value.detach() / self.config.accumulate
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.grad_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.step()
-        return terms, norm
+        return losses, norm
 
-    def _log(self, terms: LossTerms, norm: Tensor, rate: float) -> None:
-        names = ["total", *terms.final, *(f"intermediate/{task}" for task in terms.intermediate)]
-        stacked = torch.stack([terms.total, *terms.final.values(), *terms.intermediate.values()]).detach()
-        values = process_mean(stacked.float()).tolist()
-        total, losses = values[0], dict(zip(names[1:], values[1:]))
-        step = self.progress["step"]
-        self.reporter.log(
-            {"kind": "train", "step": step, "loss": total, "losses": losses, "lr": rate, "grad_norm": norm.item()}
+    def _row(self, losses: dict[str, Tensor], norm: Tensor, rate: float) -> dict[str, Any]:
+        """The step's row of metrics.jsonl. A collective call."""
+        values = process_mean(torch.stack(list(losses.values())).float()).tolist()
+        total, *others = values
+        return {
+            "kind": "train",
+            "step": self.progress["step"],
+            "loss": total,
+            "losses": dict(zip(list(losses)[1:], others)),
+            "lr": rate,
+            "grad_norm": norm.item(),
+        }
+
+    def _check_finite(self, row: dict[str, Any]) -> None:
+        """UserError if losses or gradient are no numbers, before such weights are saved."""
+        if np.isfinite(row["loss"]) and np.isfinite(row["grad_norm"]):
+            return
+        bad = [name for name, value in row["losses"].items() if not np.isfinite(value)]
+        raise UserError(
+            f"the loss is {row['loss']} at step {row['step']} (of: {', '.join(bad) or 'none'}), the norm of its gradient "
+            f"{row['grad_norm']}. Lower optimizer.lr, or use precision float32. What was saved is from before"
         )
-        if not np.isfinite(total):
-            bad = ", ".join(name for name, value in losses.items() if not np.isfinite(value))
-            raise UserError(
-                f"the loss is {total} at step {step} (of: {bad or 'the sum'}). Lower optimizer.lr, or use precision float32; "
-                f"{self.out / LAST} is from before"
-            )
 
     def _evaluate(self) -> None:
         self._share_statistics()
@@ -291,7 +343,7 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def _share_statistics(self) -> None:
-        """Where batch norms are not synchronised, all processes evaluate, and save, the first one's statistics."""
+        """All processes evaluate, and the first one saves, the first one's batch statistics (CPUs keep local ones)."""
         if self.world > 1:
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
@@ -299,12 +351,13 @@ class Run:
     def _save_last(self) -> None:
         if self.accelerator.is_main_process:
             save_last(self.out, self.network, self.optimizer, self.progress)
+        self.accelerator.wait_for_everyone()  # a process that left earlier would have the others ended while they write
 
     def _asked_to_stop(self, stop: threading.Event, step: int) -> bool:
-        """Whether any process was; processes ask each other at every tenth step, as asking waits for the device."""
+        """Whether any process was; on GPUs processes ask each other at every tenth step, as asking waits for the device."""
         if self.world == 1:
             return stop.is_set()
-        if step % 10:
+        if step % 10 and self.accelerator.device.type != "cpu":
             return False
         asked = torch.tensor(float(stop.is_set()), device=self.accelerator.device)
         return bool(self.accelerator.reduce(asked, "sum").item())
@@ -312,20 +365,24 @@ class Run:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second acts at once."""
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C acts at once.
+
+    (SIGTERM after Ctrl-C does not: torchrun sends it to its processes, which are about to save.)
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked = 0.0
 
     def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if stop.is_set() and number == signal.SIGINT and time.monotonic() - asked > 1:
+            raise KeyboardInterrupt
+        asked = asked if stop.is_set() else time.monotonic()
         stop.set()
-        for known, handler in before.items():
-            signal.signal(known, handler)
 
-    for number in before:
-        signal.signal(number, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

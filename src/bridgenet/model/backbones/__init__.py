@@ -34,6 +34,11 @@ def build_backbone(
             raise UserError(
                 f"backbone '{name}' has no setting {sorted(unknown)[0]} (settings: {', '.join(SIZES[name])})"
             )
+        if pretrained:
+            raise UserError(
+                f"the weights of {name} are not on timm's hub: give OpenGVLab's file with network.backbone_checkpoint "
+                "(the preset names it), or start from random weights with network.pretrained false"
+            )
         return InternImage(**(SIZES[name] | kwargs), drop_path=drop_path)
     if name.startswith("internimage"):
         raise UserError(f"'{name}' is not a backbone{nearest(name, SIZES)} (InternImage sizes: {', '.join(SIZES)})")

@@ -32,7 +32,7 @@ class PlainTransformer(Backbone):
         self.blocks_read = tuple(blocks_read)
         self.channels = (model.num_features,) * 4
         self.patch_size = int(model.feature_info[0]["reduction"])
-        self.size_divisor = self.patch_size * self.base_divisor
+        self.size_divisor = self.patch_size
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         tokens_BNC, maps = self.model.forward_intermediates(
@@ -94,7 +94,7 @@ def build_timm(
     reductions = [entry["reduction"] for entry in getattr(probe, "feature_info", [])]
     backbone: PlainTransformer | Pyramid
     if len(set(reductions)) == 1:
-        size = _round_up(image_size, int(reductions[0]) * PlainTransformer.base_divisor)
+        size = _round_up(image_size, int(reductions[0]))
         blocks = _checked_blocks(blocks_read or default_blocks_read(len(reductions)), len(reductions))
         model = _create(name, kwargs, num_classes=0, img_size=size, dynamic_img_size=True, pretrained=pretrained)
         backbone = PlainTransformer(model, blocks)
