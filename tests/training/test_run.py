@@ -38,7 +38,7 @@ def test_a_run_learns_and_leaves_what_it_promises(nyud_root: Path, tmp_path: Pat
     assert train_rows(tmp_path / "run")[-1]["loss"] < train_rows(tmp_path / "run")[0]["loss"]
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == config.as_dict()
     assert read_information(tmp_path / "run" / LAST)["step"] == 6
-    assert any((tmp_path / "run").rglob("events.out.tfevents*"))
+    assert any((tmp_path / "run" / "tensorboard").rglob("events.out.tfevents*"))
     network = bridgenet.load(tmp_path / "run", device="cpu")
     assert list(network.tasks) == ["semseg", "depth", "normals", "edge"]
     assert not list((tmp_path / "run").glob(".*"))  # nothing half-written is left

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
@@ -166,7 +167,7 @@ class Run:
             mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
             cpu=use_cpu(device),
             log_with=config.trackers or None,
-            project_dir=str(out),
+            project_config=ProjectConfiguration(project_dir=str(out), logging_dir=str(out / "tensorboard")),
             # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
