@@ -321,6 +321,12 @@ def _wrong_numbers(config: RunConfig) -> list[str]:
         problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
     if config.seed < 0:
         problems.append(f"seed is {config.seed}, expected 0 or more")
+    if config.optimizer.weight_decay < 0 or config.optimizer.power < 0 or config.log_images < 0:
+        problems.append("optimizer.weight_decay, optimizer.power and log_images must be 0 or more")
+    if not all(0 <= beta < 1 for beta in config.optimizer.betas):
+        problems.append(
+            f"optimizer.betas is {config.optimizer.betas}, expected two numbers of at least 0 and less than 1"
+        )
     if not config.optimizer.grad_clip > 0:
         problems.append(f"optimizer.grad_clip is {config.optimizer.grad_clip}, expected more than 0")
     for name in ("drop_path", "refiner_drop_path"):

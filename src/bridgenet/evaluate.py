@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from bridgenet import data, tasks
@@ -98,6 +99,22 @@ def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
 def evaluation_size(config: RunConfig) -> tuple[int, int]:
     """The (height, width) [pixels] of the canvas that evaluation pads to."""
     return config.data.eval_size or data.info(config.data.name).size
+
+
+def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
+    """UserError naming the first image that is larger than the canvas, from the images' headers alone."""
+    for index in range(len(dataset)):
+        try:
+            with Image.open(dataset.image_path(index)) as image:
+                width, height = image.size
+        except (OSError, ValueError):
+            dataset.load(index)  # says what is wrong with it
+            continue
+        if height > size[0] or width > size[1]:
+            raise UserError(
+                f"{dataset.image_path(index)} has {height}×{width} pixels (height×width), more than the evaluation's "
+                f"canvas of {size[0]}×{size[1]}; give --data.eval-size"
+            )
 
 
 def use_cpu(device: str) -> bool:

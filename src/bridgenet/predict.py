@@ -142,6 +142,11 @@ def predict_image(
 
 
 def _check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None) -> None:
+    for task in network.tasks:
+        if task not in task_registry.names():
+            raise UserError(
+                f"this network predicts '{task}', which is not registered; call bridgenet.register_task first"
+            )
     for task in tasks or ():
         if task not in network.tasks:
             known = ", ".join(network.tasks)
@@ -178,14 +183,20 @@ def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     return index.cpu().numpy()
 
 
-def find_pictures(inputs: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
-    """{name of the result's folder: file} for all pictures in files and folders, and what was passed over, in words."""
+def find_pictures(inputs: Sequence[str], out: Path | None = None) -> tuple[dict[str, Path], list[str]]:
+    """{name of the result's folder: file} for all pictures in files and folders, and what was passed over, in words.
+
+    Of folders, hidden files and what lies in `out` are left out.
+    """
     found: dict[str, Path] = {}
     skipped = []
     for entry in map(Path, inputs):
         if entry.is_dir():
-            files = sorted(path for path in entry.rglob("*") if path.is_file() and not path.name.startswith("."))
-            pairs = [(path.relative_to(entry).with_suffix("").as_posix(), path) for path in files]
+            inside = {path: path.relative_to(entry) for path in sorted(entry.rglob("*")) if path.is_file()}
+            files = [path for path in inside if not any(part.startswith(".") for part in inside[path].parts)]
+            if out is not None:  # results of an earlier call are no pictures
+                files = [path for path in files if out.resolve() not in path.resolve().parents]
+            pairs = [(inside[path].with_suffix("").as_posix(), path) for path in files]
             if not files:
                 skipped.append(f"{entry} is an empty folder: skipped")
         elif entry.is_file():
@@ -222,7 +233,7 @@ def predict_all(
         UserError: a task that the network does not have, before anything is written.
     """
     _check_request(network, tasks, max_pixels)
-    pictures, skipped = find_pictures(inputs)
+    pictures, skipped = find_pictures(inputs, out)
     for warning in skipped:
         say(f"! {warning}")
     done = 0

@@ -12,7 +12,7 @@ from bridgenet.ops import dcnv3
 from tests.golden.golden import golden_dir
 
 FILE = golden_dir() / "dcnv3.json"
-CASES = json.loads(FILE.read_text())["cases"] if FILE.exists() else []
+CASES = json.loads(FILE.read_text())["cases"] if FILE.exists() and FILE.with_suffix(".safetensors").exists() else []
 
 
 @pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-9), (torch.float32, 1e-5)])

@@ -17,10 +17,20 @@ from bridgenet.losses import MultiTaskLoss
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from tests.golden.golden import golden_dir
 
-CASES = sorted(
-    path.name.removesuffix(".activations.safetensors") for path in golden_dir().glob("*.activations.safetensors")
-)
-TRAINED = [case for case in CASES if (golden_dir() / f"{case}.targets.safetensors").exists()]
+
+def cases(*kinds: str) -> list:
+    """Names of the cases of the folder that has a file of the last kind for them; skipped if another is missing."""
+    found = []
+    for path in sorted(golden_dir().glob(f"*.{kinds[-1]}")):
+        name = path.name.removesuffix(f".{kinds[-1]}")
+        missing = [f"{name}.{kind}" for kind in kinds if not (golden_dir() / f"{name}.{kind}").exists()]
+        marks = [pytest.mark.skip(reason=f"no {', '.join(missing)}")] if missing else []
+        found.append(pytest.param(name, marks=marks))
+    return found
+
+
+CASES = cases("json", "checkpoint.safetensors", "activations.safetensors")
+TRAINED = cases("json", "checkpoint.safetensors", "activations.safetensors", "targets.safetensors")
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 

@@ -144,10 +144,20 @@ def test_folder_in_use(nyud_root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("years of work")
-    for overwrite in (False, True):
-        with pytest.raises(UserError):
-            train(config, other, overwrite=overwrite, device="cpu")
+    for recipe in (False, True):  # beside a recipe of one's own that happens to be called config.yaml
+        if recipe:
+            (other / "config.yaml").write_text("steps: 3\n")
+        for overwrite in (False, True):
+            with pytest.raises(UserError, match="choose another --out"):
+                train(config, other, overwrite=overwrite, device="cpu")
     assert (other / "thesis.tex").read_text() == "years of work"
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.txt"):
+        train(config, out, overwrite=True, device="cpu")
+    (out / "notes.txt").unlink()
+    (out / LAST).write_bytes(b"damaged")
+    with pytest.raises(UserError, match="checkpoint is damaged"):
+        train(config, out, device="cpu")
 
 
 def test_a_mistake_leaves_no_folder(nyud_root: Path, tmp_path: Path) -> None:

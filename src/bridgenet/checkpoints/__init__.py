@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -89,8 +89,11 @@ def _description(text: str, path: Path) -> dict[str, Any]:
 
 def read_information(path: Path) -> dict[str, Any]:
     """What was saved beside the weights of an own file (`{"step": …}`), without reading the weights."""
-    with safe_open(str(path), framework="pt") as opened:
-        return json.loads((opened.metadata() or {})["bridgenet"])["information"]
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            return json.loads((opened.metadata() or {})["bridgenet"])["information"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a whole file of this project's ({error})") from None
 
 
 def weights_path(source: str | Path) -> Path:

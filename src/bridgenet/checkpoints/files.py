@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0] if str(error) else "unknown content"
+        wanted = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text advises to allow what it refused
+        what = f" (it asks for {wanted[1]})" if wanted else ""
         raise UserError(
-            f"{path} was refused: it is not a plain weight file, or it holds more than weights, which could run code ({reason})"
+            f"{path} was refused: it is not a plain weight file, or it holds more than weights, which could run code{what}"
         ) from None
     except Exception as error:  # foreign bytes: what unpickling makes of them is no closed list
         raise UserError(

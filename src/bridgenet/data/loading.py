@@ -6,6 +6,7 @@ of workers, nor from how the batch is shared among processes, nor from whether t
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -210,5 +211,7 @@ def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which finishes its step
+    if hasattr(os, "setpgrp"):  # Ctrl-C and a scheduler's SIGTERM are for the main process, which finishes its step
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

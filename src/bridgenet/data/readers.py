@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bridgenet.errors import UserError
+from bridgenet.tasks import IGNORE
 
 
 @contextmanager
@@ -78,6 +79,8 @@ def read_depth(path: Path) -> np.ndarray:
         raise UserError(f"{path}: {(~np.isfinite(array)).sum()} depth values are not finite, expected metres >= 0")
     if array.min(initial=0) < 0:
         raise UserError(f"{path}: found depth {array.min():g} m, expected >= 0 (0 = unknown)")
+    if array.max(initial=0) >= IGNORE:
+        raise UserError(f"{path}: found depth {array.max():g} m, expected less than {IGNORE}. Is it in millimetres?")
     return array
 
 

@@ -6,6 +6,7 @@ seeded anew at every step. So a run that is killed and resumed gives the losses 
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import threading
@@ -28,9 +29,17 @@ from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, load_backbone, read_information, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
-from bridgenet.data.transforms import EvaluationTransform
 from bridgenet.errors import UserError
-from bridgenet.evaluate import Scores, autocast, evaluate, evaluation_size, open_dataset, relative_gain, use_cpu
+from bridgenet.evaluate import (
+    Scores,
+    autocast,
+    check_canvas,
+    evaluate,
+    evaluation_size,
+    open_dataset,
+    relative_gain,
+    use_cpu,
+)
 from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
@@ -40,6 +49,9 @@ from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 
 METRICS = "metrics.jsonl"
+RUN_ENTRIES = {"config.yaml", METRICS, BEST, LAST, "evaluation.json", "edge", "tensorboard", "wandb"}
+PARTIAL = re.compile(r"\..+\.partial-\d+")
+"""What a run's folder holds; --overwrite deletes nothing else."""
 MAY_CHANGE = {
     "network.pretrained",
     "network.backbone_checkpoint",
@@ -90,11 +102,31 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
     if resume:
         if not (out / "config.yaml").is_file():
             raise UserError(f"{out} holds no run to resume (looked for config.yaml); leave out --resume to start one")
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and (entries := sorted(path.name for path in out.iterdir())):
+        foreign = [name for name in entries if name not in RUN_ENTRIES and not PARTIAL.fullmatch(name)]
+        if foreign or not _is_run(out):
+            found = ", ".join((foreign or entries)[:3])
+            raise UserError(f"{out} is not empty and holds other files than a run's ({found}); choose another --out")
         if not overwrite:
-            raise UserError(f"{out} {_what_it_holds(out)}. Use --resume to go on or --overwrite to start again.")
-        if not (out / "config.yaml").is_file():
-            raise UserError(f"{out} holds other files than a run, which --overwrite would delete; choose another --out")
+            raise UserError(
+                f"{out} holds a run (step {_step_of(out)}). Use --resume to go on or --overwrite to start again."
+            )
+
+
+def _is_run(out: Path) -> bool:
+    """Whether the folder's config.yaml is one that a run wrote: it has every setting, a recipe of one's own hardly."""
+    try:
+        values = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and set(values) == set(RunConfig().as_dict())
+
+
+def _step_of(out: Path) -> Any:
+    try:
+        return read_information(out / LAST)["step"] if (out / LAST).is_file() else 0
+    except (UserError, KeyError):
+        return "unknown: its last checkpoint is damaged"
 
 
 def check_settings(config: RunConfig, out: Path) -> None:
@@ -110,20 +142,14 @@ def check_settings(config: RunConfig, out: Path) -> None:
 
 
 def clear_folder(out: Path) -> None:
-    """Delete the run in the folder, if any, and make the folder."""
+    """Make the folder, and delete the run in it, if any: what a run writes and nothing else."""
     out.mkdir(parents=True, exist_ok=True)
     for path in out.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _what_it_holds(out: Path) -> str:
-    if not (out / "config.yaml").is_file():
-        return "is not empty"
-    step = read_information(out / LAST).get("step", "unknown") if (out / LAST).is_file() else 0
-    return f"holds a run (step {step})"
+        if path.name in RUN_ENTRIES or PARTIAL.fullmatch(path.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def train(
@@ -162,7 +188,7 @@ class Run:
         check_trackers(config.trackers)
         description = network_config(config)
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
-        EvaluationTransform(evaluation_size(config), self.val_set.tasks)(self.val_set.load(0), self.val_set.ids[0])
+        check_canvas(self.val_set, evaluation_size(config))
         self.accelerator = Accelerator(
             mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
             cpu=use_cpu(device),
@@ -213,7 +239,9 @@ class Run:
                 rows = truncate_rows(self.out / METRICS, self.progress["step"])
             else:
                 clear_folder(self.out)
-            write_atomically(self.out / "config.yaml", yaml.safe_dump(self.config.as_dict(), sort_keys=False))
+            settings = self.config.as_dict()
+            settings["data"]["root"] = str(data.data_root(self.config.data.root).absolute())  # found from any folder
+            write_atomically(self.out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
         self.accelerator.wait_for_everyone()
         return rows
 
@@ -313,7 +341,7 @@ class Run:
         bad = [name for name, value in row["losses"].items() if not np.isfinite(value)]
         raise UserError(
             f"the loss is {row['loss']} at step {row['step']} (of: {', '.join(bad) or 'none'}), the norm of its gradient "
-            f"{row['grad_norm']}. Lower optimizer.lr, or use precision float32. What was saved is from before"
+            f"{row['grad_norm']}. Lower optimizer.lr, or use precision float32. Nothing of this step was saved"
         )
 
     def _evaluate(self) -> None:
