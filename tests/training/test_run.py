@@ -210,6 +210,11 @@ def test_a_mistake_does_not_cost_the_run_that_is_overwritten(nyud_root: Path, tm
     assert (out / LAST).read_bytes() == before
 
 
+def test_batches_too_small_for_batch_norm(nyud_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"larger data\.size or batch_size"):
+        train(tiny_config(nyud_root, batch_size=1), tmp_path / "run", device="cpu")
+
+
 def test_a_gradient_that_is_no_number_is_not_saved(
     nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

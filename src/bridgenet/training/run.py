@@ -42,7 +42,7 @@ from bridgenet.evaluate import (
 )
 from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
-from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
@@ -306,8 +306,7 @@ class Run:
             batch = next(batches)
             is_last = micro_batch + 1 == self.config.accumulate
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                with autocast(self.accelerator.device, self.config.precision):
-                    output = self.model(batch["image"].to(self.accelerator.device, non_blocking=True))
+                output = self._forward(batch["image"].to(self.accelerator.device, non_blocking=True))
                 targets = {
                     task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.tasks
                 }
@@ -320,6 +319,18 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.step()
         return losses, norm
+
+    def _forward(self, images: Tensor) -> BridgeNetOutput:
+        try:
+            with autocast(self.accelerator.device, self.config.precision):
+                return self.model(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                f"batches of {len(images)} at {images.shape[-2]}×{images.shape[-1]} leave batch norms a single value at the "
+                "coarsest map; give a larger data.size or batch_size"
+            ) from None
 
     def _row(self, losses: dict[str, Tensor], norm: Tensor, rate: float) -> dict[str, Any]:
         """The step's row of metrics.jsonl. A collective call."""
