@@ -165,6 +165,7 @@ _GROUPS: dict[str, type] = {
 }
 KEYS: dict[str, bool] = dict(_keys(RunConfig))
 """Dotted name of every setting → whether it is a group of others."""
+LEAVES = [key for key, is_group in KEYS.items() if not is_group]
 
 
 def presets() -> list[str]:
@@ -274,8 +275,8 @@ def _arguments(overrides: Sequence[str]) -> list[str]:
         name, equals, value = given.partition("=")
         if given.startswith("--"):
             key = name[2:].replace("-", "_")
-            if not any(key == known or key.startswith(f"{known}.") for known, group in KEYS.items() if not group):
-                raise UserError(f"unknown option {name}{nearest(key, KEYS).replace('mean ', 'mean --')}")
+            if not any(key == known or key.startswith(f"{known}.") for known in LEAVES):
+                raise UserError(f"unknown option {name}{nearest(key, LEAVES).replace('mean ', 'mean --')}")
             name = f"--{key}"
         arguments.append(name + equals + value)
     return arguments

@@ -36,7 +36,6 @@ class DataSetInfo:
         tasks: the tasks it has labels for, in the canonical order.
         class_names: names of the classes by task, in the order of the class indices.
         size: (height, width) of the training crop and of the evaluation canvas [pixels].
-        depth_range_m: nearest and farthest depth of the colour scale in pictures [m].
     """
 
     name: str
@@ -45,7 +44,6 @@ class DataSetInfo:
     tasks: tuple[str, ...]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     size: tuple[int, int]
-    depth_range_m: tuple[float, float] | None = None
 
     @property
     def num_outputs(self) -> dict[str, int]:

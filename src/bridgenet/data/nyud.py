@@ -41,7 +41,6 @@ class NYUDv2(DenseDataset):
         tasks=("semseg", "depth", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES},
         size=(448, 576),
-        depth_range_m=(0.7, 10.0),
     )
     split_file = "gt_sets/{split}.txt"
     image_file = "images/{id}.png"
