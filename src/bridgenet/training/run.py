@@ -6,8 +6,6 @@ seeded anew at every step. So a run that is killed and resumed gives the losses 
 
 from __future__ import annotations
 
-import re
-import shutil
 import signal
 import threading
 import time
@@ -24,9 +22,8 @@ from accelerate.utils import ProjectConfiguration
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
-from bridgenet import config as configuration
 from bridgenet import data, tasks
-from bridgenet.checkpoints import BEST, LAST, load_backbone, read_information, save
+from bridgenet.checkpoints import BEST, LAST, load_backbone, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
@@ -45,26 +42,10 @@ from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
+from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 
-METRICS = "metrics.jsonl"
-RUN_ENTRIES = {"config.yaml", METRICS, BEST, LAST, "evaluation.json", "edge", "tensorboard", "wandb"}
-PARTIAL = re.compile(r"\..+\.partial-\d+")
-"""What a run's folder holds; --overwrite deletes nothing else."""
-MAY_CHANGE = {
-    "network.pretrained",
-    "network.backbone_checkpoint",
-    "data.root",
-    "data.workers",
-    "steps",
-    "evaluation_batch_size",
-    "save_every",
-    "log_every",
-    "trackers",
-    "log_images",
-}
-"""Settings that a run may be resumed with other values of: they change no step that is still to be made (but `steps` the rate)."""
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
 
@@ -91,65 +72,6 @@ def network_config(config: RunConfig) -> NetworkConfig:
         class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
         dataset=config.data.name,
     )
-
-
-def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that is in use: UserError names the flag that resolves it. Changes nothing."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder for the run")
-    if resume and overwrite:
-        raise UserError("--resume and --overwrite exclude each other")
-    if resume:
-        if not (out / "config.yaml").is_file():
-            raise UserError(f"{out} holds no run to resume (looked for config.yaml); leave out --resume to start one")
-    elif out.is_dir() and (entries := sorted(path.name for path in out.iterdir())):
-        foreign = [name for name in entries if name not in RUN_ENTRIES and not PARTIAL.fullmatch(name)]
-        if foreign or not _is_run(out):
-            found = ", ".join((foreign or entries)[:3])
-            raise UserError(f"{out} is not empty and holds other files than a run's ({found}); choose another --out")
-        if not overwrite:
-            raise UserError(
-                f"{out} holds a run (step {_step_of(out)}). Use --resume to go on or --overwrite to start again."
-            )
-
-
-def _is_run(out: Path) -> bool:
-    """Whether the folder's config.yaml is one that a run wrote: it has every setting, a recipe of one's own hardly."""
-    try:
-        values = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return False
-    return isinstance(values, dict) and set(values) == set(RunConfig().as_dict())
-
-
-def _step_of(out: Path) -> Any:
-    try:
-        return read_information(out / LAST)["step"] if (out / LAST).is_file() else 0
-    except (UserError, KeyError):
-        return "unknown: its last checkpoint is damaged"
-
-
-def check_settings(config: RunConfig, out: Path) -> None:
-    """Refuse to go on with a run at other settings than its own: UserError lists those that differ."""
-    own = dict(configuration.flatten(configuration.load(out).as_dict()))
-    given = dict(configuration.flatten(config.as_dict()))
-    differing = [key for key in given if given[key] != own.get(key) and key not in MAY_CHANGE]
-    if differing:
-        changes = "; ".join(f"{key} was {own.get(key)}, now {given[key]}" for key in differing)
-        raise UserError(
-            f"{out} was started with other settings: {changes}. To go on as it was: bridgenet train {out} --resume"
-        )
-
-
-def clear_folder(out: Path) -> None:
-    """Make the folder, and delete the run in it, if any: what a run writes and nothing else."""
-    out.mkdir(parents=True, exist_ok=True)
-    for path in out.iterdir():
-        if path.name in RUN_ENTRIES or PARTIAL.fullmatch(path.name):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
 
 
 def train(
