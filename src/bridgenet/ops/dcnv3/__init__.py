@@ -1,0 +1,66 @@
+"""Deformable convolution v3 (DCNv3) without a compiler: one function, three ways of computing it.
+
+- *plain*: the definition in PyTorch operations: any device and dtype, differentiable twice, exportable;
+- on the CPU, sampling as `embedding_bag`, several times as fast (:mod:`cpu`);
+- on NVIDIA GPUs, Triton kernels (:mod:`triton_kernels`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bridgenet.ops.dcnv3.geometry import Geometry, Size
+from bridgenet.ops.dcnv3.operator import applies_to, arguments, dcnv3_operator
+from bridgenet.ops.dcnv3.plain import dcnv3_plain
+
+Implementation = Literal["auto", "plain", "operator"]
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # from torch 2.7 on
+
+
+def dcnv3(
+    value: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    *,
+    kernel_size: Size = 3,
+    stride: Size = 1,
+    padding: Size = 1,
+    dilation: Size = 1,
+    num_groups: int,
+    offset_scale: float = 1.0,
+    implementation: Implementation = "auto",
+) -> Tensor:
+    """y = Σ_k mask_k · bilinear(value at p₀ + offset_scale·(grid_k + offset_k)), zero outside the map.
+
+    Sides given as one number or as (height, width). K = kernel height · kernel width points; they run with x (width) as
+    the slow index and y as the fast one. The *whole* displacement, grid included, is multiplied by `offset_scale`.
+    Coordinates and sums are float32 at least, whatever the dtypes.
+
+    Args:
+        value: (N, H, W, C), channels last, floating point; C = num_groups · channels of a group.
+        offset: (N, Ho, Wo, num_groups·K·2), (x, y) pairs [pixels].
+        mask: (N, Ho, Wo, num_groups·K), already normalised.
+        implementation: `"operator"`, one operator for autograd, autocast and `torch.compile`: fast on the CPU and, where
+            Triton is, on CUDA in float32, bfloat16 and float16; differentiable once. On CUDA the gradient of `value` is
+            summed in no fixed order. `"plain"`, the definition: everywhere, differentiable twice. `"auto"` takes the
+            operator where there is one, and plain otherwise and while a network is exported.
+
+    Returns:
+        (N, Ho, Wo, C), of the dtype of `value`.
+
+    Raises:
+        ValueError: shapes that do not belong together, or no operator for these tensors.
+
+    Source: InternImage (Wang et al., CVPR 2023).
+    """
+    geometry = Geometry.of(kernel_size, stride, padding, dilation, num_groups, offset_scale)
+    geometry.check(value, offset, mask)
+    exporting = torch.onnx.is_in_onnx_export() or _is_exporting()
+    if implementation == "operator" and not applies_to(value):
+        raise ValueError(f"no operator for {value.dtype} on {value.device}; use implementation='plain'")
+    if implementation == "plain" or exporting or not applies_to(value):
+        return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=exporting)
+    return dcnv3_operator(value, offset, mask, *arguments(geometry))

@@ -1,0 +1,122 @@
+"""DCNv3 as one operator, `bridgenet::dcnv3`, that autograd, autocast and `torch.compile` see whole.
+
+On the CPU it is computed by :mod:`cpu`, on CUDA by the Triton kernels in :mod:`triton_kernels`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridgenet.ops.dcnv3 import cpu
+from bridgenet.ops.dcnv3.geometry import Geometry
+
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def applies_to(value: Tensor) -> bool:
+    """Whether the operator can compute this: any floating CPU tensor; on CUDA up to float32, where Triton is installed."""
+    if value.device.type == "cpu":
+        return value.is_floating_point()
+    return value.device.type == "cuda" and HAS_TRITON and value.dtype in (torch.float32, torch.bfloat16, torch.float16)
+
+
+def arguments(geometry: Geometry) -> tuple[Any, ...]:
+    """A geometry as the operator takes it (operators take no objects)."""
+    sides = (geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
+    return (*map(list, sides), geometry.num_groups, geometry.offset_scale)
+
+
+def _geometry(
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    num_groups: int,
+    offset_scale: float,
+) -> Geometry:
+    return Geometry.of(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), num_groups, offset_scale)  # type: ignore[arg-type]
+
+
+@torch.library.custom_op("bridgenet::dcnv3", mutates_args=(), device_types="cpu")
+def dcnv3_operator(
+    value: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    num_groups: int,
+    offset_scale: float,
+) -> Tensor:
+    """Shapes as :func:`bridgenet.ops.dcnv3`, whose checks have been made."""
+    geometry = _geometry(kernel, stride, padding, dilation, num_groups, offset_scale)
+    return cpu.forward(value.contiguous(), offset.contiguous(), mask.contiguous(), geometry)
+
+
+@torch.library.custom_op("bridgenet::dcnv3_backward", mutates_args=(), device_types="cpu")
+def dcnv3_backward_operator(
+    grad_output: Tensor,
+    value: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    num_groups: int,
+    offset_scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of value, offset and mask."""
+    geometry = _geometry(kernel, stride, padding, dilation, num_groups, offset_scale)
+    grad_output = grad_output.contiguous()
+    return cpu.backward(grad_output, value.contiguous(), offset.contiguous(), mask.contiguous(), geometry)
+
+
+@dcnv3_operator.register_kernel("cuda")
+def _forward_cuda(value: Tensor, offset: Tensor, mask: Tensor, *geometry: Any) -> Tensor:
+    from bridgenet.ops.dcnv3 import triton_kernels
+
+    with torch.cuda.device_of(value):
+        return triton_kernels.forward(value.contiguous(), offset.contiguous(), mask.contiguous(), _geometry(*geometry))
+
+
+@dcnv3_backward_operator.register_kernel("cuda")
+def _backward_cuda(
+    grad_output: Tensor, value: Tensor, offset: Tensor, mask: Tensor, *geometry: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    from bridgenet.ops.dcnv3 import triton_kernels
+
+    grad_output, value = grad_output.contiguous(), value.contiguous()
+    with torch.cuda.device_of(value):
+        return triton_kernels.backward(grad_output, value, offset.contiguous(), mask.contiguous(), _geometry(*geometry))
+
+
+@dcnv3_operator.register_fake
+def _forward_fake(value: Tensor, offset: Tensor, mask: Tensor, *geometry: Any) -> Tensor:
+    return value.new_empty((value.shape[0], offset.shape[1], offset.shape[2], value.shape[3]))
+
+
+@dcnv3_backward_operator.register_fake
+def _backward_fake(
+    grad_output: Tensor, value: Tensor, offset: Tensor, mask: Tensor, *geometry: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    return value.new_empty(value.shape), offset.new_empty(offset.shape), mask.new_empty(mask.shape)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:3])
+    ctx.geometry = inputs[3:]
+
+
+def _differentiate(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:
+    grads = dcnv3_backward_operator(grad_output, *ctx.saved_tensors, *ctx.geometry)
+    return (*grads, *(None for _ in ctx.geometry))
+
+
+dcnv3_operator.register_autograd(_differentiate, setup_context=_save)
