@@ -49,6 +49,7 @@ def _grid_sample(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _four_neighbours(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The same as :func:`_grid_sample`, written out."""
     count, channels, height, width = maps.shape
+    x, y = x.clamp(-2, width + 1), y.clamp(-2, height + 1)  # where all neighbours are outside; infinities too
     left, top = x.detach().floor(), y.detach().floor()
     right_share, lower_share = x - left, y - top
     flat = maps.flatten(2)
