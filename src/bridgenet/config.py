@@ -20,10 +20,12 @@ class NetworkSettings:
     """The network. See :class:`bridgenet.NetworkConfig` for the terms.
 
     Attributes:
-        backbone: internimage_b, internimage_l, or any timm model.
+        backbone: internimage_t, _s, _b, _l, or any timm model.
         pretrained: start from timm's pretrained weights (Hugging Face hub).
         backbone_checkpoint: start from this local file instead (timm's, OpenGVLab's).
         backbone_kwargs: settings of the backbone itself.
+        checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
+            it: less memory, more time, the same numbers (InternImage and plain transformers).
         embed_dim: width E of the task features.
         extra_channels: C − E.
         refine_depth: refiner blocks per stage, d.
@@ -36,6 +38,7 @@ class NetworkSettings:
     pretrained: bool = True
     backbone_checkpoint: str | None = None
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
+    checkpoint_backbone: bool = False
     embed_dim: int = 512
     extra_channels: int = 64
     refine_depth: int = 18

@@ -103,7 +103,7 @@ def test_drop_path_reaches_timm() -> None:
         ("vit_base_patch16_384", {**SMALL_VIT, "blocks_read": [1, 2, 5]}, r"blocks_read is \[1, 2, 5\].*1\.\.4"),
         ("vit_base_patch16_384", {**SMALL_VIT, "blocks_read": [2, 1]}, "blocks_read is"),
         ("test_resnet", {"blocks_read": [1, 2, 3]}, "blocks_read is for plain transformers"),
-        ("internimage_b", {"width": 3}, r"no setting width \(settings: channels, depths, groups, offset_scale\)"),
+        ("internimage_b", {"width": 3}, r"no setting width \(settings: channels, depths, groups, offset_scale, .*\)"),
         ("internimage_b", {"channels": 16}, "groups that divide their channels"),
         ("internimage_b", {"depths": [1, 1]}, "four levels are expected"),
     ],
@@ -137,3 +137,61 @@ def test_synchronised_batch_norms_keep_their_activations() -> None:
 def test_internimage_has_no_weights_on_the_hub() -> None:
     with pytest.raises(UserError, match=r"network\.backbone_checkpoint"):
         build_backbone("internimage_b", image_size=(64, 64), pretrained=True)
+
+
+@pytest.mark.parametrize("size, millions", [("t", 30), ("s", 50), ("b", 97), ("l", 223)])
+def test_internimage_sizes(size: str, millions: float) -> None:
+    """As many parameters as the InternImage paper gives, whose counts include a classification head of 1 to 4 million."""
+    with torch.device("meta"):
+        backbone = build_backbone(f"internimage_{size}", image_size=SIZE)
+    count = sum(parameter.numel() for parameter in backbone.parameters()) / 1e6
+    assert millions - 4.5 < count < millions
+    assert [x.shape[2] for x in backbone(torch.zeros(1, 3, 64, 64, device="meta"))] == [16, 8, 4, 2]
+
+
+@torch.no_grad()
+def test_internimage_pre_norm() -> None:
+    """x + DCNv3(LN(x)), then x + MLP(LN(x)); a norm closes the level. No factors without layer scale."""
+    network = make("internimage", post_norm=False, layer_scale=False)
+    assert not [name for name, _ in network.named_parameters() if "gamma" in name]
+    level = network.levels[0]
+    for norm in (level.norm, level.blocks[0].norm1, level.blocks[0].norm2):
+        torch.nn.init.normal_(norm.weight)
+    block, image = level.blocks[0], torch.rand(1, 3, *SIZE)
+    x = network.stem(image)
+    x = x + block.dcn(block.norm1(x))
+    x = x + block.mlp(block.norm2(x))
+    assert torch.equal(network(image)[0], level.norm(x).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("backbone", ["vit", "internimage"])
+def test_checkpointing_changes_no_number(backbone: str) -> None:
+    """Gradients and drop path's draws as without; less is kept for the backward pass."""
+    kept = {}
+
+    def gradients(enable: bool) -> list[torch.Tensor]:
+        network = make(backbone, drop_path=0.5).train()
+        network.set_checkpointing(enable)
+        total = 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal total
+            total += tensor.numel()
+            return tensor
+
+        torch.manual_seed(3)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            loss = sum(x.square().mean() for x in network(torch.rand(2, 3, *SIZE)))
+        kept[enable] = total
+        loss.backward()
+        return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+
+    for got, expected in zip(gradients(True), gradients(False), strict=True):
+        assert torch.equal(got, expected)
+    assert kept[True] < kept[False] / 2
+
+
+def test_checkpointing_is_not_for_pyramids() -> None:
+    make("resnet").set_checkpointing(False)
+    with pytest.raises(UserError, match="checkpoint_backbone"):
+        make("resnet").set_checkpointing()

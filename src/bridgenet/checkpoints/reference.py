@@ -75,6 +75,7 @@ _INTERNIMAGE = [
     (r"(levels\.\d\.blocks\.\d+\.dcn)\.norm\.", r"\1.dw_conv.1.1."),
     (r"(levels\.\d\.blocks\.\d+\.dcn)\.output\.", r"\1.output_proj."),
     (r"(levels\.\d\.downsample\.norm)\.", r"\1.1."),
+    (r"(levels\.\d\.norm)\.", r"\1.0."),
 ]
 _STAGE_PREFIX = re.compile(r"decoder\.stages\.(\d)\.(up|bfe|tfr)\.")
 

@@ -20,7 +20,7 @@ class NetworkConfig:
 
     Attributes:
         num_outputs: channels of each task's logits, in task order.
-        backbone: `internimage_b`, `internimage_l` or a timm name.
+        backbone: `internimage_t`, `_s`, `_b`, `_l` or a timm name.
         backbone_kwargs: settings of the backbone itself, see :func:`bridgenet.model.backbones.build_backbone`.
         image_size: (H, W) [pixels] of training.
         embed_dim: E.

@@ -21,6 +21,7 @@ PARTIAL = re.compile(r"\..+\.partial-\d+")
 MAY_CHANGE = {
     "network.pretrained",
     "network.backbone_checkpoint",
+    "network.checkpoint_backbone",
     "data.root",
     "data.workers",
     "steps",

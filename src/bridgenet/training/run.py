@@ -130,6 +130,7 @@ class Run:
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
+        self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
             self.network,

@@ -19,7 +19,7 @@ def build_backbone(
     pretrained: bool = False,
     **kwargs: Any,
 ) -> Backbone:
-    """Make a backbone by name: `internimage_b`, `internimage_l`, or any timm model.
+    """Make a backbone by name: `internimage_t`, `_s`, `_b`, `_l`, or any timm model.
 
     Args:
         image_size: (H, W) [pixels] of training: the grid that learned position embeddings are kept at.
@@ -30,10 +30,9 @@ def build_backbone(
     from bridgenet.model.backbones.internimage import SIZES, InternImage
 
     if name in SIZES:
-        if unknown := set(kwargs) - set(SIZES[name]):
-            raise UserError(
-                f"backbone '{name}' has no setting {sorted(unknown)[0]} (settings: {', '.join(SIZES[name])})"
-            )
+        settings = [*SIZES[name], "layer_scale", "post_norm"]
+        if unknown := set(kwargs) - set(settings):
+            raise UserError(f"backbone '{name}' has no setting {sorted(unknown)[0]} (settings: {', '.join(settings)})")
         if pretrained:
             raise UserError(
                 f"the weights of {name} are not on timm's hub: give OpenGVLab's file with network.backbone_checkpoint "

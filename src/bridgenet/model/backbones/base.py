@@ -12,11 +12,17 @@ class Backbone(nn.Module):
         channels: of the four maps.
         size_divisor: what the sides of the image must be divisible by.
         base_divisor: the decoder's r that goes with the backbone: 1 for pyramids, 2 for plain transformers.
+        checkpointing: see :meth:`set_checkpointing`.
     """
 
     channels: tuple[int, ...]
     size_divisor: int
     base_divisor: int
+    checkpointing: bool = False
+
+    def set_checkpointing(self, enable: bool = True) -> None:
+        """Keep only the blocks' inputs for the backward pass and compute the rest again: less memory, more time, same numbers."""
+        self.checkpointing = enable
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         raise NotImplementedError

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
@@ -18,6 +19,8 @@ from bridgenet.ops import dcnv3
 EPS = 1e-6
 
 SIZES: dict[str, dict[str, Any]] = {
+    "internimage_t": {"channels": 64, "depths": (4, 4, 18, 4), "groups": (4, 8, 16, 32), "offset_scale": 1.0},
+    "internimage_s": {"channels": 80, "depths": (4, 4, 21, 4), "groups": (5, 10, 20, 40), "offset_scale": 1.0},
     "internimage_b": {"channels": 112, "depths": (4, 4, 21, 4), "groups": (7, 14, 28, 56), "offset_scale": 1.0},
     "internimage_l": {"channels": 160, "depths": (5, 5, 22, 5), "groups": (10, 20, 40, 80), "offset_scale": 2.0},
 }
@@ -66,21 +69,42 @@ class DeformableConv(nn.Module):
 
 
 class Block(nn.Module):
-    """x += drop_path(γ₁·LN(DCNv3(x))); x += drop_path(γ₂·LN(MLP(x)))."""
+    """x += drop_path(γ₁·LN(DCNv3(x))); x += drop_path(γ₂·LN(MLP(x))).
 
-    def __init__(self, channels: int, groups: int, offset_scale: float, drop_path: float):
+    Without `post_norm` the norms come first, DCNv3(LN(x)); without `layer_scale` there is no γ.
+    """
+
+    gamma1: nn.Parameter | None
+    gamma2: nn.Parameter | None
+
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        offset_scale: float,
+        drop_path: float,
+        *,
+        layer_scale: bool = True,
+        post_norm: bool = True,
+    ):
         super().__init__()
+        self.post_norm = post_norm
         self.dcn = DeformableConv(channels, groups, offset_scale)
         self.norm1 = nn.LayerNorm(channels, eps=EPS)
         self.mlp = Mlp(channels)
         self.norm2 = nn.LayerNorm(channels, eps=EPS)
-        self.gamma1 = nn.Parameter(torch.ones(channels))
-        self.gamma2 = nn.Parameter(torch.ones(channels))
+        for name in ("gamma1", "gamma2"):
+            self.register_parameter(name, nn.Parameter(torch.ones(channels)) if layer_scale else None)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
-        x_BHWC = x_BHWC + self.drop_path(self.gamma1 * self.norm1(self.dcn(x_BHWC)))
-        return x_BHWC + self.drop_path(self.gamma2 * self.norm2(self.mlp(x_BHWC)))
+        """(B, H, W, C) → (B, H, W, C)."""
+        x_BHWC = x_BHWC + self.drop_path(self._branch(x_BHWC, self.dcn, self.norm1, self.gamma1))
+        return x_BHWC + self.drop_path(self._branch(x_BHWC, self.mlp, self.norm2, self.gamma2))
+
+    def _branch(self, x_BHWC: Tensor, mix: nn.Module, norm: nn.Module, gamma: Tensor | None) -> Tensor:
+        y_BHWC = norm(mix(x_BHWC)) if self.post_norm else mix(norm(x_BHWC))
+        return y_BHWC if gamma is None else gamma * y_BHWC
 
 
 class Downsample(nn.Module):
@@ -96,11 +120,14 @@ class Downsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks at one stride and, except at the last, the way down to the next."""
+    """The blocks at one stride (pre-norm ones closed by a norm) and, except at the last, the way down to the next."""
 
-    def __init__(self, channels: int, groups: int, offset_scale: float, rates: Sequence[float], last: bool):
+    def __init__(
+        self, channels: int, groups: int, offset_scale: float, rates: Sequence[float], last: bool, **style: bool
+    ):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(channels, groups, offset_scale, rate) for rate in rates)
+        self.blocks = nn.ModuleList(Block(channels, groups, offset_scale, rate, **style) for rate in rates)
+        self.norm = nn.Identity() if style.get("post_norm", True) else nn.LayerNorm(channels, eps=EPS)
         self.downsample = None if last else Downsample(channels)
 
 
@@ -113,6 +140,8 @@ class InternImage(Backbone):
         groups: DCNv3 groups of the four levels.
         offset_scale: factor of DCNv3's displacements.
         drop_path: rate of the last block, growing linearly from 0 over all blocks.
+        layer_scale: whether blocks have the factors γ.
+        post_norm: whether a block's norms come after its layers; otherwise before, and once more at each level's end.
     """
 
     size_divisor = 32
@@ -125,6 +154,8 @@ class InternImage(Backbone):
         groups: Sequence[int],
         offset_scale: float,
         drop_path: float = 0.4,
+        layer_scale: bool = True,
+        post_norm: bool = True,
     ):
         super().__init__()
         self.channels = tuple(channels * 2**i for i in range(4))
@@ -134,9 +165,10 @@ class InternImage(Backbone):
                 f"four levels are expected, with groups that divide their channels {list(self.channels)}"
             )
         rates = iter(rising_rates(drop_path, sum(depths)))
+        style = {"layer_scale": layer_scale, "post_norm": post_norm}
         self.stem = Stem(channels)
         self.levels = nn.ModuleList(
-            Level(self.channels[i], groups[i], offset_scale, [next(rates) for _ in range(depth)], i + 1 == len(depths))
+            Level(self.channels[i], groups[i], offset_scale, [next(rates) for _ in range(depth)], i == 3, **style)
             for i, depth in enumerate(depths)
         )
 
@@ -145,7 +177,11 @@ class InternImage(Backbone):
         maps = []
         for level in self.levels:
             for block in level.blocks:
-                x_BHWC = block(x_BHWC)
+                if self.checkpointing and torch.is_grad_enabled():
+                    x_BHWC = checkpoint(block, x_BHWC, use_reentrant=False)
+                else:
+                    x_BHWC = block(x_BHWC)
+            x_BHWC = level.norm(x_BHWC)
             maps.append(x_BHWC.permute(0, 3, 1, 2))
             if level.downsample is not None:
                 x_BHWC = level.downsample(x_BHWC)

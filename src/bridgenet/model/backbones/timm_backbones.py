@@ -34,6 +34,10 @@ class PlainTransformer(Backbone):
         self.patch_size = int(model.feature_info[0]["reduction"])
         self.size_divisor = self.patch_size
 
+    def set_checkpointing(self, enable: bool = True) -> None:
+        super().set_checkpointing(enable)
+        self.model.set_grad_checkpointing(enable)
+
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         tokens_BNC, maps = self.model.forward_intermediates(
             images_BCHW, indices=[block - 1 for block in self.blocks_read], norm=False, output_fmt="NCHW"
@@ -47,6 +51,11 @@ class Pyramid(Backbone):
     """Four maps of a timm model made with `features_only`, each at twice the stride of the one before."""
 
     base_divisor = 1
+
+    def set_checkpointing(self, enable: bool = True) -> None:
+        """Not offered: batch norms, which many of these models have, would count each batch twice."""
+        if enable:
+            raise UserError("checkpoint_backbone is for InternImage and plain transformers, not for timm's pyramids")
 
     def __init__(self, model: Any):
         super().__init__()
