@@ -119,10 +119,7 @@ class DenseDataset(ABC):
     ) -> None:
         self.folder = Path(root) / self.info.folder
         self.split = split
-        self.tasks = task_registry.in_order(self.info.tasks if tasks is None else tasks)
-        for task in self.tasks:
-            if task not in self.info.tasks:
-                raise UserError(f"{self.info.title} has no {task} (it offers {', '.join(self.info.tasks)})")
+        self.tasks = self.choose_tasks(tasks)
         if split not in SPLITS:
             raise UserError(f"'{split}' is not a split (splits: {', '.join(SPLITS)})")
         self.ids = self._read_ids()
@@ -176,6 +173,15 @@ class DenseDataset(ABC):
             paths = [self.folder / name.format(id=self.ids[index]) for name in alternatives]
             found.append(next((path for path in paths if path.is_file()), paths[-1]))
         return found
+
+    @classmethod
+    def choose_tasks(cls, tasks: Sequence[str] | None = None) -> list[str]:
+        """The tasks in the canonical order, all that the data set offers if None; UserError for one it has not."""
+        chosen = task_registry.in_order(cls.info.tasks if tasks is None else tasks)
+        for task in chosen:
+            if task not in cls.info.tasks:
+                raise UserError(f"{cls.info.title} has no {task} (it offers {', '.join(cls.info.tasks)})")
+        return chosen
 
     @classmethod
     def require_folder(cls, root: str | Path, split: str = "train", *, flag: str = "--data.root") -> Path:
