@@ -263,8 +263,11 @@ def _continues(headers: Message, partial: _Partial) -> int | None:
 
 def _is_complete(headers: Message, partial: _Partial) -> bool:
     """Whether a 416 tells that the part, which is of the same version, ends where the file does."""
-    same = partial.origin is not None and _validator(headers) in (None, partial.origin.validator)
-    return same and partial.size > 0 and headers.get("Content-Range") == f"bytes */{partial.size}"
+    origin = partial.origin
+    if origin is None or partial.size == 0 or origin.total not in (None, partial.size):
+        return False
+    is_same = _validator(headers) in (None, origin.validator)
+    return is_same and headers.get("Content-Range") == f"bytes */{partial.size}"
 
 
 def _validator(headers: Message) -> str | None:
