@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ class Site:
         names_version: whether it sends an ETag (and minds If-Range).
         minds_version: whether it looks at If-Range at all.
         cut_after: bytes of a body after which each of the next answers is cut.
+        silent: how long it says nothing before an answer is cut [s].
         codes: HTTP codes that the next answers have instead of the file.
         claimed_length: a Content-Length that is not true.
         tells_length: whether there is a Content-Length.
@@ -35,6 +37,7 @@ class Site:
     names_version: bool = True
     minds_version: bool = True
     cut_after: list[int] = field(default_factory=list)
+    silent: float = 0.0
     codes: list[int] = field(default_factory=list)
     claimed_length: int | None = None
     tells_length: bool = True
@@ -94,7 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
         if site.tells_length:
             self.send_header("Content-Length", str(site.claimed_length or len(body)))
         self.end_headers()
-        self.wfile.write(body[: site.cut_after.pop(0)] if site.cut_after else body)
+        if site.cut_after:
+            self.wfile.write(body[: site.cut_after.pop(0)])
+            time.sleep(site.silent)
+        else:
+            self.wfile.write(body)
 
     def _first_byte(self, etag: str) -> int | None:
         """Where the part that is asked for begins; None for the whole file."""

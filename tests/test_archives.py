@@ -87,10 +87,24 @@ def test_member_that_leaves_the_folder_is_named(tmp_path: Path, target: Path, ba
     assert not Path("/tmp/evil").exists()
 
 
-def test_member_below_a_link_is_refused(tmp_path: Path, target: Path) -> None:
+@pytest.mark.parametrize("through", ["a", "b"])
+def test_member_below_a_link_is_refused(tmp_path: Path, target: Path, through: str) -> None:
     link = member("Rooms/a", type=tarfile.SYMTYPE, linkname="images")
-    with pytest.raises(UserError, match=r"member Rooms/a/2.png: it lies below a link"):
-        unpack(pack(tmp_path, link, member("Rooms/a/2.png", size=3)), target, "lists/train.txt")
+    hard_link = member("Rooms/b", type=tarfile.LNKTYPE, linkname="Rooms/a")
+    below = member(f"Rooms/{through}/2.png", size=3)
+    with pytest.raises(UserError, match=f"member {below.name}: it lies below a link"):
+        unpack(pack(tmp_path, link, hard_link, below), target, "lists/train.txt")
+
+
+def test_file_written_through_a_link_that_turned_outward(tmp_path: Path, target: Path) -> None:
+    """Each link alone points inside when it is made; together they would lead out."""
+    links = [
+        member("a", type=tarfile.SYMTYPE, linkname="b/../evil"),
+        member("b", type=tarfile.SYMTYPE, linkname="."),
+    ]
+    with pytest.raises(UserError, match="refused to unpack its member a: "):
+        unpack(pack(tmp_path, *links, member("a", size=3)), target, "lists/train.txt")
+    assert not (target.parent / "evil").exists()
 
 
 def flip_a_byte(content: bytes) -> bytes:

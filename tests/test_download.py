@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,6 +94,14 @@ def test_connection_that_brings_nothing_more_is_given_up(site: Site, target: Pat
     fetch([site.url], target)
     assert target.read_bytes() == CONTENT
     assert ranges(site)[-1] == "bytes=100000-"
+
+
+def test_silent_server_is_asked_again(site: Site, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.1)
+    site.cut_after, site.silent = [2 * download.BLOCK], 0.4
+    fetch([site.url], target)
+    assert target.read_bytes() == CONTENT
+    assert len(site.asked) == 2
 
 
 def test_stopped_download_goes_on_in_another_call(site: Site, target: Path) -> None:
@@ -228,6 +237,12 @@ def test_redirect_to_another_scheme_is_refused(site: Site, target: Path, tmp_pat
     with pytest.raises(UserError, match=f"{scheme}://.*(not allowed|refused)"):
         fetch([site.url], target)
     assert names(target.parent) == []
+
+
+def test_redirect_from_https_to_http_is_refused() -> None:
+    request = urllib.request.Request("https://example.org/file")
+    with pytest.raises(download._Failed, match=r"sends on to http://example.org/file, which is refused"):
+        download._Redirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/file")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def unpack(archive: Path, target: Path, expected: str, *, progress: Callable[[in
         progress: called with (bytes of the archive that are read, its bytes in all).
 
     Raises:
-        CorruptArchive: see there.
+        CorruptArchive: the archive is damaged, ends early, or does not hold what is expected.
         UserError: a member would leave the target folder or is no plain file, folder or link (the message names it);
             the content does not fit on the disk; the target is there; or this Python has no safe way to unpack.
     """
@@ -104,7 +104,7 @@ def _check(archive: Path, member: tarfile.TarInfo, links: set[str]) -> None:
     parents = name.split("/")
     if any("/".join(parents[:depth]) in links for depth in range(1, len(parents))):
         raise _refused(archive, member, "it lies below a link")
-    if member.issym():
+    if member.issym() or member.islnk():  # a hard link to a link is one as well
         links.add(name)
 
 

@@ -72,7 +72,8 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str | None = None, progr
                 failures.append(f"         {url}: {failure}")
             else:
                 return digest
-        kept = f" {partial.size / 1e6:.1f} MB are kept and go on from there." if partial.size else ""
+        can_go_on = partial.size and partial.origin and partial.origin.validator
+        kept = f" {partial.size / 1e6:.1f} MB are kept and go on from there." if can_go_on else ""
     tried = "\n".join(failures) or "         no address is known"
     raise UserError(
         f"{target.name} could not be downloaded:\n{tried}\n"
@@ -148,6 +149,7 @@ class _Partial:
         write_atomically(self.record, json.dumps(asdict(origin)))
 
     def append(self, block: bytes) -> None:
+        """Write bytes that go on where the part ends, at once to the system: a killed process loses none."""
         view = memoryview(block)
         while view:
             written = self.file.write(view)
@@ -155,6 +157,7 @@ class _Partial:
             self.size += written
 
     def clear(self) -> None:
+        """Throw away what is there; the next request is for the whole file."""
         self.file.truncate(0)
         self.size = 0
         self.origin = None

@@ -129,7 +129,9 @@ def test_long_lists_are_cut(folder: Path) -> None:
     everything = report.text(everything=True)
     assert everything.count("edge/00") == 6
     assert "more (--all" not in everything
-    assert f"bridgenet data download nyud --root {folder.parent}" in text
+    assert f"bridgenet data generate --layout nyud --out {folder.parent}" in text
+    (folder / "scenes.json").unlink()
+    assert f"bridgenet data download nyud --root {folder.parent}" in check("nyud", folder.parent, workers=1).text()
 
 
 def test_what_is_not_touched_is_said(folder: Path) -> None:

@@ -21,7 +21,7 @@ from bridgenet.data.statistics import Statistics, implausible
 from bridgenet.errors import UserError
 
 SYNTHETIC = "scenes.json"
-"""`bridgenet data generate` leaves this file: such a folder need not have the published counts and sizes."""
+"""`bridgenet data generate` leaves this file in the folder that it makes."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ def check(
     lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
     if not any(path.is_file() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
-    report = Report(info, folder, chosen)
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
     found = Findings()
     datasets = []
     for split, path in lists.items():
@@ -90,7 +90,7 @@ def check(
     for dataset in datasets:
         report.counts[dataset.split] = len(dataset)
     report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
-    _compare(report, is_synthetic=(folder / SYNTHETIC).is_file())
+    _compare(report)
     return report
 
 
@@ -169,15 +169,15 @@ def _work(sample: tuple[int, int]) -> Findings:
     return _look_at(_datasets[sample[0]], sample[1])
 
 
-def _compare(report: Report, *, is_synthetic: bool) -> None:
+def _compare(report: Report) -> None:
     """Faults and notes that only all samples together show."""
     info = report.info
     for split, found in report.counts.items():
         published = info.counts.get(split, found)
-        if found != published and not is_synthetic:
+        if found != published and not report.synthetic:
             text = f"{found} samples are listed, {published} are published: scores do not compare with published ones"
             report.faults.append(Fault(split, "list", text))
-    if is_synthetic:
+    if report.synthetic:
         report.notes.append(
             f"made by `bridgenet data generate` ({SYNTHETIC}): counts and sizes are not the published ones"
         )
@@ -188,7 +188,7 @@ def _compare(report: Report, *, is_synthetic: bool) -> None:
         elif size[0] > info.size[0] or size[1] > info.size[1]:
             canvas = f"more than the evaluation canvas of {info.size[0]}×{info.size[1]}: give a larger --data.eval-size"
             report.faults.append(Fault("both", "image", f"{text}, {canvas}"))
-        elif info.image_size not in (None, size) and not is_synthetic:
+        elif info.image_size not in (None, size) and not report.synthetic:
             expected = f"{info.image_size[0]}×{info.image_size[1]}" if info.image_size else ""
             report.faults.append(Fault("both", "image", f"{text}, published are {expected}"))
     for task, statistics in report.tasks.items():

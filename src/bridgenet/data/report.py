@@ -37,6 +37,7 @@ class Report:
         info: the data set.
         folder: its folder.
         chosen: the tasks that were checked.
+        synthetic: whether `bridgenet data generate` made it, so that it need not have the published counts and sizes.
         counts: samples listed by split.
         sizes: number of images of each (height, width).
         tasks: statistics of the labels by task.
@@ -47,6 +48,7 @@ class Report:
     info: DataSetInfo
     folder: Path
     chosen: list[str]
+    synthetic: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     tasks: dict[str, Statistics] = field(default_factory=dict)
@@ -96,8 +98,11 @@ class Report:
             return
         faulty = {fault.subject for fault in self.faults}
         sound = [task for task in self.chosen if task not in faulty]
-        yield f"→ {self.folder}: {_count(len(self.faults), 'fault')}. Mend or replace the files named above, or move the"
-        yield f"  folder away and get it anew: bridgenet data download {self.info.name} --root {self.folder.parent}"
+        anew = (
+            f"download {self.info.name} --root" if not self.synthetic else f"generate --layout {self.info.name} --out"
+        )
+        yield f"→ {self.folder}: {_count(len(self.faults), 'fault')}. Mend or replace what is named above, or move the"
+        yield f"  folder away and get it anew: bridgenet data {anew} {self.folder.parent}"
         if sound and len(sound) < len(self.chosen) and not faulty & {"list", "image"}:
             yield f"  Not touched by it: --data.tasks '[{', '.join(sound)}]'"
 
