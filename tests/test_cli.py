@@ -90,6 +90,7 @@ def test_version_and_module() -> None:
         (["train", "demi"], "demi is neither a preset (did you mean demo?) nor a file"),
         (["data", "generate", "--layout", "kitti", "--out", "x"], "kitti"),
         (["data", "generate", "--train", "many", "--out", "x"], "many"),
+        (["data", "check", "nyud", "--roots", "x"], "unknown argument --roots (did you mean --root?)"),
         (["data", "check", "nyu", "--root", "x"], "'nyu' is not a data set (did you mean nyud?)"),
         (["data", "check", "nyud", "--root", "x", "--tasks", "depht"], "'depht' is not a task (did you mean depth?)"),
         (["data", "download", "nyu", "--root", "x"], "'nyu' is not a data set (did you mean nyud?)"),

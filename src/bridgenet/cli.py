@@ -121,11 +121,16 @@ def run(arguments: Sequence[str]) -> int:
         return USER_ERROR
 
 
-def _flags(parser: argparse.ArgumentParser, command: str) -> list[str]:
+def _flags(parser: argparse.ArgumentParser, command: str | None = None) -> list[str]:
+    """The flags of a command and of the commands below it; of the whole parser if None."""
+    flags = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return [flag for entry in action.choices[command]._actions for flag in entry.option_strings]
-    return []
+            chosen = [action.choices[command]] if command else action.choices.values()
+            flags += [flag for entry in chosen for flag in _flags(entry)]
+        else:
+            flags += action.option_strings
+    return flags
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
