@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from PIL import Image
 import bridgenet
 from bridgenet import cli
 from tests.model.networks import build
+from tests.server import Site, serving
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ except SystemExit as stop:
 """
     shown = python(code)
     assert shown.splitlines()[-1] == "0 []"
-    for command in ("train", "evaluate", "predict", "data", "demo"):
+    for command in ("train", "evaluate", "predict", "data", "weights", "demo"):
         assert f"    {command} " in shown
 
 
@@ -86,6 +90,13 @@ def test_version_and_module() -> None:
         (["train", "demi"], "demi is neither a preset (did you mean demo?) nor a file"),
         (["data", "generate", "--layout", "kitti", "--out", "x"], "kitti"),
         (["data", "generate", "--train", "many", "--out", "x"], "many"),
+        (["data", "check", "nyud", "--roots", "x"], "unknown argument --roots (did you mean --root?)"),
+        (["data", "check", "nyu", "--root", "x"], "'nyu' is not a data set (did you mean nyud?)"),
+        (["data", "check", "nyud", "--root", "x", "--tasks", "depht"], "'depht' is not a task (did you mean depth?)"),
+        (["data", "download", "nyu", "--root", "x"], "'nyu' is not a data set (did you mean nyud?)"),
+        (["data", "download", "nyud", "--root", "x", "--url", "file:///x"], "--url file:///x: expected an address"),
+        (["weights"], "COMMAND"),
+        (["weights", "download", "internimage_l"], "(did you mean internimage_"),
     ],
 )  # fmt: skip
 def test_wrong_command_lines(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,3 +179,77 @@ def test_output_that_cannot_be_written(
     (tmp_path / "file").write_text("in the way")
     words = fails(["predict", str(weights), str(picture), "--out", str(tmp_path / "file")], capsys)
     assert str(tmp_path / "file") in words
+
+
+def test_data_needs_a_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("BRIDGENET_DATA", raising=False)
+    for command in ("check", "download"):
+        assert "Give --root or set BRIDGENET_DATA" in fails(["data", command, "nyud"], capsys)
+
+
+def test_data_check(nyud_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (nyud_root / "NYUDv2/scenes.json").write_text("{}")
+    arguments = ["data", "check", "nyud", "--tasks", "depth", "--workers", "1"]
+    assert cli.run([*arguments, "--root", str(nyud_root)]) == 0
+    assert f"→ {nyud_root}/NYUDv2 is sound" in capsys.readouterr().out
+    (nyud_root / "NYUDv2/depth/0001.npy").unlink()
+    monkeypatch.setenv("BRIDGENET_DATA", str(nyud_root))
+    assert cli.run(arguments) == 1
+    assert "depth/0001.npy is missing" in capsys.readouterr().out
+
+
+def test_data_download_and_again(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(nyud_root / "NYUDv2", "NYUDv2")
+    root = tmp_path / "root"
+    with serving(Site(packed.getvalue())) as site:
+        arguments = ["data", "download", "nyud", "--root", str(root), "--url", f"{site.url}/NYUDv2.tar.gz"]
+        assert cli.run(arguments) == 0
+        shown = capsys.readouterr().out
+        assert hashlib.sha256(site.content).hexdigest() in shown
+        assert f"→ {root}/NYUDv2   to check it: bridgenet data check nyud --root {root}" in shown
+        assert cli.run(arguments) == 0
+        assert "is there already and was left alone" in capsys.readouterr().out
+        assert len(site.asked) == 1
+
+
+def test_weights_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["weights", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "https://huggingface.co/OpenGVLab/InternImage/resolve/main/internimage_l_22k_192to384.pth" in shown
+    assert "non-commercial" in shown
+
+
+@pytest.mark.parametrize("name", ["internimage_t_1k_224", "internimage_t_1k_224.pth"])
+def test_weights_download(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address that is given comes before the known ones; the file is not opened: it is no weights at all."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(Site(b"bytes")) as site:
+        assert cli.run(["weights", "download", name, "--out", str(tmp_path), "--url", site.url]) == 0
+    path = tmp_path / "internimage_t_1k_224.pth"
+    assert path.read_bytes() == b"bytes"
+    assert f"--network.backbone_checkpoint {path}" in capsys.readouterr().out
+
+
+def test_weights_without_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = fails(["weights", "download", "bridgenet_nyud_internimage_large", "--out", str(tmp_path)], capsys)
+    assert "no address is known; the page of the paper's authors links them" in words
+    assert "--url" in words
+
+
+def test_stopped_download_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*arguments: object, **options: object) -> None:
+        (tmp_path / ".internimage_t_1k_224.pth.part").write_bytes(bytes(2_500_000))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bridgenet.weights.fetch", stop)
+    assert cli.run(["weights", "download", "internimage_t_1k_224", "--out", str(tmp_path)]) == 130
+    assert "stopped; 2.5 MB are kept. The same command goes on" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bridgenet import cli_data
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.version import __version__
@@ -63,17 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _device(predict)
 
-    data = command("data", "make data").add_subparsers(
-        dest="data_command", metavar="COMMAND", required=True, parser_class=_Parser
-    )
-    text = "render synthetic rooms in the layout of a published data set"
-    generate = data.add_parser("generate", help=text, description=text, allow_abbrev=False)
-    generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
-    generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
-    generate.add_argument("--train", type=int, default=240, help="number of training images")
-    generate.add_argument("--val", type=int, default=60, help="number of validation images")
-    generate.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
-    generate.add_argument("--seed", type=int, default=0)
+    cli_data.add_commands(command)
 
     demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"))
@@ -130,11 +121,16 @@ def run(arguments: Sequence[str]) -> int:
         return USER_ERROR
 
 
-def _flags(parser: argparse.ArgumentParser, command: str) -> list[str]:
+def _flags(parser: argparse.ArgumentParser, command: str | None = None) -> list[str]:
+    """The flags of a command and of the commands below it; of the whole parser if None."""
+    flags = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return [flag for entry in action.choices[command]._actions for flag in entry.option_strings]
-    return []
+            chosen = [action.choices[command]] if command else action.choices.values()
+            flags += [flag for entry in chosen for flag in _flags(entry)]
+        else:
+            flags += action.option_strings
+    return flags
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
@@ -190,26 +186,6 @@ def _predict(options: argparse.Namespace, settings: list[str]) -> int:
     return PARTLY_DONE if counts["skipped"] else 0
 
 
-def _data(options: argparse.Namespace, settings: list[str]) -> int:
-    from bridgenet.data.scenes import generate
-
-    started = time.perf_counter()
-    folder = generate(
-        options.layout,
-        options.out,
-        train=options.train,
-        val=options.val,
-        size=tuple(options.size),
-        seed=options.seed,
-        progress=_line("rendering"),
-    )
-    seconds = time.perf_counter() - started
-    print(
-        f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
-    )
-    return 0
-
-
 def _demo(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.demo import demo
     from bridgenet.training.run import Interrupted
@@ -237,4 +213,11 @@ def _is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-COMMANDS = {"train": _train, "evaluate": _evaluate, "predict": _predict, "data": _data, "demo": _demo}
+COMMANDS = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "data": cli_data.run_data,
+    "weights": cli_data.run_weights,
+    "demo": _demo,
+}

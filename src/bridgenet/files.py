@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -26,6 +27,24 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write the whole content, or nothing."""
     with replacing(path) as partial:
         partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Keep other processes that ask out until `file` is closed; False if another keeps us out.
+
+    Where the system or the file system knows no locks, everybody is let in.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _umask() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,12 @@ class DataSetInfo:
         tasks: the tasks it has labels for, in the canonical order.
         class_names: names of the classes by task, in the order of the class indices.
         size: (height, width) of the training crop and of the evaluation canvas [pixels].
+        archives: addresses of the published .tar.gz archive, in the order to try them.
+        archive_sha256: the archive's checksum where its publishers tell one, else empty.
+        counts: published number of samples by split.
+        image_size: (height, width) of every published image [pixels]; None where they differ.
+        other_copies: sizes of images, (height, width), by which another copy that goes round is known, and what to
+            say of it.
     """
 
     name: str
@@ -44,6 +50,11 @@ class DataSetInfo:
     tasks: tuple[str, ...]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     size: tuple[int, int]
+    archives: tuple[str, ...] = ()
+    archive_sha256: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
+    other_copies: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     @property
     def num_outputs(self) -> dict[str, int]:
@@ -72,12 +83,15 @@ def class_lists() -> dict[str, Any]:
     return json.loads((Path(__file__).parent / "classes.json").read_text(encoding="utf-8"))
 
 
-def data_root(root: str | Path | None = None) -> Path:
-    """The folder that holds one folder per data set: the argument, else the environment's BRIDGENET_DATA."""
+def data_root(root: str | Path | None = None, *, flag: str = "--data.root") -> Path:
+    """The folder that holds one folder per data set: the argument, else the environment's BRIDGENET_DATA.
+
+    Raises UserError if neither is given; `flag` is how the command at hand calls the argument.
+    """
     chosen = root or os.environ.get("BRIDGENET_DATA")
     if not chosen:
         raise UserError(
-            "no data folder is given. Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"
+            f"no data folder is given. Give {flag} or set BRIDGENET_DATA; to try without data: bridgenet demo"
         )
     return Path(chosen).expanduser()
 
@@ -89,6 +103,7 @@ class DenseDataset(ABC):
         root: folder that holds the data set's own folder (``info.folder``). It is only read.
         split: ``"train"`` or ``"val"``.
         tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
+        look_for_files: raise if any file of the split is missing; without it, see :meth:`missing_files`.
 
     Raises:
         UserError: the folder, the split or files of the split are missing, or a task is not offered.
@@ -99,17 +114,17 @@ class DenseDataset(ABC):
     image_file: ClassVar[str]
     targets: ClassVar[Mapping[str, Target]]
 
-    def __init__(self, root: str | Path, split: str, tasks: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, root: str | Path, split: str, tasks: Sequence[str] | None = None, *, look_for_files: bool = True
+    ) -> None:
         self.folder = Path(root) / self.info.folder
         self.split = split
-        self.tasks = task_registry.in_order(self.info.tasks if tasks is None else tasks)
-        for task in self.tasks:
-            if task not in self.info.tasks:
-                raise UserError(f"{self.info.title} has no {task} (it offers {', '.join(self.info.tasks)})")
+        self.tasks = self.choose_tasks(tasks)
         if split not in SPLITS:
             raise UserError(f"'{split}' is not a split (splits: {', '.join(SPLITS)})")
         self.ids = self._read_ids()
-        self._check_files()
+        if look_for_files:
+            self._check_files()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,14 +138,25 @@ class DenseDataset(ABC):
         Raises:
             UserError: a file is missing, damaged, of the wrong kind, shape or range of values.
         """
-        image = read_image(self.image_path(index))
+        image = self.load_image(index)
         size = (image.shape[0], image.shape[1])
-        sample = {"image": image}
-        for task in self.tasks:
-            paths = self.target_paths(task, index)
-            target = self.targets[task].read(paths, size)
-            sample[task] = fit(target, size, task_registry.get(task).interpolation, paths[0])
-        return sample
+        return {"image": image, **{task: self.load_target(task, index, size) for task in self.tasks}}
+
+    def load_image(self, index: int) -> np.ndarray:
+        """The picture of a sample, (H, W, 3) float32 RGB in [0, 255]. UserError if it cannot be read."""
+        return read_image(self.image_path(index))
+
+    def load_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
+        """The target of a task in the image's `size` (H, W), (H, W, C) float32. Raises UserError as :meth:`load` does."""
+        return self.fit_target(task, index, self.stored_target(task, index, size), size)
+
+    def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
+        """The target of a task as it is stored, (h, w, C) float32, for an image of `size` (H, W)."""
+        return self.targets[task].read(self.target_paths(task, index), size)
+
+    def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A stored target in the image's `size` (H, W); UserError if its shape is another."""
+        return fit(target, size, task_registry.get(task).interpolation, self.target_paths(task, index)[0])
 
     @abstractmethod
     def boundary_labels(self, index: int) -> np.ndarray:
@@ -148,42 +174,63 @@ class DenseDataset(ABC):
             found.append(next((path for path in paths if path.is_file()), paths[-1]))
         return found
 
-    def _read_ids(self) -> list[str]:
-        name = self.split_file.format(split=self.split)
-        path = self.folder / name
-        if not path.is_file():
-            parent = self.folder.parent
-            inside = parent.name == self.info.folder and (parent / name).is_file()
+    @classmethod
+    def choose_tasks(cls, tasks: Sequence[str] | None = None) -> list[str]:
+        """The tasks in the canonical order, all that the data set offers if None; UserError for one it has not."""
+        chosen = task_registry.in_order(cls.info.tasks if tasks is None else tasks)
+        for task in chosen:
+            if task not in cls.info.tasks:
+                raise UserError(f"{cls.info.title} has no {task} (it offers {', '.join(cls.info.tasks)})")
+        return chosen
+
+    @classmethod
+    def require_folder(cls, root: str | Path, split: str = "train", *, flag: str = "--data.root") -> Path:
+        """The list of a split's samples below `root`, or UserError: there is no such data. `flag` as in data_root."""
+        folder = Path(root) / cls.info.folder
+        name = cls.split_file.format(split=split)
+        if not (folder / name).is_file():
+            parent = folder.parent
+            inside = parent.name == cls.info.folder and (parent / name).is_file()
             hint = f" {parent} is that folder itself: give {parent.parent}." if inside else ""
             raise UserError(
-                f"no {self.info.title} data at {self.folder} (looked for {name}).{hint} "
-                "Give --data.root or set BRIDGENET_DATA; to try without data: bridgenet demo"
+                f"no {cls.info.title} data at {folder} (looked for {name}).{hint} "
+                f"Give {flag} or set BRIDGENET_DATA; to try without data: bridgenet demo"
             )
+        return folder / name
+
+    def _read_ids(self) -> list[str]:
+        path = self.require_folder(self.folder.parent, self.split)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         ids = [line.strip() for line in lines if line.strip()]
         if not ids:
             raise UserError(f"{path} is empty, expected one id a line. Unpack the archive again")
         return ids
 
-    def _check_files(self) -> None:
-        """Look for every file of the split, at the cost of listing each folder once."""
+    def missing_files(self) -> Iterator[tuple[str, list[str]]]:
+        """What the folder lacks of the split: ("image" or a task, names relative to the folder), one pair per kind of file.
+
+        Costs listing each folder once. Of alternatives all are named.
+        """
         needed = {"image": ((self.image_file,),), **{task: self.targets[task].files for task in self.tasks}}
         listings: dict[Path, set[str]] = {}
         for task, files in needed.items():
             for alternatives in files:
-                missing = [
-                    sample_id
-                    for sample_id in self.ids
-                    if not any(self._is_listed(name.format(id=sample_id), listings) for name in alternatives)
-                ]
+                missing = []
+                for sample_id in self.ids:
+                    names = [name.format(id=sample_id) for name in alternatives]
+                    if not any(self._is_listed(name, listings) for name in names):
+                        missing.append(" or ".join(names))
                 if missing:
-                    names = ", ".join(" or ".join(name.format(id=i) for name in alternatives) for i in missing[:3])
-                    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-                    leave_out = "" if task == "image" else f" or leave out the task {task}"
-                    raise UserError(
-                        f"{self.info.title} at {self.folder}: {len(missing)} of {len(self.ids)} {self.split} files "
-                        f"for {task} are missing: {names}{more}. Unpack the archive again{leave_out}"
-                    )
+                    yield task, missing
+
+    def _check_files(self) -> None:
+        for task, missing in self.missing_files():
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            leave_out = "" if task == "image" else f" or leave out the task {task}"
+            raise UserError(
+                f"{self.info.title} at {self.folder}: {len(missing)} of {len(self.ids)} {self.split} files "
+                f"for {task} are missing: {', '.join(missing[:3])}{more}. Unpack the archive again{leave_out}"
+            )
 
     def _is_listed(self, name: str, listings: dict[Path, set[str]]) -> bool:
         path = self.folder / name

@@ -41,6 +41,14 @@ class NYUDv2(DenseDataset):
         tasks=("semseg", "depth", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES},
         size=(448, 576),
+        archives=("https://data.vision.ee.ethz.ch/brdav/atrc/NYUDv2.tar.gz",),
+        counts={"train": 795, "val": 654},
+        image_size=(425, 560),
+        other_copies={
+            (480, 640): "This is the widespread copy of NYUD-v2 with the camera's whole frame. Scores on it do not "
+            "compare with published ones, and the evaluation canvas of 448×576 is too small for it "
+            "(--data.eval-size '[480, 640]'). For the published data: ATRC's archive"
+        },
     )
     split_file = "gt_sets/{split}.txt"
     image_file = "images/{id}.png"

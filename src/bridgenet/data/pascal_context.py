@@ -99,6 +99,8 @@ class PASCALContext(DenseDataset):
         tasks=("semseg", "human_parts", "sal", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES, "human_parts": tuple(class_lists()["human_part_names"])},
         size=(512, 512),
+        archives=("https://data.vision.ee.ethz.ch/brdav/atrc/PASCALContext.tar.gz",),
+        counts={"train": 4998, "val": 5105},
     )
     split_file = "ImageSets/Context/{split}.txt"
     image_file = "JPEGImages/{id}.jpg"

@@ -1,0 +1,163 @@
+"""The commands around data and weights: `bridgenet data …` and `bridgenet weights …`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bridgenet.progress import ProgressLine
+
+FAULTS, INTERRUPTED = 1, 130
+
+
+def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `data` and `weights`; `command(name, text)` makes the parser of a command."""
+    add = _subcommands(command("data", "make, download and check data"), "data_command")
+
+    generate = add("generate", "render synthetic rooms in the layout of a published data set")
+    generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
+    generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
+    generate.add_argument("--train", type=int, default=240, help="number of training images")
+    generate.add_argument("--val", type=int, default=60, help="number of validation images")
+    generate.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
+    generate.add_argument("--seed", type=int, default=0)
+
+    download = add("download", "download a published data set and unpack it")
+    _dataset(download)
+    _urls(download)
+    download.add_argument("--keep-archive", action="store_true", help="do not delete the archive after unpacking")
+
+    check = add("check", "read every file of a data folder and tell all that is wrong")
+    _dataset(check)
+    check.add_argument("--tasks", nargs="+", help="only the labels of these")
+    check.add_argument("--workers", type=int, help="processes (default: one per processor core)")
+    check.add_argument("--all", action="store_true", help="print every fault, not only the first of each kind")
+
+    add = _subcommands(command("weights", "list and download weights that others published"), "weights_command")
+    add("list", "what there is, from where, under which licence")
+    weights = add("download", "download weights")
+    weights.add_argument("name", metavar="NAME", help="see bridgenet weights list")
+    weights.add_argument("--out", type=Path, default=Path(), help="folder (default: the current one)")
+    _urls(weights)
+
+
+def run_data(options: argparse.Namespace, settings: list[str]) -> int:
+    """`bridgenet data …`; returns the exit code."""
+    return {"generate": _generate, "download": _download, "check": _check}[options.data_command](options)
+
+
+def run_weights(options: argparse.Namespace, settings: list[str]) -> int:
+    """`bridgenet weights …`; returns the exit code."""
+    return {"list": _list_weights, "download": _download_weights}[options.weights_command](options)
+
+
+def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., argparse.ArgumentParser]:
+    parsers = parser.add_subparsers(dest=dest, metavar="COMMAND", required=True, parser_class=type(parser))
+    return lambda name, text: parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+
+def _dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="nyud|pascal", help="the data set")
+    parser.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
+
+
+def _urls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", nargs="+", action="extend", default=[], help="addresses to try before the known ones (http, https)"
+    )
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from bridgenet.data.scenes import generate
+
+    started = time.perf_counter()
+    folder = generate(
+        options.layout,
+        options.out,
+        train=options.train,
+        val=options.val,
+        size=tuple(options.size),
+        seed=options.seed,
+        progress=ProgressLine("rendering"),
+    )
+    seconds = time.perf_counter() - started
+    print(
+        f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
+    )
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from bridgenet import data
+    from bridgenet.data.archive import archive_path, download
+
+    info = data.info(options.dataset)
+    root = data.data_root(options.root, flag="--root")
+    how_to_check = f"to check it: bridgenet data check {info.name} --root {root}"
+    try:
+        folder, digest = download(
+            info.name,
+            root,
+            urls=options.url,
+            keep_archive=options.keep_archive,
+            downloading=ProgressLine("downloading", "bytes"),
+            unpacking=ProgressLine("unpacking", "bytes"),
+        )
+    except KeyboardInterrupt:
+        return _interrupted(archive_path(info.name, root))
+    if not digest:
+        print(f"{folder} is there already and was left alone; move it away to download it again")
+    else:
+        print(f"sha256 of the archive: {digest}")
+    print(f"→ {folder}   {how_to_check}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bridgenet import data
+    from bridgenet.data.check import check
+
+    root = data.data_root(options.root, flag="--root")
+    started = time.perf_counter()
+    progress = ProgressLine("checking")
+    report = check(options.dataset, root, tasks=options.tasks, workers=options.workers, progress=progress)
+    print(report.text(everything=options.all))
+    print(f"  {sum(report.counts.values())} samples checked in {time.perf_counter() - started:.1f} s")
+    return FAULTS if report.faults else 0
+
+
+def _list_weights(options: argparse.Namespace) -> int:
+    from bridgenet.weights import WEIGHTS
+
+    for weights in WEIGHTS.values():
+        print(f"{weights.name}\n    {weights.about}; licence: {weights.licence}")
+        for url in weights.urls:
+            print(f"    {url.format(file=weights.file)}")
+        if not weights.urls:
+            print(f"    no address is known; {weights.hint}: give it with --url")
+    return 0
+
+
+def _download_weights(options: argparse.Namespace) -> int:
+    from bridgenet.weights import download, find
+
+    weights = find(options.name)
+    try:
+        path, digest = download(
+            options.name, options.out, urls=options.url, progress=ProgressLine("downloading", "bytes")
+        )
+    except KeyboardInterrupt:
+        return _interrupted(options.out / weights.file)
+    print(f"sha256 {digest}   licence: {weights.licence}")
+    print(f"→ {path}   to use it: {weights.use.format(path=path)}")
+    return 0
+
+
+def _interrupted(target: Path) -> int:
+    from bridgenet.download import partial_size
+
+    kept = (target.stat().st_size if target.exists() else partial_size(target)) / 1e6
+    print(f"\nstopped; {kept:.1f} MB are kept. The same command goes on")
+    return INTERRUPTED

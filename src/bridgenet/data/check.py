@@ -1,0 +1,207 @@
+"""The check of a data folder: every file is read as training would read it, and all faults are told together."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+from bridgenet import data
+from bridgenet import tasks as task_registry
+from bridgenet.data.base import SPLITS, DenseDataset
+from bridgenet.data.report import Fault, Report
+from bridgenet.data.statistics import Statistics, implausible
+from bridgenet.errors import UserError
+
+SYNTHETIC = "scenes.json"
+"""`bridgenet data generate` leaves this file in the folder that it makes."""
+
+
+@dataclass
+class Findings:
+    """What one sample, or all samples together, showed: sizes of images, labels by task, faults."""
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tasks: dict[str, Statistics] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        self.sizes.update(other.sizes)
+        self.faults.extend(other.faults)
+        for task, statistics in other.tasks.items():
+            self.tasks.setdefault(task, Statistics()).add(statistics)
+
+
+def check(
+    name: str,
+    root: str | Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Read every file of both splits of a data set and report what is wrong. Nothing is written.
+
+    Args:
+        name: the data set, ``"nyud"``.
+        root: folder that holds the data set's own folder.
+        tasks: the tasks whose labels are checked, all if None.
+        workers: processes, one per usable processor core if None; 1: all in this process.
+        progress: called with (samples done, samples in all).
+
+    Raises:
+        UserError: there is no such data set or task, or no list of either split below `root`.
+    """
+    dataset_class = data.get(name)
+    info = dataset_class.info
+    chosen = dataset_class.choose_tasks(tasks)
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: expected 1 or more")
+    folder = Path(root) / info.folder
+    lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
+    if not any(path.is_file() for path in lists.values()):
+        dataset_class.require_folder(root, flag="--root")
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
+    found = Findings()
+    datasets = []
+    for split, path in lists.items():
+        try:
+            if not path.is_file():
+                raise UserError(f"{path.relative_to(folder)} is missing")
+            datasets.append(dataset_class(root, split, chosen, look_for_files=False))
+        except UserError as error:
+            found.faults.append(Fault(split, "list", str(error)))
+    found.faults += _lists(datasets)
+    for dataset in datasets:
+        for task, missing in dataset.missing_files():
+            found.faults += [Fault(dataset.split, task, f"{file} is missing") for file in missing]
+    samples = [(place, index) for place, dataset in enumerate(datasets) for index in range(len(dataset))]
+    for done, findings in enumerate(_look_at_all(datasets, samples, workers), start=1):
+        found.add(findings)
+        if progress is not None:
+            progress(done, len(samples))
+    for dataset in datasets:
+        report.counts[dataset.split] = len(dataset)
+    report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
+    _compare(report)
+    return report
+
+
+def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
+    """Ids that stand twice in a list, or in both."""
+    for dataset in datasets:
+        for sample_id, times in Counter(dataset.ids).items():
+            if times > 1:
+                yield Fault(dataset.split, "list", f"{sample_id} is listed {times} times")
+    if len(datasets) == len(SPLITS):
+        first, second = datasets
+        for sample_id in sorted(set(first.ids) & set(second.ids)):
+            yield Fault(
+                "both", "list", f"{sample_id} is in {first.split} and in {second.split}: the scores would mean less"
+            )
+
+
+def _look_at(dataset: DenseDataset, index: int) -> Findings:
+    """Read one sample; what is missing is known already and passed over."""
+    found = Findings()
+    size = None
+    if dataset.image_path(index).is_file():
+        try:
+            image = dataset.load_image(index)
+            size = (image.shape[0], image.shape[1])
+            found.sizes[size] += 1
+        except UserError as error:
+            found.faults.append(Fault(dataset.split, "image", str(error)))
+    for task in dataset.tasks:
+        if not all(path.is_file() for path in dataset.target_paths(task, index)):
+            continue
+        try:
+            target = dataset.stored_target(task, index, size or (1, 1))
+            found.tasks[task] = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
+            if size is not None:
+                dataset.fit_target(task, index, target, size)
+        except UserError as error:
+            found.faults.append(Fault(dataset.split, task, str(error)))
+    return found
+
+
+def _look_at_all(
+    datasets: Sequence[DenseDataset], samples: Sequence[tuple[int, int]], workers: int | None
+) -> Iterator[Findings]:
+    """What every sample shows, in order, by several processes."""
+    processes = min(workers or _cores(), len(samples))
+    if processes <= 1:
+        yield from (_look_at(datasets[place], index) for place, index in samples)
+        return
+    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(datasets,))
+    try:
+        yield from pool.map(_work, samples, chunksize=8)
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that read the data was killed, for want of memory perhaps. Give --workers 1"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_datasets: Sequence[DenseDataset] = ()
+
+
+def _start_worker(datasets: Sequence[DenseDataset]) -> None:
+    global _datasets
+    _datasets = datasets
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers
+
+
+def _work(sample: tuple[int, int]) -> Findings:
+    return _look_at(_datasets[sample[0]], sample[1])
+
+
+def _compare(report: Report) -> None:
+    """Faults and notes that only all samples together show."""
+    info = report.info
+    for split, found in report.counts.items():
+        published = info.counts.get(split, found)
+        if found != published and not report.synthetic:
+            text = f"{found} samples are listed, {published} are published: scores do not compare with published ones"
+            report.faults.append(Fault(split, "list", text))
+    if report.synthetic:
+        report.notes.append(
+            f"made by `bridgenet data generate` ({SYNTHETIC}): counts and sizes are not the published ones"
+        )
+    for size, number in sorted(report.sizes.items()):
+        text = f"{number} images have {size[0]}×{size[1]} pixels (height×width)"
+        if size in info.other_copies:
+            report.faults.append(Fault("both", "image", f"{text}. {info.other_copies[size]}"))
+        elif size[0] > info.size[0] or size[1] > info.size[1]:
+            canvas = f"more than the evaluation canvas of {info.size[0]}×{info.size[1]}: give a larger --data.eval-size"
+            report.faults.append(Fault("both", "image", f"{text}, {canvas}"))
+        elif info.image_size not in (None, size) and not report.synthetic:
+            expected = f"{info.image_size[0]}×{info.image_size[1]}" if info.image_size else ""
+            report.faults.append(Fault("both", "image", f"{text}, published are {expected}"))
+    for task, statistics in report.tasks.items():
+        for size, number in sorted(statistics.resized.items()):
+            text = f"{number} labels have {size[0]}×{size[1]} pixels, unlike their images"
+            if size in info.other_copies:
+                text += ": they are of another copy of the data and do not lie on the pixels of these images"
+                report.faults.append(Fault("both", task, text))
+            else:
+                report.notes.append(f"{task}: {text}; they are resized when they are loaded")
+        if wrong := implausible(task, statistics):
+            report.faults.append(Fault("both", task, wrong))
+        names = info.class_names.get(task, ())
+        unseen = [class_name for index, class_name in enumerate(names) if index not in statistics.classes]
+        if unseen and statistics.classes and task_registry.get(task).kind == "classes":
+            report.notes.append(f"{task}: no pixel of {', '.join(unseen)}")
