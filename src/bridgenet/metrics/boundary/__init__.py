@@ -57,7 +57,7 @@ def count(
     maps = ridges > THRESHOLDS.astype(np.float32)[:, None, None]
     distinct = np.append(True, (maps[1:] != maps[:-1]).any(axis=(1, 2)))
     thinned = thin(maps[distinct])
-    matcher = Matcher(truth, thinned.any(axis=0), radius(max_distance, truth.shape))
+    matcher = Matcher(truth, np.logical_or.reduce(thinned), radius(max_distance, truth.shape))
     matched = np.array([matcher.count(image) for image in thinned], np.int64)
     which = np.cumsum(distinct) - 1
     return matched[which], thinned.sum(axis=(1, 2), dtype=np.int64)[which], int(truth.sum())

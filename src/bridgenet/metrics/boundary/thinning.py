@@ -35,7 +35,7 @@ def _thin_words(words: Words) -> Words:
         for second in (False, True):
             padded[1:-1, 1:-1] &= ~_removable(padded, second)
         if np.array_equal(before, padded):
-            return padded[1:-1, 1:-1]
+            return before[1:-1, 1:-1]
 
 
 def _removable(padded: Words, second: bool) -> Words:
@@ -52,7 +52,7 @@ def _removable(padded: Words, second: bool) -> Words:
     b = ~north & (north_west | west)
     c = ~west & (south_west | south)
     d = ~south & (south_east | east)
-    removable = (a ^ b ^ c ^ d) & ~_at_least_two(a, b, c, d)
+    removable: Words = (a ^ b ^ c ^ d) & ~_at_least_two(a, b, c, d)
     # Two or three of the neighbours, counted in pairs from either side (the smaller count).
     pairs = (
         (east | north_east, north | north_west, west | south_west, south | south_east),
