@@ -5,10 +5,12 @@ The rule is Guo and Hall's in the form that scikit-image's `thin` has; results a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+Words = NDArray[Any]  # uint64
 
 WORD = 64
 
