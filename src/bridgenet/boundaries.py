@@ -83,7 +83,7 @@ def evaluate_boundaries(
     todo = [job for job in jobs if job.name not in counts]
     if progress is not None:
         progress(len(counts), len(jobs))
-    for job, result in parallel.run(_count, todo, workers):
+    for job, result in zip(todo, parallel.run(_count, None, todo, workers=workers)):
         counts[job.name] = result
         if cache is not None:
             _append(cache, job.name, keys[job.name], result)
@@ -138,7 +138,7 @@ def read_label_png(path: Path) -> NDArray[Any]:
     return labels
 
 
-def _count(job: BoundaryJob) -> BoundaryCounts:
+def _count(_: None, job: BoundaryJob) -> BoundaryCounts:
     prediction = read_prediction(job.prediction)
     labels = job.read_labels(job.truth)
     if prediction.shape != labels.shape:

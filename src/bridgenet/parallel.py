@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from bridgenet.errors import UserError
 
+Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -21,38 +22,55 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int | None = None) -> Iterator[tuple[Job, Result]]:
-    """(job, its result), as they are done, by as many processes as there are cores; by this one if that is enough.
+def run(
+    work: Callable[[Shared, Job], Result],
+    shared: Shared,
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    chunk: int = 1,
+) -> Iterator[Result]:
+    """`work(shared, job)` of all jobs, in their order, each as soon as it and those before are done.
 
     Args:
-        work: a function of a module (processes are started afresh: `work` and jobs are sent to them).
-        workers: number of processes, one per core if None.
+        work: a function of a module: the processes are started afresh, and it is sent to them by name.
+        shared: sent once to each process.
+        jobs: sent one by one.
+        workers: number of processes, one per core if None; 1: all in this process.
+        chunk: jobs sent together, where they are short.
 
     Raises:
-        UserError: a process was killed; also whatever `work` raises.
+        UserError: a process was killed, or `workers` is less than 1; also whatever `work` raises.
     """
-    jobs = list(jobs)
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: expected 1 or more")
     workers = min(workers or cores(), len(jobs))
     if workers <= 1:
-        for job in jobs:
-            yield job, work(job)
+        yield from (work(shared, job) for job in jobs)
         return
     # Not forked: threads of PyTorch's, and their locks, would be copied in whatever state they are.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(work, shared))
     try:
-        futures = {pool.submit(work, job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        yield from pool.map(_work, jobs, chunksize=chunk)
     except BrokenProcessPool:
         raise UserError("a worker process was killed, for want of memory perhaps. Give --workers 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(*_: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers
-    try:
-        import cv2
-    except ImportError:
-        return
+_worker: tuple[Callable[[Any, Any], Any], Any]
+
+
+def _start_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
+    global _worker
+    import cv2
+
+    _worker = (work, shared)
     cv2.setNumThreads(1)  # the processes are the parallelism
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers
+
+
+def _work(job: Any) -> Any:
+    work, shared = _worker
+    return work(shared, job)
