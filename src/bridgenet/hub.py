@@ -12,8 +12,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData, ModelHubMixin, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub import (
+    ModelCard,
+    ModelCardData,
+    ModelHubMixin,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from bridgenet.errors import UserError, nearest
 from bridgenet.files import write_atomically
@@ -30,7 +42,8 @@ def licence_id(text: str) -> str:
 
 def is_hub_name(text: str) -> bool:
     """Whether this may be the name of a model on the hub, `owner/name`."""
-    return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES)
+    local = Path(text).parent.is_dir()  # runs/nyu for runs/nyud
+    return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES) and not local
 
 
 def download(name: str, **options: Any) -> Path:
@@ -45,23 +58,34 @@ def download(name: str, **options: Any) -> Path:
     from bridgenet.checkpoints import HUB_WEIGHTS
 
     what = f"no weights at {name} here"
+    asked = {key: value for key, value in options.items() if key == "revision"}
+    unreachable = "it is offline" if options.get("local_files_only") else ""
     try:
-        return Path(hf_hub_download(name, HUB_WEIGHTS, **options))
+        if not unreachable:
+            try:  # once: the download itself would ask six times, for half a minute, where there is no connection
+                get_hf_file_metadata(hf_hub_url(name, HUB_WEIGHTS, **asked), token=options.get("token"))
+            except (RepositoryNotFoundError, EntryNotFoundError, RevisionNotFoundError):
+                raise
+            except Exception as error:  # what the hub's HTTP library raises differs from version to version
+                unreachable = " ".join(str(error).split())
+        return Path(hf_hub_download(name, HUB_WEIGHTS, **{**options, "local_files_only": bool(unreachable)}))
     except RepositoryNotFoundError:
         raise UserError(
             f"{what}, and no model of that name on the Hugging Face hub (or it is private: hf auth login)"
         ) from None
+    except RevisionNotFoundError:
+        raise UserError(f"the model {name} on the Hugging Face hub has no revision {options.get('revision')}") from None
     except LocalEntryNotFoundError:
         raise UserError(
-            f"{what}, and the Hugging Face hub cannot be asked (no connection, or HF_HUB_OFFLINE is set). Give the path of "
-            "a run folder, a weight file, or a folder downloaded from the hub"
+            f"{what}, and the Hugging Face hub cannot be asked ({unreachable}). Give the path of a run folder, a weight file, "
+            "or a folder downloaded from the hub"
         ) from None
     except EntryNotFoundError:
         raise UserError(
             f"the model {name} on the Hugging Face hub has no {HUB_WEIGHTS}: it is not one of this project's. Download its "
             "weight file and give its path"
         ) from None
-    except Exception as error:  # what the hub's HTTP library raises differs from version to version
+    except Exception as error:  # see above
         raise UserError(f"{what}, and the Hugging Face hub answers: {' '.join(str(error).split())}") from None
 
 
