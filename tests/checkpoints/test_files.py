@@ -81,6 +81,7 @@ def test_parts_that_share_bytes_are_refused(tmp_path: Path) -> None:
         read_file(path)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch checks sparse tensors
 @pytest.mark.parametrize(
     ("value", "words"),
     [

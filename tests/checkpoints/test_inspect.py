@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,7 @@ def test_nearest_preset() -> None:
     config = published("nyud-vit-large").config
     assert config is not None
     assert module.nearest_preset(config) == ("nyud-vit-large", [])
-    config.refine_depth = 6
-    assert module.nearest_preset(config) == ("nyud-vit-large", ["refine_depth 6 (preset 18)"])
+    assert module.nearest_preset(replace(config, refine_depth=6)) == ("nyud-vit-large", ["refine_depth 6 (preset 18)"])
 
 
 def test_backbones(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def test_contradictions(key: str, value: Any) -> None:
 PUBLISHED = [name for name in config.presets() if name != "demo"]
 
 
+@cache
 def published(name: str) -> bridgenet.BridgeNet:
     """A preset's network as published, without memory."""
     settings = config.load(name)

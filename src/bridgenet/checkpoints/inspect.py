@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,11 @@ def _count_parameters(found: Inspection, state: Mapping[str, Tensor]) -> None:
     found.backbone_parameters = sum(size for key, size in sizes.items() if key.startswith("backbone."))
 
 
+@cache
+def _presets() -> dict[str, configuration.RunConfig]:
+    return {name: configuration.load(name) for name in configuration.presets()}
+
+
 def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
     """The preset that is most like this network, and in what it differs, e.g. `refine_depth 6 (preset 18)`."""
     depth = config.refine_depth
@@ -198,8 +204,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
         "dilations": list(config.dilations),
     }
     differences: dict[str, list[str]] = {}
-    for name in configuration.presets():
-        settings = configuration.load(name)
+    for name, settings in _presets().items():
         network, info = settings.network, data.info(settings.data.name)
         preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
         preset |= {"tasks": info.num_outputs, "image_size": tuple(settings.data.size or info.size)}
@@ -231,6 +236,6 @@ def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
         published = {(768, 12, 16): "vit_base_patch16_384", (1024, 24, 16): "vit_large_patch16_384"}
         found.backbone = published.get(tuple(found.backbone_settings.values()))
     if found.backbone is not None:
-        names = [p for p in configuration.presets() if configuration.load(p).network.backbone == found.backbone]
+        names = [name for name, settings in _presets().items() if settings.network.backbone == found.backbone]
         found.preset = " or ".join(names) + " (network.backbone_checkpoint)" if names else None
     return found
