@@ -245,7 +245,7 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
         hints = "".join(f"; '{key}' is not a key{nearest(key, _CONFIG_KEYS)}" for key in unused)
         raise UserError(
             f"{path} is not one of the published networks, and its weights cannot tell: {', '.join(missing)}. "
-            f"Give them with --config FILE (in Python: config=){hints}"
+            f"Give them with --config FILE (in Python: config=) to bridgenet predict, inspect, or once and for all convert{hints}"
         )
     if not (isinstance(image_size, list | tuple) and [type(side) for side in image_size] == [int, int]):
         raise UserError(f"{path}: the given image_size is {image_size!r}, expected [height, width]")
