@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,35 @@ def test_predict_with_wrong_weights(picture: Path, tmp_path: Path, capsys: pytes
     assert "no weights at" in fails(["predict", str(tmp_path / "none"), str(picture), "--out", out], capsys)
     assert "holds no weights" in fails(["predict", str(tmp_path), str(picture), "--out", out], capsys)
     assert not (tmp_path / "out").exists()
+
+
+def packed(weights: Path) -> None:
+    with zipfile.ZipFile(weights) as opened:
+        parts = {name: opened.read(name) for name in opened.namelist()}
+    with zipfile.ZipFile(weights, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in parts.items():
+            opened.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "is it whole"),
+        (packed, "is packed"),
+        (lambda path: torch.save({"model": torch.ones(1), "run": print}, path), "which could run code (it asks for"),
+    ],
+)
+def test_bad_checkpoints(spoil, words: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, out = tmp_path / "model.pth.tar", str(tmp_path / "out")
+    torch.save(as_released(build("vit", num_tasks=2, refine_depth=1)), bad)
+    spoil(bad)
+    for arguments in (
+        ["predict", str(bad), str(picture), "--out", out],
+        ["inspect", str(bad)],
+        ["convert", str(bad), out],
+    ):
+        assert words in fails(arguments, capsys)
+    assert not Path(out).exists()
 
 
 def test_predict_wrong_task(weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

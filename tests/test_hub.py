@@ -81,6 +81,13 @@ def test_card_says_what_is_recorded_and_no_more(tmp_path: Path) -> None:
     assert "published tables" in card
 
 
+@pytest.mark.parametrize("scores", ["x", [1], {"depth": 3}, {"depth": {"rmse": "x"}}, {"other": {"rmse": 1.0}}, None])
+def test_scores_of_another_kind_are_left_out(scores: object) -> None:
+    network = build(num_tasks=2)
+    network.information = {"scores": scores}
+    assert "No scores are recorded" in str(network.generate_model_card())
+
+
 def test_what_the_user_states(tmp_path: Path) -> None:
     network = build(num_tasks=2)
     stated = {"license": "Apache 2.0", "data": "Rooms of our own.", "scores": {"depth": {"rmse": 0.5}}}

@@ -189,7 +189,9 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet import config as configuration
     from bridgenet.evaluate import evaluate_source, settings_of, table
 
-    is_run = Path(options.source).is_dir()
+    is_run = (
+        Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()
+    )  # a hub folder
     if options.config or is_run:
         config = configuration.load(options.config or options.source, settings)
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -187,8 +188,15 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
 
         config, information = self.config, self.information
         known = [tasks.get(name) for name in config.num_outputs if name in tasks.names()]
-        scores = information.get("scores") or {}
-        shown = {task: scores[task.name] for task in known if task.headline in (scores.get(task.name) or {})}
+        scores = information.get("scores")
+        recorded = {
+            task: scores[task.name]
+            for task in known
+            if isinstance(scores, Mapping) and isinstance(scores.get(task.name), Mapping)
+        }
+        shown = {
+            task: values for task, values in recorded.items() if isinstance(values.get(task.headline), int | float)
+        }
         rows = [
             (task.title, f"{task.headline_title} {'↑' if task.higher_is_better else '↓'}",
              in_words(task, headline(task.name, values)))

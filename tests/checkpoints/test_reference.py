@@ -100,6 +100,23 @@ def test_weights_that_do_not_fit(tmp_path: Path, change, words: str) -> None:
     assert "net.pth.tar" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_size": "large"}, "image_size is 'large', expected"),
+        ({"backbone_kwargs": 3}, "backbone_kwargs is 3, expected"),
+        ({"backbone_kwargs": {"offset_scale": "x"}}, "offset_scale is 'x', expected"),
+        ({"tasks": 4}, "tasks is 4, expected"),
+        ({"mtt_resolution_downsample_rate": "x"}, "base_divisor is 'x'"),
+        ({"dilated_ratio": "x"}, "net.pth"),
+    ],
+)
+def test_settings_of_another_kind(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    state, description = golden()
+    with pytest.raises(UserError, match=words):
+        bridgenet.load(as_released(state, tmp_path / "net.pth"), config=description | change)
+
+
 @pytest.mark.parametrize("case", ["vit_nyud", "internimage_nyud"])
 def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
     state, description = golden(case)

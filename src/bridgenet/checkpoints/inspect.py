@@ -126,7 +126,9 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
     except UserError as error:
         found.problems.append(_without(str(error), path))
         return found
-    if told.published:
+    if "bridgenet" in content:
+        found.kind += " (by bridgenet convert)"
+    elif told.published:
         found.kind = "released BridgeNet"
     found.backbone, found.image_size = told.backbone, told.image_size
     found.backbone_settings = {} if told.published else told.backbone_kwargs

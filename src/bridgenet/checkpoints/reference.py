@@ -223,6 +223,10 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
     given_kwargs = given.get("backbone_kwargs") or {}
     if not isinstance(given_kwargs, Mapping):
         raise UserError(f"{path}: the given backbone_kwargs is {given_kwargs!r}, expected settings by name")
+    if not isinstance(given.get("tasks", []), list | tuple):
+        raise UserError(f"{path}: the given tasks is {given['tasks']!r}, expected a list of names")
+    if not isinstance(scale := given_kwargs.get("offset_scale", 1.0), int | float):
+        raise UserError(f"{path}: the given offset_scale is {scale!r}, expected a number")
     _check_agreement(given_kwargs, kwargs, path)
     base_divisor = 2 if told.is_vit else 1
     if told.published:
@@ -267,7 +271,7 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
         (name for name in data.DATASETS if told.num_outputs.items() <= data.info(name).num_outputs.items()), None
     )
     names = data.info(dataset).class_names if dataset else {}
-    return NetworkConfig(
+    config = NetworkConfig(
         num_outputs=told.num_outputs,
         backbone=told.backbone,
         backbone_kwargs=kwargs,
@@ -281,6 +285,11 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
         class_names={task: list(names[task]) for task in order if task in names},
         dataset=dataset,
     )
+    try:
+        config.check()
+    except UserError as error:
+        raise UserError(f"{path}: with the given configuration {error}") from None
+    return config
 
 
 def _check_agreement(given: Mapping[str, Any], told: Mapping[str, Any], path: Path) -> None:

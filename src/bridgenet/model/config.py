@@ -66,11 +66,13 @@ class NetworkConfig:
             config = cls(**values)
         except TypeError as error:
             raise UserError(f"the network's description is incomplete: {error}") from None
-        config._check_kinds()
+        config.check()
         config.image_size = (config.image_size[0], config.image_size[1])
         return config
 
-    def _check_kinds(self) -> None:
+    def check(self) -> None:
+        """UserError if a value is of a kind that no network can have."""
+
         def whole(values: Any) -> bool:
             return all(type(value) is int for value in values)
 
@@ -83,6 +85,7 @@ class NetworkConfig:
             "embed_dim": whole([self.embed_dim]),
             "extra_channels": whole([self.extra_channels]),
             "refine_depth": whole(self.refine_depth if isinstance(self.refine_depth, list) else [self.refine_depth]),
+            "base_divisor": self.base_divisor is None or (whole([self.base_divisor]) and self.base_divisor > 0),
             "class_names": isinstance(self.class_names, dict),
         }
         if wrong := [name for name, holds in fine.items() if not holds]:
