@@ -24,12 +24,13 @@ class RunsCode:
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"model": s, "epoch": 1}, lambda s: {"state_dict": s}])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_pytorch_files(tmp_path: Path, wrap, prefix: str) -> None:
+@pytest.mark.parametrize("as_zip", [True, False])  # False: as before torch 1.6
+def test_pytorch_files(tmp_path: Path, wrap, prefix: str, as_zip: bool) -> None:
     path = tmp_path / "weights.pth"
-    torch.save(wrap({prefix + key: value for key, value in STATE.items()}), path)
-    content, metadata = read_file(path)
-    state = state_of(content, path)
-    assert metadata == {}
+    content = wrap({prefix + key: value for key, value in STATE.items()})
+    torch.save(content, path, _use_new_zipfile_serialization=as_zip)
+    assert read_file(path)[1] == {}
+    state, _ = read_state(path)
     assert list(state) == list(STATE)
     assert all(torch.equal(state[key], value) for key, value in STATE.items())
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bridgenet.checkpoints.files import State, fit, read_config, read_file, read_state
+from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
 from bridgenet.checkpoints.reference import DROPPED, backbone_name, is_reference, recognise, reference_name
 from bridgenet.errors import UserError
 from bridgenet.files import replacing
@@ -78,6 +78,8 @@ def description(network: BridgeNet, information: Mapping[str, Any] | None = None
 
 def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
     """Weights, optimiser tensors, description and information of an own file; None if it is another kind of file."""
+    if not is_safetensors(path):
+        return None
     content, metadata = read_file(path)
     if "bridgenet" not in metadata:
         return None

@@ -32,10 +32,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         UserError: missing, truncated, of another kind, packed, or a pickle with more in it than tensors and plain
             containers.
     """
-    if not path.is_file():
-        raise UserError(f"no weights at {path}" + (" (it is a folder)" if path.is_dir() else ""))
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = _start(path)
     if start[8:9] == b"{":
         return _read_safetensors(path)
     is_zip = start[:4] == b"PK\x03\x04"
@@ -56,6 +53,18 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected a dictionary of weights")
     return content, {}
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether it is a safetensors file, whatever its name; UserError if there is none."""
+    return _start(path)[8:9] == b"{"
+
+
+def _start(path: Path) -> bytes:
+    if not path.is_file():
+        raise UserError(f"no weights at {path}" + (" (it is a folder)" if path.is_dir() else ""))
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
