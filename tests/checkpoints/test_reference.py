@@ -19,7 +19,7 @@ from bridgenet.checkpoints.convert import unused_weights
 from bridgenet.checkpoints.files import fit, state_of
 from bridgenet.checkpoints.reference import DROPPED, recognise
 from tests.golden.golden import golden_dir
-from tests.model.networks import build, images
+from tests.model.networks import BACKBONES, build, images
 
 CASE = "internimage_nyud"
 pytestmark = pytest.mark.skipif(
@@ -222,3 +222,19 @@ def test_published_vit_contradicted() -> None:
         recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
     with pytest.raises(UserError, match=r"mtt_resolution_downsample_rate 2.*says 1"):
         recognise(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))
+
+
+@pytest.mark.parametrize(
+    "style", [{"post_norm": False}, {"layer_scale": False}, {"layer_scale": False, "post_norm": False}]
+)
+def test_other_styles_of_internimage_are_recognised(style: dict[str, Any]) -> None:
+    _, kwargs = BACKBONES["internimage"]
+    network = build("internimage", backbone_kwargs=kwargs | style)
+    state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
+    given = {
+        "backbone_kwargs": {"offset_scale": 1.0},
+        "mtt_resolution_downsample_rate": 1,
+        "dilated_ratio": [1, 2, 5],
+        "image_size": [64, 96],
+    }
+    assert recognise(state, given, Path("x")).backbone_kwargs == kwargs | style

@@ -19,7 +19,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
-from bridgenet.checkpoints.reference import DROPPED, backbone_name, is_reference, recognise, reference_name
+from bridgenet.checkpoints.reference import (
+    DROPPED,
+    backbone_name,
+    internimage_style,
+    is_reference,
+    recognise,
+    reference_name,
+)
 from bridgenet.errors import UserError
 from bridgenet.files import replacing
 from bridgenet.model.backbones.timm_backbones import PlainTransformer, Pyramid
@@ -108,13 +115,19 @@ def _described(text: str, path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
         raise UserError(f"{path}: {error}") from None
 
 
-def read_information(path: Path) -> dict[str, Any]:
-    """What was saved beside the weights of an own file (`{"step": …}`), without reading the weights."""
+def read_description(path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
+    """The network of an own file and what was saved beside its weights (`{"step": …}`), without reading the weights."""
     try:
         with safe_open(str(path), framework="pt") as opened:
-            return json.loads((opened.metadata() or {})["bridgenet"])["information"]
+            text = (opened.metadata() or {})["bridgenet"]
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise UserError(f"{path} is not a whole file of this project's ({error})") from None
+    return _described(text, path)
+
+
+def read_information(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights of an own file, see :func:`read_description`."""
+    return read_description(path)[1]
 
 
 def weights_path(source: str | Path) -> Path:
@@ -245,6 +258,15 @@ def _built(config: NetworkConfig, path: Path) -> BridgeNet:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # a foreign description: what a backbone makes of its settings is no closed list
         raise UserError(f"{path}: no network can be built from its description: {error}") from None
+
+
+def backbone_settings(name: str, path: str | Path) -> dict[str, Any]:
+    """The settings that a backbone needs besides its name for the weights in a file: InternImage's style of blocks."""
+    if not name.startswith("internimage"):
+        return {}
+    state, _ = read_state(Path(path))
+    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    return internimage_style(state) if any(".dcn." in key for key in state) else {}
 
 
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:

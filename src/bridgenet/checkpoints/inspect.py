@@ -24,7 +24,7 @@ from bridgenet.checkpoints import (
     weights_path,
 )
 from bridgenet.checkpoints.files import problems, read_config, read_state
-from bridgenet.checkpoints.reference import DROPPED, internimage_size, is_reference, tell
+from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
 from bridgenet.errors import UserError
 from bridgenet.model.config import NetworkConfig
 
@@ -224,6 +224,7 @@ def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
         found.kind = "InternImage backbone in OpenGVLab's names"
         try:
             found.backbone_settings, found.backbone = internimage_size(state)
+            found.backbone_settings |= internimage_style(state)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             found.problems.append(f"it is not whole ({error} is missing or of another shape)")
         else:

@@ -353,7 +353,9 @@ def _known_of_vit(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _internimage(state: State) -> Backbone:
     kwargs, name = internimage_size(state, "backbone.")
-    if name in _PUBLISHED_INTERNIMAGE:
+    style = internimage_style(state, "backbone.")
+    kwargs |= style
+    if name in _PUBLISHED_INTERNIMAGE and not style:
         has_parts = any(key.startswith("heads.human_parts") for key in state)
         return name, kwargs, (512, 512) if has_parts else (448, 576), True
     return "internimage_b", kwargs, None, False
@@ -372,3 +374,16 @@ def internimage_size(state: Mapping[str, Tensor], prefix: str = "") -> tuple[dic
     found = (channels, tuple(depths), tuple(groups))
     name = next((n for n, s in SIZES.items() if found == (s["channels"], s["depths"], s["groups"])), None)
     return {"channels": channels, "depths": depths, "groups": groups}, name
+
+
+def internimage_style(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Any]:
+    """`layer_scale` and `post_norm` of an InternImage in OpenGVLab's names, where they are not as published for B and L.
+
+    Blocks whose norms come first need one more at the level's end, so that its weights tell them.
+    """
+    style: dict[str, Any] = {}
+    if f"{prefix}levels.0.blocks.0.gamma1" not in state:
+        style["layer_scale"] = False
+    if f"{prefix}levels.0.norm.0.weight" in state:
+        style["post_norm"] = False
+    return style
