@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 import bridgenet
 from bridgenet import cli
+from bridgenet.checkpoints.convert import as_released
 from tests.model.networks import build
 from tests.server import Site, serving
 
@@ -65,7 +69,7 @@ except SystemExit as stop:
 """
     shown = python(code)
     assert shown.splitlines()[-1] == "0 []"
-    for command in ("train", "evaluate", "predict", "data", "weights", "demo"):
+    for command in ("train", "evaluate", "predict", "convert", "inspect", "data", "weights", "demo"):
         assert f"    {command} " in shown
 
 
@@ -88,6 +92,11 @@ def test_version_and_module() -> None:
         (["train", "demo", "--step", "3"], "unknown argument --step (did you mean --steps?)"),
         (["train", "demo", "--data.tasks", "[depht]"], "'depht' is not a task (did you mean depth?)"),
         (["train", "demi"], "demi is neither a preset (did you mean demo?) nor a file"),
+        (["convert", "x.pth"], "destination"),
+        (["convert", "none.pth", "x.pt"], "x.pt: nothing is written as .pt"),
+        (["convert", "none.pth", "x.pth"], "no weights at none.pth"),
+        (["inspect", "none.pth"], "no weights at none.pth"),
+        (["inspect", "none.pth", "--jsn"], "unknown argument --jsn (did you mean --json?)"),
         (["data", "generate", "--layout", "kitti", "--out", "x"], "kitti"),
         (["data", "generate", "--train", "many", "--out", "x"], "many"),
         (["data", "check", "nyud", "--roots", "x"], "unknown argument --roots (did you mean --root?)"),
@@ -157,6 +166,42 @@ def test_predict_skips_what_is_no_picture(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo"]
 
 
+def test_convert_inspect_and_predict(
+    weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a user does with weights: to a folder, a look, a prediction; the same pictures come out."""
+    folder = tmp_path / "folder"
+    assert cli.run(["convert", str(weights), str(folder), "--license", "MIT"]) == 0
+    assert capsys.readouterr().out == f"→ {folder} (read back and compared: equal to the bit)\n"
+    assert "give --overwrite" in fails(["convert", str(weights), str(folder)], capsys)
+    assert cli.run(["inspect", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("own weights, as on the hub, test_resnet, tasks semseg depth, d 2\n")
+    assert cli.run(["inspect", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["tasks"], told["licence"], told["problems"]) == ({"semseg": 5, "depth": 1}, "mit", [])
+    for source, out in ((weights, "a"), (folder, "b")):
+        assert cli.run(["predict", str(source), str(picture), "--out", str(tmp_path / out), "--device", "cpu"]) == 0
+    names = [path.name for path in (tmp_path / "a" / "photo").iterdir()]
+    assert all((tmp_path / "a/photo" / x).read_bytes() == (tmp_path / "b/photo" / x).read_bytes() for x in names)
+
+
+def test_settings_of_an_unpublished_network(tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = as_released(build("vit", num_tasks=2))
+    del content["bridgenet"]
+    weights, config, out = tmp_path / "net.pth.tar", tmp_path / "net.yaml", str(tmp_path / "out")
+    torch.save(content, weights)
+    config.write_text(
+        "backbone_kwargs: {num_heads: 2, select_list: [1, 2, 3]}\nmtt_resolution_downsample_rate: 2\n"
+        "dilated_ratio: [1, 2, 5]\nimage_size: [64, 96]\n"
+    )
+    words = fails(["predict", str(weights), str(picture), "--out", out, "--device", "cpu"], capsys)
+    assert "Give them with --config FILE" in words
+    arguments = ["predict", str(weights), str(picture), "--out", out, "--device", "cpu", "--config", str(config)]
+    assert cli.run(arguments) == 0
+    assert cli.run(["convert", str(weights), str(tmp_path / "own.safetensors"), "--config", str(config)]) == 0
+    assert "cannot be read as settings" in fails([*arguments[:-1], str(tmp_path / "none.yaml")], capsys)
+
+
 def test_predict_with_wrong_weights(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "model.pth.tar"
     bad.write_bytes(b"words")
@@ -165,6 +210,35 @@ def test_predict_with_wrong_weights(picture: Path, tmp_path: Path, capsys: pytes
     assert "no weights at" in fails(["predict", str(tmp_path / "none"), str(picture), "--out", out], capsys)
     assert "holds no weights" in fails(["predict", str(tmp_path), str(picture), "--out", out], capsys)
     assert not (tmp_path / "out").exists()
+
+
+def packed(weights: Path) -> None:
+    with zipfile.ZipFile(weights) as opened:
+        parts = {name: opened.read(name) for name in opened.namelist()}
+    with zipfile.ZipFile(weights, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in parts.items():
+            opened.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "is it whole"),
+        (packed, "is packed"),
+        (lambda path: torch.save({"model": torch.ones(1), "run": print}, path), "which could run code (it asks for"),
+    ],
+)
+def test_bad_checkpoints(spoil, words: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, out = tmp_path / "model.pth.tar", str(tmp_path / "out")
+    torch.save(as_released(build("vit", num_tasks=2, refine_depth=1)), bad)
+    spoil(bad)
+    for arguments in (
+        ["predict", str(bad), str(picture), "--out", out],
+        ["inspect", str(bad)],
+        ["convert", str(bad), out],
+    ):
+        assert words in fails(arguments, capsys)
+    assert not Path(out).exists()
 
 
 def test_predict_wrong_task(weights: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,25 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
     )
+    _network_config(predict)
     _device(predict)
+
+    text = "BridgeNet weights from the authors' form to this project's, or back"
+    convert = command(
+        "convert", text, epilog="Released checkpoints: .pth.tar; own weights: .safetensors; hub: a folder."
+    )
+    convert.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
+    convert.add_argument(
+        "destination", help=".pth.tar or .pth: the authors' form; .safetensors: own; else a hub folder"
+    )
+    convert.add_argument("--overwrite", action="store_true", help="take the place of what is there")
+    convert.add_argument("--license", "--licence", help="of the weights, recorded with them, e.g. mit")
+    _network_config(convert)
+
+    inspect = command("inspect", "tell what a weight file is")
+    inspect.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
+    inspect.add_argument("--json", action="store_true", help="for programs")
+    _network_config(inspect)
 
     cli_data.add_commands(command)
 
@@ -77,6 +95,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu"], default="auto", help="auto: the GPU if there is one")
+
+
+def _network_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, help="JSON or YAML, the authors' keys: of unpublished networks in the authors' names"
+    )
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -161,7 +185,9 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet import config as configuration
     from bridgenet.evaluate import evaluate_source, settings_of, table
 
-    is_run = Path(options.source).is_dir()
+    is_run = (
+        Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()
+    )  # a hub folder
     if options.config or is_run:
         config = configuration.load(options.config or options.source, settings)
     else:
@@ -180,10 +206,37 @@ def _predict(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.predict import predict_all
 
     started = time.perf_counter()
-    network = load(options.source, device=options.device)
+    network = load(options.source, device=options.device, config=options.config)
     counts = predict_all(network, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)
     print(f"{counts['images']} images, {counts['skipped']} skipped, {time.perf_counter() - started:.1f} s")
     return PARTLY_DONE if counts["skipped"] else 0
+
+
+def _convert(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.checkpoints.convert import convert
+
+    convert(
+        options.source,
+        options.destination,
+        config=options.config,
+        overwrite=options.overwrite,
+        licence=options.license,
+    )
+    print(f"→ {options.destination} (read back and compared: equal to the bit)")
+    return 0
+
+
+def _inspect(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.checkpoints.inspect import inspect
+
+    found = inspect(options.source, config=options.config)
+    if options.json:
+        import json
+
+        print(json.dumps(found.as_dict(), indent=2))
+    else:
+        print(found)
+    return 0
 
 
 def _demo(options: argparse.Namespace, settings: list[str]) -> int:
@@ -217,6 +270,8 @@ COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "convert": _convert,
+    "inspect": _inspect,
     "data": cli_data.run_data,
     "weights": cli_data.run_weights,
     "demo": _demo,

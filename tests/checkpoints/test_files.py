@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from bridgenet import UserError
-from bridgenet.checkpoints.files import fit, read_file, state_of
+from bridgenet.checkpoints.files import fit, read_config, read_file, read_state, state_of
 from bridgenet.files import write_atomically
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4)}
@@ -21,12 +24,13 @@ class RunsCode:
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"model": s, "epoch": 1}, lambda s: {"state_dict": s}])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_pytorch_files(tmp_path: Path, wrap, prefix: str) -> None:
+@pytest.mark.parametrize("as_zip", [True, False])  # False: as before torch 1.6
+def test_pytorch_files(tmp_path: Path, wrap, prefix: str, as_zip: bool) -> None:
     path = tmp_path / "weights.pth"
-    torch.save(wrap({prefix + key: value for key, value in STATE.items()}), path)
-    content, metadata = read_file(path)
-    state = state_of(content, path)
-    assert metadata == {}
+    content = wrap({prefix + key: value for key, value in STATE.items()})
+    torch.save(content, path, _use_new_zipfile_serialization=as_zip)
+    assert read_file(path)[1] == {}
+    state, _ = read_state(path)
     assert list(state) == list(STATE)
     assert all(torch.equal(state[key], value) for key, value in STATE.items())
 
@@ -44,6 +48,90 @@ def test_pickles_with_code_are_refused(tmp_path: Path) -> None:
     torch.save({"model": STATE, "more": RunsCode()}, path)
     with pytest.raises(UserError, match=r"bad\.pth was refused: .*could run code"):
         read_file(path)
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_packed_files_are_refused(tmp_path: Path) -> None:
+    """A zip bomb: torch would unpack it, whatever its size."""
+    torch.save({"a": torch.zeros(300_000)}, tmp_path / "honest.pth")
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in members(tmp_path / "honest.pth").items():
+            opened.writestr(name, content)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(UserError, match=r"bomb\.pth was refused: its part \S+ is packed"):
+        read_file(path)
+
+
+def test_parts_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    """Many parts in the space of one: each entry of the directory is led to the largest part."""
+    path = tmp_path / "shared.pth"
+    torch.save({"a": torch.zeros(1000), "b": torch.zeros(1000)}, path)
+    with zipfile.ZipFile(path) as opened:
+        parts = [part for part in opened.infolist() if "/data/" in part.filename]
+    content = bytearray(path.read_bytes())
+    for part in parts:  # the directory's entry: 42 bytes before the name stands where the part begins
+        at = content.rindex(part.filename.encode()) - 4
+        content[at : at + 4] = struct.pack("<I", parts[0].header_offset)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"shared\.pth was refused: its part \S+ shares bytes"):
+        read_file(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch checks sparse tensors
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            torch.zeros(1).expand(10**15),
+            r"a says that it has shape \(1000000000000000,\), but the file holds only 4 bytes",
+        ),
+        (torch.zeros(4).as_strided((3, 4), (0, 1)), r".*save it with \.contiguous"),
+        (torch.zeros(3, device="meta"), r"a is a strided tensor without values \(meta\)"),
+        (torch.eye(3).to_sparse(), "a is a sparse_coo tensor"),
+    ],
+)
+def test_weights_that_are_no_plain_arrays(tmp_path: Path, value: torch.Tensor, words: str) -> None:
+    torch.save({"model": {"a": value, "b": torch.ones(1)}}, tmp_path / "odd.pth")
+    with pytest.raises(UserError, match=rf"odd\.pth: {words}"):
+        read_state(tmp_path / "odd.pth")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch gives quantised tensors up
+def test_quantised_weights(tmp_path: Path) -> None:
+    torch.save({"a": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}, tmp_path / "odd.pth")
+    with pytest.raises(UserError, match=r"odd\.pth: a is a quantised tensor, expected plain weights"):
+        read_state(tmp_path / "odd.pth")
+
+
+def test_weights_that_are_one_and_the_same_many_times(tmp_path: Path) -> None:
+    """Shapes are believed only as far as the file could fill them."""
+    shared = torch.zeros(100_000)
+    torch.save({f"x{i}": shared for i in range(50)}, tmp_path / "shared.pth")
+    with pytest.raises(UserError, match=r"shared\.pth has \d+ bytes, but its weights say that they have 20000000"):
+        read_state(tmp_path / "shared.pth")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_what_is_not_looked_at_is_not_read(tmp_path: Path, kind: str) -> None:
+    """An optimiser's 16 MB stay in the file."""
+    path = (tmp_path / f"large.{kind}").resolve()
+    if kind == "pth":
+        torch.save({"model": STATE, "optimizer": {i: torch.ones(1_000_000) for i in range(4)}}, path)
+        content = read_state(path)
+    else:
+        save_file(STATE | {str(i): torch.ones(1_000_000) for i in range(4)}, str(path))
+        content = read_file(path)
+    assert content
+    sections = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    anonymous = [line for part in sections for line in part.splitlines()[1:20] if line.startswith("Anonymous:")]
+    assert anonymous, "the file is not mapped"
+    assert all(int(line.split()[1]) < 1000 for line in anonymous)
 
 
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
@@ -96,6 +184,26 @@ def test_what_does_not_fit_is_listed() -> None:
         "         a.weight has shape (2, 3), expected (2, 4)",
     ]
     assert fit(STATE, {key: torch.zeros_like(value) for key, value in STATE.items()}, Path("x")) is STATE
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_other_kinds_of_numbers(dtype: torch.dtype) -> None:
+    with pytest.raises(UserError, match=rf"b has numbers of kind {str(dtype)[6:]}, expected float32"):
+        fit({"b": torch.ones(4, dtype=dtype)}, {"b": torch.zeros(4)}, Path("x.pth"))
+    fit({"b": torch.ones(4, dtype=torch.float16)}, {"b": torch.zeros(4)}, Path("x.pth"))
+
+
+def test_settings_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    for text in ('{"image_size": [64, 96]}', "image_size: [64, 96]"):
+        path.write_text(text)
+        assert read_config(path) == {"image_size": [64, 96]}
+    for text, words in (("[1]", "holds a list"), ("a: [", "neither JSON nor YAML")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=rf"net\.json .*{words}"):
+            read_config(path)
+    with pytest.raises(UserError, match="cannot be read as settings"):
+        read_config(tmp_path / "none.json")
 
 
 def test_long_lists_are_cut() -> None:

@@ -13,7 +13,7 @@ import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import load_backbone, read_information, read_own, reference
 from bridgenet.model.backbones import build_backbone
-from tests.model.networks import BACKBONES, build, images
+from tests.model.networks import BACKBONES, build, config, images
 
 
 @pytest.fixture
@@ -69,6 +69,21 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
         ({"network": {"backbone": "test_resnet"}}, "description is incomplete"),
         ({"network": {"colour": "red"}}, "unknown keys: colour"),
         ({"network": None}, "description"),
+        ({"information": []}, "description is incomplete"),
+        ({"network": config().as_dict() | {"image_size": "large"}}, "description is damaged: image_size is 'large'"),
+        ({"network": config().as_dict() | {"num_outputs": {"depth": "1"}}}, "description is damaged: num_outputs"),
+        ({"network": config().as_dict() | {"refine_depth": 10**9}}, "refine_depth 1000000000, but there are"),
+        (
+            {"network": config("vit").as_dict() | {"backbone_kwargs": {"depth": 10**9}}},
+            "depth 1000000000, but there are",
+        ),
+        ({"network": config().as_dict() | {"embed_dim": 10**6}}, "weights do not fit this network"),
+        (
+            {"network": config().as_dict() | {"backbone_kwargs": {"checkpoint_path": "/x"}}},
+            "has checkpoint_path, which is no",
+        ),
+        ({"network": config().as_dict() | {"backbone_kwargs": {"pretrained": True}}}, "no network can be built"),
+        ({"network": config().as_dict() | {"backbone": "hf-hub:me/net"}}, "neither InternImage nor a timm model"),
     ],
 )
 def test_descriptions_that_are_not_ours(saved: Path, change: dict[str, Any], words: str) -> None:
@@ -77,7 +92,7 @@ def test_descriptions_that_are_not_ours(saved: Path, change: dict[str, Any], wor
         bridgenet.load(saved)
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": 1}'])
+@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": 1}', "[" * 100_000])
 def test_damaged_descriptions(saved: Path, text: str) -> None:
     save_file({"model.x": torch.zeros(1)}, str(saved), metadata={"bridgenet": text})
     with pytest.raises(UserError, match=r"best\.safetensors.*description"):
@@ -90,6 +105,32 @@ def test_weights_of_another_configuration(saved: Path) -> None:
     rewrite(saved, {"network": other.as_dict()})
     with pytest.raises(UserError, match=r"weights do not fit this network:(?s:.*)\.human_parts\..* is not part of"):
         bridgenet.load(saved)
+
+
+def test_what_is_recorded_travels(saved: Path, tmp_path: Path) -> None:
+    network = bridgenet.load(saved, device="cpu")
+    assert network.information == {"step": 7}
+    bridgenet.save(network, tmp_path / "again.safetensors", information={"scores": {"depth": {"rmse": 1.0}}})
+    again = bridgenet.load(tmp_path / "again.safetensors", device="cpu")
+    assert again.information == {"step": 7, "scores": {"depth": {"rmse": 1.0}}}
+
+
+def test_a_runs_last_has_scores_of_an_earlier_step(tmp_path: Path) -> None:
+    information = {"step": 90, "first_scores": {}, "best_gain": 0.1, "scores": {"depth": {"rmse": 1.0}}}
+    bridgenet.save(build(), tmp_path / "last.safetensors", information=information)
+    assert bridgenet.load(tmp_path, device="cpu").information == {"step": 90}
+    assert read_information(tmp_path / "last.safetensors") == information  # what the run is resumed from
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    network = build()
+    with torch.no_grad():
+        network.heads["depth"].bias.fill_(torch.nan)
+    bridgenet.save(network, tmp_path / "x.safetensors")
+    with pytest.warns(
+        UserWarning, match=r"x\.safetensors: 1 weights hold NaN or infinity \(first: heads\.depth\.bias\)"
+    ):
+        bridgenet.load(tmp_path / "x.safetensors", device="cpu")
 
 
 def test_failed_save_leaves_the_old_file(saved: Path, monkeypatch) -> None:
@@ -191,6 +232,21 @@ def test_pyramid_file(tmp_path: Path, name: str) -> None:
     load_backbone(network, tmp_path / "weights.pth")
     expected = model.forward_intermediates(images(1), intermediates_only=True)[-1]
     assert torch.equal(network(images(1))[-1], expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("vit", "blocks.1.attn.qkv.weight"), ("convnext", "stages.1.blocks.0.mlp.fc1.weight")]
+)
+@pytest.mark.parametrize("renamed", [True, False])
+def test_timm_file_with_a_weight_renamed_or_missing(tmp_path: Path, kind: str, key: str, renamed: bool) -> None:
+    name, kwargs = BACKBONES[kind]
+    state = timm.create_model(name, **kwargs).state_dict()
+    value = state.pop(key)
+    torch.save(state | ({key.replace("weight", "weihgt"): value} if renamed else {}), tmp_path / "weights.pth")
+    with pytest.raises(
+        UserError, match=rf"weights\.pth: {1 + renamed} weights do not fit this backbone:(?s:.*) is missing"
+    ):
+        load_backbone(backbone(kind), tmp_path / "weights.pth")
 
 
 def test_pyramid_file_of_another_depth(tmp_path: Path) -> None:

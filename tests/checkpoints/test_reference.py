@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch import Tensor
 
 import bridgenet
 from bridgenet import UserError, config, data, tasks
-from bridgenet.checkpoints import reference_names
-from bridgenet.checkpoints.reference import recognise
+from bridgenet.checkpoints import reference_names, sketch
+from bridgenet.checkpoints.convert import unused_weights
+from bridgenet.checkpoints.files import fit, state_of
+from bridgenet.checkpoints.reference import DROPPED, recognise
 from tests.golden.golden import golden_dir
-from tests.model.networks import build, images
+from tests.model.networks import BACKBONES, build, images
 
 CASE = "internimage_nyud"
 pytestmark = pytest.mark.skipif(
@@ -68,6 +71,7 @@ def test_every_weight_has_its_own_name(kind: str) -> None:
 
 
 HEAD = "heads.depth.linear_pred.weight"
+WIDE = "multi_task_decoder.preliminary_decoder.semseg.1.conv.weight"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,11 @@ HEAD = "heads.depth.linear_pred.weight"
         (lambda s: [s.pop(key) for key in list(s) if key.startswith("heads.")], "not a BridgeNet checkpoint"),
         (lambda s: [s.pop(key) for key in list(s) if key.startswith("backbone.")], "backbone.* is missing"),
         (lambda s: [s.pop(key) for key in list(s) if key.startswith("multi_task")], "is not a whole BridgeNet checkpoint"),
+        (lambda s: s.update({HEAD: torch.ones(1, 32, 1, 1, dtype=torch.int64)}), "has numbers of kind int64, expected float32"),
+        (lambda s: s.update({HEAD: torch.zeros(1).expand(1, 10**14, 1, 1)}), r"depth\.linear_pred\.weight says that it has"),
+        (lambda s: s.update({WIDE: torch.zeros(10**6, 1, 1, 1)}), "the weights have embed_dim 1000000"),
+        (lambda s: s.update({WIDE: torch.tensor(1.0)}), "has weights of shapes that no BridgeNet has"),
+        (lambda s: s.update({"backbone.levels.0.blocks.9999999999.gamma1": torch.ones(1)}), r"levels\.0\.blocks\.\d+\. is missing"),
         (lambda s: s.update({"heads.albedo.linear_pred.weight": torch.ones(3, 3, 1, 1)}), "tasks that are not registered: albedo"),
     ],
 )  # fmt: skip
@@ -89,6 +98,23 @@ def test_weights_that_do_not_fit(tmp_path: Path, change, words: str) -> None:
     with pytest.raises(UserError, match=words) as error:
         bridgenet.load(as_released(state, tmp_path / "net.pth.tar"), config=description)
     assert "net.pth.tar" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_size": "large"}, "image_size is 'large', expected"),
+        ({"backbone_kwargs": 3}, "backbone_kwargs is 3, expected"),
+        ({"backbone_kwargs": {"offset_scale": "x"}}, "offset_scale is 'x', expected"),
+        ({"tasks": 4}, "tasks is 4, expected"),
+        ({"mtt_resolution_downsample_rate": "x"}, "base_divisor is 'x'"),
+        ({"dilated_ratio": "x"}, "net.pth"),
+    ],
+)
+def test_settings_of_another_kind(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    state, description = golden()
+    with pytest.raises(UserError, match=words):
+        bridgenet.load(as_released(state, tmp_path / "net.pth"), config=description | change)
 
 
 @pytest.mark.parametrize("case", ["vit_nyud", "internimage_nyud"])
@@ -132,21 +158,43 @@ def test_contradictions(key: str, value: Any) -> None:
         recognise(state, description | {key: value}, Path("net.pth"))
 
 
-@pytest.mark.parametrize("name", [name for name in config.presets() if name != "demo"])
-def test_published_networks_are_recognised(name: str) -> None:
-    """Each preset's network, from the names and shapes of its weights alone."""
+PUBLISHED = [name for name in config.presets() if name != "demo"]
+
+
+@cache
+def published(name: str) -> bridgenet.BridgeNet:
+    """A preset's network as published, without memory."""
     settings = config.load(name)
     info = data.info(settings.data.name)
-    expected = bridgenet.NetworkConfig(
+    description = bridgenet.NetworkConfig(
         num_outputs={task: info.num_outputs[task] for task in tasks.in_order(info.num_outputs)},
         backbone=settings.network.backbone,
         image_size=(448, 576) if settings.data.name == "nyud" else (512, 512),
         refine_depth=settings.network.refine_depth,
     )
     with torch.device("meta"):
-        network = bridgenet.build_network(expected)
-    state = network.state_dict()
-    found = recognise({theirs: state[ours] for ours, theirs in reference_names(network).items()}, None, Path(name))
+        return bridgenet.build_network(description)
+
+
+def content_as_released(network: bridgenet.BridgeNet) -> dict[str, Any]:
+    """What a released file of this network holds: all of the authors' keys, and the training's state."""
+    names, weights = reference_names(network), network.state_dict()
+    state = {theirs: weights[ours] for ours, theirs in names.items()} | unused_weights(network)
+    for key in list(state):
+        if key.endswith("running_mean"):
+            state[key.replace("running_mean", "num_batches_tracked")] = torch.tensor(20000)
+    model = {f"module.{key}": state[key] for key in sorted(state)}
+    return {"model": model, "optimizer": {"state": {}}, "scheduler": {"t": 1}, "epoch": 151, "iter_count": 20000}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_networks_are_recognised(name: str) -> None:
+    """Each preset's network as released, from the names and shapes of its weights alone; and every weight fits."""
+    settings, network, path = config.load(name), published(name), Path(name)
+    expected = network.config
+    assert expected is not None
+    state = state_of(content_as_released(network), path)
+    found = recognise(state, None, path)
     assert found.num_outputs == expected.num_outputs
     assert list(found.num_outputs) == list(expected.num_outputs)
     assert (found.backbone, found.backbone_kwargs, found.image_size) == (expected.backbone, {}, expected.image_size)
@@ -155,9 +203,13 @@ def test_published_networks_are_recognised(name: str) -> None:
     assert found.dilations == [1, 2, 5]
     assert found.base_divisor == network.backbone.base_divisor
     assert found.dataset == settings.data.name
-    with torch.device("meta"):
-        again = bridgenet.build_network(found)
-    assert {key: x.shape for key, x in again.state_dict().items()} == {key: x.shape for key, x in state.items()}
+    again = sketch(found, state, path)
+    assert {key: x.shape for key, x in again.state_dict().items()} == {
+        key: x.shape for key, x in network.state_dict().items()
+    }
+    weights = again.state_dict()
+    expected_weights = {theirs: weights[ours] for ours, theirs in reference_names(again).items()}
+    fit({key: x for key, x in state.items() if not DROPPED.match(key)}, expected_weights, path)
 
 
 def test_published_vit_contradicted() -> None:
@@ -170,3 +222,19 @@ def test_published_vit_contradicted() -> None:
         recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
     with pytest.raises(UserError, match=r"mtt_resolution_downsample_rate 2.*says 1"):
         recognise(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))
+
+
+@pytest.mark.parametrize(
+    "style", [{"post_norm": False}, {"layer_scale": False}, {"layer_scale": False, "post_norm": False}]
+)
+def test_other_styles_of_internimage_are_recognised(style: dict[str, Any]) -> None:
+    _, kwargs = BACKBONES["internimage"]
+    network = build("internimage", backbone_kwargs=kwargs | style)
+    state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
+    given = {
+        "backbone_kwargs": {"offset_scale": 1.0},
+        "mtt_resolution_downsample_rate": 1,
+        "dilated_ratio": [1, 2, 5],
+        "image_size": [64, 96],
+    }
+    assert recognise(state, given, Path("x")).backbone_kwargs == kwargs | style

@@ -236,3 +236,30 @@ def test_best_is_kept_apart_from_last(nyud_root: Path, tmp_path: Path, monkeypat
     train(tiny_config(nyud_root, evaluate_every=2), tmp_path / "run", device="cpu")
     assert read_information(tmp_path / "run" / BEST)["step"] == 4
     assert read_information(tmp_path / "run" / LAST)["step"] == 6
+
+
+@pytest.mark.parametrize("style", [{"layer_scale": False, "post_norm": False}, {}])
+def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Path, style: dict) -> None:
+    """Blocks are built as the backbone's file needs them, and a resumed run does not need the file any more."""
+    from bridgenet.checkpoints.reference import backbone_name
+    from bridgenet.model.backbones import build_backbone
+
+    size = {"channels": 8, "depths": [1, 1, 1, 1], "groups": [1, 2, 4, 8]}
+    backbone = build_backbone("internimage_b", image_size=(32, 32), **size, **style)
+    file = tmp_path / "internimage.pth"
+    torch.save({"model": {backbone_name(key): x for key, x in backbone.state_dict().items()}}, file)
+    config = tiny_config(nyud_root, steps=1)
+    network = replace(
+        config.network, backbone="internimage_b", backbone_kwargs=size, backbone_checkpoint=str(file), drop_path=0.0
+    )
+    config = replace(config, network=replace(network, checkpoint_backbone=True))
+    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    for key, value in run.network.backbone.state_dict().items():
+        assert torch.equal(value, backbone.state_dict()[key]), key
+    run.train()
+    file.unlink()
+    train(replace(config, steps=2), tmp_path / "run", resume=True, device="cpu")
+    trained = bridgenet.load(tmp_path / "run", device="cpu")
+    assert set(trained.backbone.state_dict()) == set(backbone.state_dict())
+    assert trained.config is not None
+    assert trained.config.backbone_kwargs == size | style

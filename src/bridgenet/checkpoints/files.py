@@ -1,14 +1,17 @@
-"""Weight files as tensors and metadata, safely: nothing read here can run code."""
+"""Weight files as tensors and metadata, safely: nothing read here can run code or be larger than the file it comes from."""
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -16,25 +19,27 @@ from bridgenet.errors import UserError
 
 State = dict[str, Tensor]
 
+_LOCAL_HEADER = 30
+"""Bytes that a member of a zip file takes at least, besides its name and content."""
+
 
 def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """What a weight file holds: its content (for safetensors: tensors by name) and its metadata (safetensors only).
 
+    Tensors are mapped from the file, not read: what is never looked at (an optimiser's state) costs no memory.
+
     Raises:
-        UserError: missing, truncated, of another kind, or a pickle with more in it than tensors and plain containers.
+        UserError: missing, truncated, of another kind, packed, or a pickle with more in it than tensors and plain
+            containers.
     """
-    if not path.is_file():
-        raise UserError(f"no weights at {path}" + (" (it is a folder)" if path.is_dir() else ""))
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = _start(path)
     if start[8:9] == b"{":
-        try:
-            with safe_open(str(path), framework="pt") as opened:
-                return {key: opened.get_tensor(key) for key in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
-        except SafetensorError as error:
-            raise UserError(f"{path} is a damaged safetensors file ({error}); copy or download it again") from None
+        return _read_safetensors(path)
+    is_zip = start[:4] == b"PK\x03\x04"
+    if is_zip:
+        _check_zip(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))  # torch's own text advises to allow what it refused
         what = f" (it asks for {wanted[1]})" if wanted else ""
@@ -50,29 +55,133 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return content, {}
 
 
+def is_safetensors(path: Path) -> bool:
+    """Whether it is a safetensors file, whatever its name; UserError if there is none."""
+    return _start(path)[8:9] == b"{"
+
+
+def _start(path: Path) -> bytes:
+    if not path.is_file():
+        raise UserError(f"no weights at {path}" + (" (it is a folder)" if path.is_dir() else ""))
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            return {key: opened.get_tensor(key) for key in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path} is a damaged safetensors file ({error}); copy or download it again") from None
+
+
+def _check_zip(path: Path) -> None:
+    """UserError for a zip file as torch.save never writes it: packed members, or members that share bytes."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as opened:
+            members = sorted(opened.infolist(), key=lambda member: member.header_offset)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path} cannot be read as weights ({error}); is it whole? Copy or download it again") from None
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise UserError(
+                f"{path} was refused: its part {member.filename} is packed ({member.compress_size} bytes that say they "
+                f"are {member.file_size}); torch.save packs nothing. Save the weights again with torch.save"
+            )
+    end = 0
+    for member in members:
+        if member.header_offset < end or member.header_offset + _LOCAL_HEADER + member.file_size > size:
+            raise UserError(
+                f"{path} was refused: its part {member.filename} shares bytes with another or goes beyond the end of the "
+                "file; copy or download it again"
+            )
+        end = member.header_offset + _LOCAL_HEADER + member.file_size
+    if len({member.filename for member in members}) != len(members):
+        raise UserError(f"{path} was refused: two of its parts have the same name")
+
+
 def state_of(content: Mapping[str, Any], path: Path) -> State:
     """The state dict inside a checkpoint's content: under `model`, under `state_dict`, or the content itself."""
     for key in ("model", "state_dict"):
         if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    state = {key.removeprefix("module."): value for key, value in content.items() if isinstance(value, Tensor)}
+    state = {
+        key.removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
     if not state:
         raise UserError(f"{path} holds no weights (keys: {', '.join(list(map(str, content))[:5]) or 'none'})")
     return state
 
 
+def read_state(path: Path) -> tuple[State, dict[str, Any]]:
+    """The weights of a file that is not the project's own, each with its values in the file, and the whole content.
+
+    Raises:
+        UserError: as :func:`read_file` and :func:`state_of`; and weights that are not plain arrays or say that they are
+            larger than the file, so that nothing is built from their shapes that the file could not fill.
+    """
+    content, _ = read_file(path)
+    state = state_of(content, path)
+    for key, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_nested or value.device.type != "cpu":
+            kind = "quantised" if value.is_quantized else str(value.layout).removeprefix("torch.")
+            where = "" if value.device.type == "cpu" else f" without values ({value.device})"
+            raise UserError(
+                f"{path}: {key} is a {kind} tensor{where}, expected plain weights; save it dense, on the CPU"
+            )
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError(
+                f"{path}: {key} says that it has shape {tuple(value.shape)}, but the file holds only "
+                f"{value.untyped_storage().nbytes()} bytes of it; save it with .contiguous()"
+            )
+    claimed, size = sum(value.numel() * value.element_size() for value in state.values()), path.stat().st_size
+    if claimed > size:
+        raise UserError(f"{path} has {size} bytes, but its weights say that they have {claimed}; download it again")
+    return state, content
+
+
 def fit(state: State, expected: Mapping[str, Tensor], path: Path, what: str = "this network") -> State:
-    """`state` itself if it has exactly the expected names and shapes; otherwise UserError listing what does not fit."""
-    problems = [f"{key} is missing" for key in expected if key not in state]
-    problems += [f"{key} is not part of {what}" for key in state if key not in expected]
-    problems += [
-        f"{key} has shape {tuple(state[key].shape)}, expected {tuple(tensor.shape)}"
-        for key, tensor in expected.items()
-        if key in state and state[key].shape != tensor.shape
-    ]
-    if problems:
-        shown = "\n".join(f"         {problem}" for problem in problems[:20])
-        more = f"\n         … and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise UserError(f"{path}: {len(problems)} weights do not fit {what}:\n{shown}{more}")
+    """`state` itself if it has exactly the expected names, shapes and kinds of number; else UserError listing what does not fit."""
+    if found := problems(state, expected, what):
+        shown = "\n".join(f"         {problem}" for problem in found[:20])
+        more = f"\n         … and {len(found) - 20} more" if len(found) > 20 else ""
+        raise UserError(f"{path}: {len(found)} weights do not fit {what}:\n{shown}{more}")
     return state
+
+
+def problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str = "this network") -> list[str]:
+    """What does not fit, one line a weight."""
+    found = [f"{key} is missing" for key in expected if key not in state]
+    found += [f"{key} is not part of {what}" for key in state if key not in expected]
+    for key, tensor in expected.items():
+        if key not in state:
+            continue
+        value = state[key]
+        if value.shape != tensor.shape:
+            found.append(f"{key} has shape {tuple(value.shape)}, expected {tuple(tensor.shape)}")
+        elif value.is_floating_point() != tensor.is_floating_point():
+            kinds = (str(value.dtype).removeprefix("torch."), str(tensor.dtype).removeprefix("torch."))
+            found.append(f"{key} has numbers of kind {kinds[0]}, expected {kinds[1]}")
+    return found
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The settings in a JSON or YAML file; UserError if it is neither."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as settings ({error})") from None
+    try:
+        values = json.loads(text)  # first: YAML's reader takes seconds for a long file
+    except ValueError:
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}, expected settings like 'image_size: [448, 576]'")
+    return values

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from bridgenet import data, tasks
 from bridgenet.checkpoints.files import State
@@ -132,7 +135,76 @@ _CONFIG_KEYS = (
     "backbone_kwargs",
     "image_size",
 )
+_PUBLISHED_INTERNIMAGE = ("internimage_b", "internimage_l")
 _PUBLISHED_GRIDS = {28 * 36: (448, 576), 32 * 32: (512, 512)}
+
+
+@dataclass
+class Told:
+    """What the names and shapes of a BridgeNet's weights tell of it.
+
+    Attributes:
+        num_outputs: n_t by task, in task order.
+        embed_dim: E.
+        width: C.
+        depths: refiner blocks of each stage.
+        squeezes: width over hidden width of each stage's refiner blocks.
+        is_vit: a ViT, else an InternImage.
+        backbone: a name, and with the settings `backbone_kwargs` what it is.
+        image_size: (H, W) [pixels] of training, where it can be told.
+        published: one of the networks that the authors trained, so that everything is known.
+    """
+
+    num_outputs: dict[str, int]
+    embed_dim: int
+    width: int
+    depths: list[int]
+    squeezes: list[list[int]]
+    is_vit: bool
+    backbone: str
+    backbone_kwargs: dict[str, Any]
+    image_size: tuple[int, int] | None
+    published: bool
+
+
+def tell(state: State, path: Path) -> Told:
+    """What weights in the authors' names tell by themselves; UserError if they are no whole BridgeNet."""
+    try:
+        return _tell(state, path)
+    except KeyError as error:
+        raise UserError(f"{path} is not a whole BridgeNet checkpoint: {error.args[0]} is missing") from None
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise UserError(f"{path} has weights of shapes that no BridgeNet has ({error})") from None
+
+
+def _tell(state: State, path: Path) -> Told:
+    num_outputs = {
+        match[1]: len(value)
+        for key, value in state.items()
+        if (match := re.fullmatch(r"heads\.(\w+)\.linear_pred\.weight", key))
+    }
+    if not num_outputs:
+        raise UserError(f"{path}: no heads.<task>.linear_pred.weight: not a BridgeNet checkpoint")
+    if unknown := [task for task in num_outputs if task not in tasks.names()]:
+        raise UserError(f"{path} has heads of tasks that are not registered: {', '.join(unknown)}")
+    order = tasks.in_order(num_outputs)
+    embed_dim = len(state[f"multi_task_decoder.preliminary_decoder.{order[0]}.1.conv.weight"])
+    width = len(state[f"multi_task_decoder.trfl.mix_proj.{order[0]}.0.weight"])
+    depths, squeezes = _refiner_shape(state)
+    is_vit = "backbone.pos_embed" in state
+    backbone, kwargs, image_size, published = (_vit if is_vit else _internimage)(state)
+    return Told(
+        num_outputs={task: num_outputs[task] for task in order},
+        embed_dim=embed_dim,
+        width=width,
+        depths=depths,
+        squeezes=squeezes,
+        is_vit=is_vit,
+        backbone=backbone,
+        backbone_kwargs=kwargs,
+        image_size=image_size,
+        published=published and (embed_dim, width) == (512, 576) and len(set(depths)) == 1,
+    )
 
 
 def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> NetworkConfig:
@@ -147,51 +219,30 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
     Raises:
         UserError: not a BridgeNet, something is missing, or `given` contradicts the file.
     """
-    given = dict(given or {})
-    try:
-        return _recognise(state, given, path)
-    except KeyError as error:
-        raise UserError(f"{path} is not a whole BridgeNet checkpoint: {error.args[0]} is missing") from None
-
-
-def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig:
-    decoder = "multi_task_decoder."
-    num_outputs = {
-        match[1]: len(value)
-        for key, value in state.items()
-        if (match := re.fullmatch(r"heads\.(\w+)\.linear_pred\.weight", key))
-    }
-    if not num_outputs:
-        raise UserError(f"{path}: no heads.<task>.linear_pred.weight: not a BridgeNet checkpoint")
-    if unknown := [task for task in num_outputs if task not in tasks.names()]:
-        raise UserError(f"{path} has heads of tasks that are not registered: {', '.join(unknown)}")
-    order = tasks.in_order(num_outputs)
-    num_outputs = {task: num_outputs[task] for task in order}
-    embed_dim = len(state[f"{decoder}preliminary_decoder.{order[0]}.1.conv.weight"])
-    width = len(state[f"{decoder}trfl.mix_proj.{order[0]}.0.weight"])
-    depths, squeezes = _refiner_shape(state)
-
-    missing: list[str] = []
-    is_vit = "backbone.pos_embed" in state
-    backbone, kwargs, known_size, published = (_vit if is_vit else _internimage)(state)
-    published = published and (embed_dim, width) == (512, 576) and len(set(depths)) == 1
-
+    told, given = tell(state, path), dict(given or {})
+    kwargs, missing = dict(told.backbone_kwargs), []
     given_kwargs = given.get("backbone_kwargs") or {}
+    if not isinstance(given_kwargs, Mapping):
+        raise UserError(f"{path}: the given backbone_kwargs is {given_kwargs!r}, expected settings by name")
+    if not isinstance(given.get("tasks", []), list | tuple):
+        raise UserError(f"{path}: the given tasks is {given['tasks']!r}, expected a list of names")
+    if not isinstance(scale := given_kwargs.get("offset_scale", 1.0), int | float):
+        raise UserError(f"{path}: the given offset_scale is {scale!r}, expected a number")
     _check_agreement(given_kwargs, kwargs, path)
-    base_divisor = 2 if is_vit else 1
-    if published:
-        known = _known_of_vit(kwargs) if is_vit else {"offset_scale": SIZES[backbone]["offset_scale"]}
+    base_divisor = 2 if told.is_vit else 1
+    if told.published:
+        known = _known_of_vit(kwargs) if told.is_vit else {"offset_scale": SIZES[told.backbone]["offset_scale"]}
         _check_agreement(given_kwargs, known, path)
         _check_agreement(given, {"mtt_resolution_downsample_rate": base_divisor}, path)
         kwargs = {}  # the name says it all
     else:
-        for name in ("num_heads", "select_list") if is_vit else ("offset_scale",):
+        for name in ("num_heads", "select_list") if told.is_vit else ("offset_scale",):
             if name in given_kwargs:
                 kwargs["blocks_read" if name == "select_list" else name] = given_kwargs[name]
             else:
                 missing.append(f"backbone_kwargs.{name}")
         missing += [key for key in ("mtt_resolution_downsample_rate", "dilated_ratio") if key not in given]
-    image_size = given.get("image_size", known_size)
+    image_size = given.get("image_size", told.image_size)
     if image_size is None:
         missing.append("image_size")
     if missing or image_size is None:
@@ -199,37 +250,47 @@ def _recognise(state: State, given: dict[str, Any], path: Path) -> NetworkConfig
         hints = "".join(f"; '{key}' is not a key{nearest(key, _CONFIG_KEYS)}" for key in unused)
         raise UserError(
             f"{path} is not one of the published networks, and its weights cannot tell: {', '.join(missing)}. "
-            f"Give them with `config`{hints}"
+            f"Give them with --config FILE (in Python: config=) to bridgenet predict, inspect, or once and for all convert{hints}"
         )
+    if not (isinstance(image_size, list | tuple) and [type(side) for side in image_size] == [int, int]):
+        raise UserError(f"{path}: the given image_size is {image_size!r}, expected [height, width]")
 
+    order = list(told.num_outputs)
     _check_agreement(
         given,
         {
-            "num_outputs": num_outputs,
-            "embed_dim": embed_dim,
-            "pred_out_num_constant": width - embed_dim,
-            "refine_depth": depths,
-            "squeeze_ratio": squeezes,
+            "num_outputs": told.num_outputs,
+            "embed_dim": told.embed_dim,
+            "pred_out_num_constant": told.width - told.embed_dim,
+            "refine_depth": told.depths,
+            "squeeze_ratio": told.squeezes,
             **({"tasks": order} if "tasks" in given else {}),
         },
         path,
     )
-    dataset = next((name for name in data.DATASETS if num_outputs.items() <= data.info(name).num_outputs.items()), None)
+    dataset = next(
+        (name for name in data.DATASETS if told.num_outputs.items() <= data.info(name).num_outputs.items()), None
+    )
     names = data.info(dataset).class_names if dataset else {}
-    return NetworkConfig(
-        num_outputs=num_outputs,
-        backbone=backbone,
+    config = NetworkConfig(
+        num_outputs=told.num_outputs,
+        backbone=told.backbone,
         backbone_kwargs=kwargs,
-        image_size=(int(image_size[0]), int(image_size[1])),
-        embed_dim=embed_dim,
-        extra_channels=width - embed_dim,
-        refine_depth=depths,
+        image_size=(image_size[0], image_size[1]),
+        embed_dim=told.embed_dim,
+        extra_channels=told.width - told.embed_dim,
+        refine_depth=told.depths,
         dilations=given.get("dilated_ratio") or [1, 2, 5],
-        squeezes=squeezes,
+        squeezes=told.squeezes,
         base_divisor=given.get("mtt_resolution_downsample_rate") or base_divisor,
         class_names={task: list(names[task]) for task in order if task in names},
         dataset=dataset,
     )
+    try:
+        config.check()
+    except UserError as error:
+        raise UserError(f"{path}: with the given configuration {error}") from None
+    return config
 
 
 def _check_agreement(given: Mapping[str, Any], told: Mapping[str, Any], path: Path) -> None:
@@ -260,15 +321,20 @@ def _refiner_shape(state: State) -> tuple[list[int], list[list[int]]]:
     return [len(stage) for stage in lists], lists
 
 
-Told = tuple[str, dict[str, Any], tuple[int, int] | None, bool]
-"""Backbone name, its settings as far as the weights tell them, image size if they do, and whether it is a published one."""
+Backbone = tuple[str, dict[str, Any], tuple[int, int] | None, bool]
+"""Name, settings as far as the weights tell them, image size if they do, and whether it is a published one."""
 
 
-def _count(state: State, pattern: str) -> int:
-    return 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many blocks there are; KeyError for a gap between them."""
+    numbers = {int(match[1]) for key in state if (match := re.match(pattern, key))}
+    for number in range(len(numbers)):
+        if number not in numbers:
+            raise KeyError(pattern.replace(r"(\d+)", str(number)).replace("\\", ""))
+    return len(numbers)
 
 
-def _vit(state: State) -> Told:
+def _vit(state: State) -> Backbone:
     _, tokens, width = state["backbone.pos_embed"].shape
     depth = _count(state, r"backbone\.blocks\.(\d+)\.")
     patch = state["backbone.patch_embed.proj.weight"].shape[-1]
@@ -285,14 +351,39 @@ def _known_of_vit(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {"num_heads": kwargs["embed_dim"] // 64, "select_list": [kwargs["depth"] * i // 4 for i in (1, 2, 3)]}
 
 
-def _internimage(state: State) -> Told:
-    channels = len(state["backbone.patch_embed.conv2.weight"])
-    levels = _count(state, r"backbone\.levels\.(\d+)\.")
-    depths = [_count(state, rf"backbone\.levels\.{i}\.blocks\.(\d+)\.") for i in range(levels)]
-    groups = [len(state[f"backbone.levels.{i}.blocks.0.dcn.mask.weight"]) // 9 for i in range(levels)]
-    kwargs = {"channels": channels, "depths": depths, "groups": groups}
-    for name, size in SIZES.items():
-        if (channels, tuple(depths), tuple(groups)) == (size["channels"], size["depths"], size["groups"]):
-            has_parts = any(key.startswith("heads.human_parts") for key in state)
-            return name, kwargs, (512, 512) if has_parts else (448, 576), True
+def _internimage(state: State) -> Backbone:
+    kwargs, name = internimage_size(state, "backbone.")
+    style = internimage_style(state, "backbone.")
+    kwargs |= style
+    if name in _PUBLISHED_INTERNIMAGE and not style:
+        has_parts = any(key.startswith("heads.human_parts") for key in state)
+        return name, kwargs, (512, 512) if has_parts else (448, 576), True
     return "internimage_b", kwargs, None, False
+
+
+def internimage_size(state: Mapping[str, Tensor], prefix: str = "") -> tuple[dict[str, Any], str | None]:
+    """Channels, depths and groups of an InternImage in OpenGVLab's names, and its name if it is one of ours.
+
+    KeyError for what is missing.
+    """
+    channels = len(state[f"{prefix}patch_embed.conv2.weight"])
+    start = re.escape(prefix)
+    levels = _count(state, rf"{start}levels\.(\d+)\.")
+    depths = [_count(state, rf"{start}levels\.{i}\.blocks\.(\d+)\.") for i in range(levels)]
+    groups = [len(state[f"{prefix}levels.{i}.blocks.0.dcn.mask.weight"]) // 9 for i in range(levels)]
+    found = (channels, tuple(depths), tuple(groups))
+    name = next((n for n, s in SIZES.items() if found == (s["channels"], s["depths"], s["groups"])), None)
+    return {"channels": channels, "depths": depths, "groups": groups}, name
+
+
+def internimage_style(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Any]:
+    """`layer_scale` and `post_norm` of an InternImage in OpenGVLab's names, where they are not as published for B and L.
+
+    Blocks whose norms come first need one more at the level's end, so that its weights tell them.
+    """
+    style: dict[str, Any] = {}
+    if f"{prefix}levels.0.blocks.0.gamma1" not in state:
+        style["layer_scale"] = False
+    if f"{prefix}levels.0.norm.0.weight" in state:
+        style["post_norm"] = False
+    return style

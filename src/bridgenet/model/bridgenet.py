@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bridgenet.hub import HubMixin
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import resize
 
@@ -42,8 +44,10 @@ class Heads(nn.ModuleDict):
         return {task: head(features[task]) for task, head in self.items()}
 
 
-class BridgeNet(nn.Module):
+class BridgeNet(nn.Module, HubMixin):
     """Backbone, decoder and heads, joined.
+
+    `save_pretrained`, `from_pretrained` and `push_to_hub` are the Hugging Face hub's usual ones; see :mod:`bridgenet.hub`.
 
     Args:
         backbone: (B, 3, H, W) → four maps, fine to coarse.
@@ -56,6 +60,9 @@ class BridgeNet(nn.Module):
     heads: Heads
     config: NetworkConfig | None = None
     """How the network was built (set by `build_network`, for saving and labelling; the forward pass never reads it)."""
+
+    information: Mapping[str, Any] = MappingProxyType({})
+    """What is recorded beside the weights: step, scores, origin, licence (set by `load`, kept by `save`)."""
 
     def __init__(self, backbone: Backbone, decoder: nn.Module, heads: Heads):
         super().__init__()

@@ -56,7 +56,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
-        """The inverse of :meth:`as_dict`; UserError for unknown or missing keys."""
+        """The inverse of :meth:`as_dict`; UserError for unknown or missing keys and values of another kind."""
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise UserError(
@@ -66,8 +66,30 @@ class NetworkConfig:
             config = cls(**values)
         except TypeError as error:
             raise UserError(f"the network's description is incomplete: {error}") from None
-        config.image_size = (int(config.image_size[0]), int(config.image_size[1]))
+        config.check()
+        config.image_size = (config.image_size[0], config.image_size[1])
         return config
+
+    def check(self) -> None:
+        """UserError if a value is of a kind that no network can have."""
+
+        def whole(values: Any) -> bool:
+            return all(type(value) is int for value in values)
+
+        size = self.image_size
+        fine = {
+            "num_outputs": isinstance(self.num_outputs, dict) and whole(self.num_outputs.values()),
+            "backbone": isinstance(self.backbone, str),
+            "image_size": isinstance(size, list | tuple) and len(size) == 2 and whole(size),
+            "backbone_kwargs": isinstance(self.backbone_kwargs, dict),
+            "embed_dim": whole([self.embed_dim]),
+            "extra_channels": whole([self.extra_channels]),
+            "refine_depth": whole(self.refine_depth if isinstance(self.refine_depth, list) else [self.refine_depth]),
+            "base_divisor": self.base_divisor is None or (whole([self.base_divisor]) and self.base_divisor > 0),
+            "class_names": isinstance(self.class_names, dict),
+        }
+        if wrong := [name for name, holds in fine.items() if not holds]:
+            raise UserError(f"the network's description is damaged: {wrong[0]} is {getattr(self, wrong[0])!r}")
 
 
 def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[list[int]]:

@@ -23,7 +23,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from bridgenet import data, tasks
-from bridgenet.checkpoints import BEST, LAST, load_backbone, save
+from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
@@ -108,7 +108,11 @@ class Run:
             check_settings(config, out)
         resume = resume and (out / LAST).is_file()
         check_trackers(config.trackers)
-        description = network_config(config)
+        checkpoint = None if resume else config.network.backbone_checkpoint
+        description = read_description(out / LAST)[0] if resume else network_config(config)
+        if checkpoint:
+            told = backbone_settings(description.backbone, checkpoint)
+            description.backbone_kwargs = told | description.backbone_kwargs
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
         check_canvas(self.val_set, evaluation_size(config))
         self.accelerator = Accelerator(
@@ -126,7 +130,6 @@ class Run:
                 f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
         torch.manual_seed(config.seed)
-        checkpoint = None if resume else config.network.backbone_checkpoint
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)

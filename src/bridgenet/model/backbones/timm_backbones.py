@@ -14,6 +14,8 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
+_NOT_SETTINGS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+"""Of `timm.create_model`: they read files or the network, which a description out of a weight file must not."""
 
 
 class PlainTransformer(Backbone):
@@ -96,6 +98,11 @@ def build_timm(
     """
     if not timm.is_model(name):
         raise UserError(f"backbone '{name}' is neither InternImage nor a timm model{nearest(name, timm.list_models())}")
+    if foreign := [key for key in kwargs if key in _NOT_SETTINGS]:
+        raise UserError(
+            f"backbone_kwargs has {foreign[0]}, which is no setting of a backbone; weights are given with "
+            "network.backbone_checkpoint"
+        )
     if drop_path:  # not every model has it: only those that are asked for it must
         kwargs["drop_path_rate"] = drop_path
 

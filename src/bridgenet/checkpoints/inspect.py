@@ -1,0 +1,244 @@
+"""What a weight file is, told from names and shapes: no network is built with memory, and hardly a weight is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bridgenet import config as configuration
+from bridgenet import data
+from bridgenet.checkpoints import (
+    BEST,
+    HUB_WEIGHTS,
+    LAST,
+    open_reference,
+    read_own,
+    reference_names,
+    sketch,
+    weights_path,
+)
+from bridgenet.checkpoints.files import problems, read_config, read_state
+from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
+from bridgenet.errors import UserError
+from bridgenet.model.config import NetworkConfig
+
+_NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
+
+
+@dataclass
+class Inspection:
+    """What is known of a weight file; None or empty: not told by it.
+
+    Attributes:
+        file: the weight file.
+        kind: in words, e.g. `released BridgeNet`.
+        backbone, backbone_settings: its name, and its settings where the name does not say it all.
+        tasks: n_t by task, in task order.
+        embed_dim, width: E and C.
+        refine_depth: d of each stage.
+        image_size: (H, W) [pixels] of training.
+        parameters, backbone_parameters: numbers of values, without buffers and what no computation reads.
+        step, epoch, origin, licence: as recorded with the weights.
+        preset: whose network this is, if any.
+        nearest_preset: if none, the one that differs in one or two settings, and in which.
+        problems: what is off, a line each.
+    """
+
+    file: str
+    kind: str
+    backbone: str | None = None
+    backbone_settings: dict[str, Any] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+    embed_dim: int | None = None
+    width: int | None = None
+    refine_depth: list[int] = field(default_factory=list)
+    image_size: tuple[int, int] | None = None
+    parameters: int = 0
+    backbone_parameters: int = 0
+    step: int | None = None
+    epoch: int | None = None
+    origin: str | None = None
+    licence: str | None = None
+    preset: str | None = None
+    nearest_preset: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        depths = set(self.refine_depth)
+        depth = f"d {self.refine_depth[0] if len(depths) == 1 else self.refine_depth}" if depths else ""
+        first = [self.kind, self.backbone or "", f"tasks {' '.join(self.tasks)}" if self.tasks else "", depth]
+        lines = [", ".join(filter(None, first)) + (f"; preset {self.preset}" if self.preset else "")]
+        rows = {
+            "file": self.file,
+            "backbone settings": ", ".join(f"{key} {value}" for key, value in self.backbone_settings.items()),
+            "outputs": ", ".join(f"{task} {channels}" for task, channels in self.tasks.items()),
+            "widths": f"E {self.embed_dim}, C {self.width}" if self.width else "",
+            "image size": f"{self.image_size[0]}×{self.image_size[1]} (height×width)" if self.image_size else "",
+            "parameters": f"{self.parameters / 1e6:.1f} million"
+            + (f", of which backbone {self.backbone_parameters / 1e6:.1f}" if self.tasks else ""),
+            "trained": ", ".join(
+                f"{name} {value}" for name, value in (("step", self.step), ("epoch", self.epoch)) if value is not None
+            ),
+            "origin": self.origin,
+            "licence of the weights": self.licence,
+            "nearest preset": self.nearest_preset,
+        }
+        lines += [f"  {name:<23}{value}" for name, value in rows.items() if value]
+        return "\n".join(lines + [f"! {problem}" for problem in self.problems])
+
+
+def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None = None) -> Inspection:
+    """Tell what a weight file, run folder or hub folder is.
+
+    Args:
+        source: whatever :func:`bridgenet.load` takes, or a backbone's file.
+        config: see :func:`bridgenet.load`; a file or its content.
+
+    Raises:
+        UserError: it cannot be read as weights at all. What does not fit is told in `problems`.
+    """
+    path = weights_path(source)
+    given = read_config(config) if isinstance(config, str | Path) else config
+    if own := read_own(path):
+        state, _, network_config, information = own
+        kind = {BEST: "best weights of a run", LAST: "last weights of a run", HUB_WEIGHTS: "own weights, as on the hub"}
+        found = Inspection(str(path), kind.get(path.name, "own weights"))
+        _describe(found, network_config, information)
+        _compare(found, network_config, state, path, reference=False)
+        return found
+    state, content = read_state(path)
+    if not is_reference(state):
+        return _backbone(path, state)
+    found = Inspection(str(path), "BridgeNet in the authors' names")
+    _count_parameters(found, state)
+    try:
+        told = tell(state, path)
+    except UserError as error:
+        found.problems.append(_without(str(error), path))
+        return found
+    if "bridgenet" in content:
+        found.kind += " (by bridgenet convert)"
+    elif told.published:
+        found.kind = "released BridgeNet"
+    found.backbone, found.image_size = told.backbone, told.image_size
+    found.backbone_settings = {} if told.published else told.backbone_kwargs
+    found.tasks, found.embed_dim, found.width = told.num_outputs, told.embed_dim, told.width
+    found.refine_depth = told.depths
+    try:
+        state, network_config, information = open_reference(state, content, given, path)
+    except UserError as error:
+        found.problems.append(_without(str(error), path))
+        return found
+    _describe(found, network_config, information)
+    _compare(found, network_config, state, path, reference=True)
+    return found
+
+
+def _without(text: str, path: Path) -> str:
+    return text.removeprefix(str(path)).lstrip(": ").strip()
+
+
+def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str, Any]) -> None:
+    depth = config.refine_depth
+    found.backbone, found.backbone_settings = config.backbone, config.backbone_kwargs
+    found.tasks, found.image_size = dict(config.num_outputs), config.image_size
+    found.embed_dim, found.width = config.embed_dim, config.embed_dim + config.extra_channels
+    found.refine_depth = [depth] * 3 if isinstance(depth, int) else list(depth)
+    for name in ("step", "epoch", "origin", "licence"):
+        setattr(found, name, information.get(name))
+    name, differences = nearest_preset(config)
+    found.preset = None if differences else name
+    found.nearest_preset = f"{name}, but {'; '.join(differences)}" if 0 < len(differences) <= 2 else None
+
+
+def _compare(
+    found: Inspection, config: NetworkConfig, state: Mapping[str, Tensor], path: Path, reference: bool
+) -> None:
+    """What of the weights does not fit the network."""
+    _count_parameters(found, state)
+    try:
+        network = sketch(config, state, path)
+    except UserError as error:
+        found.problems.append(_without(str(error), path))
+        return
+    names = reference_names(network) if reference else {key: key for key in network.state_dict()}
+    expected = {names[key]: value for key, value in network.state_dict().items() if key in names}
+    misfits = problems(state, expected)
+    found.problems += misfits[:20] + ([f"… and {len(misfits) - 20} more"] if len(misfits) > 20 else [])
+
+
+def _count_parameters(found: Inspection, state: Mapping[str, Tensor]) -> None:
+    sizes = {
+        key: value.numel()
+        for key, value in state.items()
+        if not key.endswith(_NOT_PARAMETERS) and not DROPPED.match(key)
+    }
+    found.parameters = sum(sizes.values())
+    found.backbone_parameters = sum(size for key, size in sizes.items() if key.startswith("backbone."))
+
+
+@cache
+def _presets() -> dict[str, configuration.RunConfig]:
+    return {name: configuration.load(name) for name in configuration.presets()}
+
+
+def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
+    """The preset that is most like this network, and in what it differs, e.g. `refine_depth 6 (preset 18)`."""
+    depth = config.refine_depth
+    own = {
+        "tasks": config.num_outputs,
+        "image_size": tuple(config.image_size),
+        "backbone": config.backbone,
+        "backbone_kwargs": dict(config.backbone_kwargs),
+        "embed_dim": config.embed_dim,
+        "extra_channels": config.extra_channels,
+        "refine_depth": depth[0] if isinstance(depth, list) and len(set(depth)) == 1 else depth,
+        "dilations": list(config.dilations),
+    }
+    differences: dict[str, list[str]] = {}
+    for name, settings in _presets().items():
+        network, info = settings.network, data.info(settings.data.name)
+        preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
+        preset |= {"tasks": info.num_outputs, "image_size": tuple(settings.data.size or info.size)}
+        differences[name] = [f"{key} {own[key]} (preset {preset[key]})" for key in own if own[key] != preset[key]]
+    name = min(differences, key=lambda name: len(differences[name]))
+    return name, differences[name]
+
+
+def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
+    """A backbone's own file, or what no one knows."""
+    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    found = Inspection(str(path), f"unknown weights (first: {', '.join(list(state)[:3])})")
+    _count_parameters(found, state)
+    if "patch_embed.conv2.weight" in state and any(".dcn." in key for key in state):
+        found.kind = "InternImage backbone in OpenGVLab's names"
+        try:
+            found.backbone_settings, found.backbone = internimage_size(state)
+            found.backbone_settings |= internimage_style(state)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            found.problems.append(f"it is not whole ({error} is missing or of another shape)")
+        else:
+            if found.backbone is None:
+                found.problems.append("no backbone of this project has this size")
+    elif "pos_embed" in state and "blocks.0.attn.qkv.weight" in state and state["pos_embed"].dim() == 3:
+        found.kind = "ViT backbone in timm's names"
+        depth = 1 + max(int(match[1]) for key in state if (match := re.match(r"blocks\.(\d{1,4})\.", key)))
+        found.backbone_settings = {"embed_dim": state["pos_embed"].shape[-1], "depth": depth}
+        if (patch := state.get("patch_embed.proj.weight")) is not None:
+            found.backbone_settings["patch_size"] = patch.shape[-1]
+        published = {(768, 12, 16): "vit_base_patch16_384", (1024, 24, 16): "vit_large_patch16_384"}
+        found.backbone = published.get(tuple(found.backbone_settings.values()))
+    if found.backbone is not None:
+        names = [name for name, settings in _presets().items() if settings.network.backbone == found.backbone]
+        found.preset = " or ".join(names) + " (network.backbone_checkpoint)" if names else None
+    return found
