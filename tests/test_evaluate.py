@@ -17,9 +17,10 @@ from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.checkpoints import save
 from bridgenet.cli import run
 from bridgenet.config import RunConfig
-from bridgenet.evaluate import evaluate, evaluate_source, relative_gain, write_edges
+from bridgenet.evaluate import evaluate, evaluate_source, write_edges
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
+from bridgenet.scores import relative_gain
 from bridgenet.training.run import network_config
 from tests.training.tiny import tiny_config
 

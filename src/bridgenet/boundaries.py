@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import parallel
+from bridgenet.data.base import DenseDataset
 from bridgenet.data.readers import reading
 from bridgenet.errors import UserError
 from bridgenet.metrics import boundary
@@ -25,6 +26,9 @@ from bridgenet.metrics.boundary import BoundaryScores
 
 VERSION = 1
 """Of the protocol's implementation: counts of another version are not used again."""
+
+CACHE = "boundary_counts"
+"""Files of counts begin so."""
 
 ReadLabels = Callable[[Path], NDArray[Any]]
 
@@ -68,8 +72,9 @@ def evaluate_boundaries(
 
     Args:
         jobs: the images.
-        cache: file that keeps the counts of every image as soon as it is done, a line of JSON each; what it holds of
-            the same prediction and truth is not computed again.
+        cache: file, named by :func:`cache_file`, that keeps the counts of every image as soon as it is done, a line of
+            JSON each; what it or one beside it (of another process) holds of the same prediction and truth is not
+            computed again.
         workers: processes, one per core if None.
         progress: told (images done, images in all).
 
@@ -78,7 +83,9 @@ def evaluate_boundaries(
     """
     check_predictions(jobs)
     keys = {job.name: _key(job) for job in jobs}
-    known = _read_cache(cache) if cache is not None else {}
+    known: dict[str, BoundaryCounts] = {}
+    for file in sorted(cache.parent.glob(f"{CACHE}*.jsonl")) if cache is not None else ():
+        known |= _read_cache(file)
     counts = {name: known[key] for name, key in keys.items() if key in known}
     todo = [job for job in jobs if job.name not in counts]
     if progress is not None:
@@ -90,6 +97,28 @@ def evaluate_boundaries(
         if progress is not None:
             progress(len(counts), len(jobs))
     return {job.name: counts[job.name] for job in jobs}
+
+
+def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
+    """The images of a data set's split that the protocol scores, with predictions in `predictions/ID.png`."""
+    return [
+        BoundaryJob(
+            name=dataset.ids[index],
+            prediction=predictions / f"{dataset.ids[index]}.png",
+            truth=dataset.boundary_file(index),
+            read_labels=dataset.read_boundary_labels,
+            max_distance=dataset.info.boundary_distance,
+        )
+        for index in dataset.boundary_indices()
+    ]
+
+
+def protocol(dataset: DenseDataset, images: int) -> str:
+    """The protocol's name, to stand beside its numbers."""
+    info = dataset.info
+    known = len(info.boundary_ids) or info.counts.get("val", 0)
+    share = "" if images == known else f" (published: {known})"
+    return f"SEISM boundaries, {info.title}, maxDist {info.boundary_distance}, {images} images{share}"
 
 
 def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
@@ -136,6 +165,11 @@ def read_label_png(path: Path) -> NDArray[Any]:
     if labels.ndim != 2 or labels.dtype.kind not in "iub":
         raise UserError(f"{path} has mode {mode}, expected a label map of one channel (grey or palette)")
     return labels
+
+
+def cache_file(folder: Path, rank: int = 0) -> Path:
+    """Where one of several processes keeps its counts."""
+    return folder / (f"{CACHE}.{rank}.jsonl" if rank else f"{CACHE}.jsonl")
 
 
 def _count(_: None, job: BoundaryJob) -> BoundaryCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,28 @@ class BoundaryScores:
     matched: Counts
     predicted: Counts
     true: Counts
+
+    @property
+    def headlines(self) -> dict[str, float]:
+        """`odsF`, `oisF` and `AP`, as the edge task's scores have them."""
+        return {"odsF": self.ods_f, "oisF": self.ois_f, "AP": self.ap}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, in plain JSON types."""
+        return {
+            "odsF": self.ods_f,
+            "odsP": self.ods_precision,
+            "odsR": self.ods_recall,
+            "threshold": self.ods_threshold,
+            "oisF": self.ois_f,
+            "oisP": self.ois_precision,
+            "oisR": self.ois_recall,
+            "AP": self.ap,
+            **{
+                name: getattr(self, name).tolist()
+                for name in ("thresholds", "precision", "recall", "f", "matched", "predicted", "true")
+            },
+        }
 
 
 def precision_recall(matched: Counts, predicted: Counts, true: Counts) -> tuple[NDArray[np.float64], ...]:
