@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import bridgenet
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Run
 from tests.data.layouts import make_nyud
@@ -22,7 +23,8 @@ PROJECT = Path(__file__).parents[2]
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+    path = os.pathsep.join([str(PROJECT), str(Path(bridgenet.__file__).parents[1])])  # the package under test
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
 
 
