@@ -46,14 +46,14 @@ class Depth(PixelMetric):
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
         """target (1, H, W) [m], prediction (H, W) [m]."""
         target = target[0].to(prediction.dtype)
-        valid = labelled(target).mul_(target > 0)
+        valid = labelled(target).mul_(torch.gt(target, 0, out=torch.empty_like(target)))
         # Prediction and truth alike where there is no label: every error is 0 there, and every ratio 1.
         prediction, target = (x.clamp_(min=SMALLEST_PREDICTION) for x in blank(valid, prediction, target))
         error = prediction - target
         log_error = (prediction / target).log_()
         relative = error / target
         terms = (error.square(), log_error.square(), relative.abs(), error.mul_(relative))
-        bins = (log_error * (STEPS / math.log(1.25))).floor_().add_(HALF + 1).clamp_(0, 2 * HALF + 1)
+        bins = (log_error * (STEPS / math.log(1.25))).add_(HALF + 1).clamp_(0, 2 * HALF + 1)
         bins = bins.to(torch.int32).clamp_(min=0)  # NaN is negative
         histogram = torch.bincount(bins.flatten(), minlength=2 * HALF + 2)
         log_error.abs_()
