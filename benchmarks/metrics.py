@@ -1,7 +1,7 @@
 """How long each task's metric takes for one update with a batch of decoded predictions.
 
     python benchmarks/metrics.py
-    python benchmarks/metrics.py --device cuda --batch 8 --size 425 560
+    python benchmarks/metrics.py --runs 40 --device cuda
 
 Median milliseconds (range) over interleaved runs after a warm-up. Labels and predictions come in patches, like those of
 images, with predictions near the labels and a fifth of the pixels ignored. The goal of 25 ms and the reference's times
