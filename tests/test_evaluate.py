@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_the_truth_scores_perfectly_and_its_edges_are_written_in_the_images_size
 ) -> None:
     dataset = data.get("nyud")(nyud_root, "val")
     oracle = Oracle(dataset, (12, 16))
-    scores = evaluate(oracle, dataset, size=(12, 16), batch_size=2, edge_folder=tmp_path / "edge")  # type: ignore[arg-type]
+    scores = evaluate(oracle, dataset, size=(12, 16), batch_size=2, edge_folder=tmp_path / "edge").scores  # type: ignore[arg-type]
     assert scores["semseg"]["pixel_accuracy"] == 1
     assert scores["depth"]["rmse"] == 0
     assert scores["edge"]["loss_clean"] < 1e-6
@@ -118,6 +119,22 @@ def test_command_on_weights_alone(nyud_root: Path, tmp_path: Path, capsys: pytes
     assert {key: report["scores"]["edge"][key] for key in ("odsF", "oisF", "AP")} == expected.headlines
     assert report["boundaries"]["matched"] == expected.matched.tolist()
     assert report["test_time_augmentation"] is None
+    assert len(report["details"]["semseg"]["per_class_iou"]) == len(report["class_names"]["semseg"]) == 40
+    rows = list(csv.DictReader((out / "per_image.csv").read_text().splitlines()))
+    assert [row["id"] for row in rows] == ["0004", "0005"]
+    assert all(0 <= float(row["edge.F"]) <= 1 and float(row["depth.rmse"]) > 0 for row in rows)
+
+
+def test_scores_of_each_image_are_those_of_a_split_of_one(nyud_root: Path) -> None:
+    dataset = data.get("nyud")(nyud_root, "val")
+    network = build_network(network_config(tiny_config(nyud_root)))
+    found = evaluate(network, dataset, size=(32, 32), batch_size=2)
+    assert list(found.per_image) == dataset.ids
+    for name in list(found.per_image):
+        dataset.ids = [name]
+        alone = evaluate(network, dataset, size=(32, 32), batch_size=1)
+        for task, values in alone.scores.items():
+            assert found.per_image[name][task] == pytest.approx(values, rel=1e-4, nan_ok=True), task
 
 
 def test_command_with_its_options(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -24,10 +26,28 @@ from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
 from bridgenet.files import write_atomically, write_json
+from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.scores import Scores, gains, relative_gain
 
 Progress = Callable[[int, int], None]
+
+PER_IMAGE = "per_image.csv"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        scores: pooled over the split.
+        details: by task what the scores leave out, JSON types: per-class values, confusion matrix, curves, histograms.
+        per_image: {id: {task: {metric: value}}}, each image by itself, in the data set's order.
+    """
+
+    scores: Scores
+    details: dict[str, dict[str, Any]]
+    per_image: dict[str, Scores]
 
 
 def evaluate(
@@ -42,8 +62,8 @@ def evaluate(
     precision: str = "float32",
     edge_folder: Path | None = None,
     progress: Progress | None = None,
-) -> Scores:
-    """Score a network on all samples of a data set. With several processes a collective call; all get the same scores.
+) -> Evaluation:
+    """Score a network on all samples of a data set. With several processes a collective call; all get the same result.
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
@@ -56,6 +76,7 @@ def evaluate(
     metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
     loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
     done, total = 0, len(loader)
+    per_image: dict[str, Scores] = {}
     was_training = network.training
     network.eval()
     with torch.inference_mode():
@@ -65,13 +86,27 @@ def evaluate(
                 logits = network(images).logits
             for task, metric in metrics.items():
                 metric.update(logits[task], batch[task].to(device, non_blocking=True))
+                for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
+                    per_image.setdefault(name, {})[task] = row
             if edge_folder is not None and "edge" in logits:
                 write_edges(decode("edge", logits["edge"]), batch, edge_folder)
             done += 1
             if progress is not None:
                 progress(done, total)
         network.train(was_training)
-        return {task: metric.compute() for task, metric in metrics.items()}
+        scores = {task: metric.compute() for task, metric in metrics.items()}
+        details = {task: metric.details() for task, metric in metrics.items() if hasattr(metric, "details")}
+    everything = gathered(per_image, world)
+    return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
+
+
+def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """The entries of all processes together. A collective call."""
+    parts: list[Any] = [own]
+    if world > 1:
+        parts = [None] * world
+        torch.distributed.all_gather_object(parts, own)
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -150,7 +185,9 @@ def evaluate_source(
     device: str = "auto",
     progress: Callable[[str], Progress] | None = None,
 ) -> dict[str, Any]:
-    """What `bridgenet evaluate` does: load, score the validation split, write `evaluation.json` and `edge/` into `out`.
+    """What `bridgenet evaluate` does: load, score the validation split, write the results into `out`.
+
+    `evaluation.json`, `per_image.csv`, and the boundary predictions `edge/ID.png`.
 
     Args:
         progress: makes the progress callback of a stage from its name.
@@ -174,7 +211,7 @@ def evaluate_source(
     if state.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
     show = progress if progress is not None and state.is_main_process else None
-    scores = evaluate(
+    found = evaluate(
         model,
         dataset,
         size=evaluation_size(config),
@@ -186,6 +223,7 @@ def evaluate_source(
         edge_folder=out / "edge",
         progress=show("evaluating") if show else None,
     )
+    scores = found.scores
     report: dict[str, Any] = {
         "source": str(source),
         "weights": str(weights_path(source)),
@@ -196,11 +234,16 @@ def evaluate_source(
         "precision": config.precision,
         "test_time_augmentation": None if model is network else model.title,
         "scores": scores,
+        "details": found.details,
+        "class_names": {task: list(names) for task, names in dataset.info.class_names.items() if task in scores},
     }
     if options.boundaries and "edge" in dataset.tasks:
         counts = _count_boundaries(dataset, config, out, state, options, show("boundaries") if show else None)
         boundaries = scores_of(counts.values())
         scores["edge"] |= boundaries.headlines
+        for name, own in counts.items():
+            f = precision_recall(*map(np.array, (own.matched, own.predicted, own.true)))[2]
+            found.per_image.setdefault(name, {}).setdefault("edge", {})["F"] = float(f.max())
         report["boundaries"] = {"protocol": protocol(dataset, len(counts)), **boundaries.as_dict()}
     if reference is not None:
         report |= {
@@ -210,7 +253,20 @@ def evaluate_source(
         }
     if state.is_main_process:
         write_json(out / "evaluation.json", report)
+        write_atomically(out / PER_IMAGE, per_image_table(found.per_image))
     return report
+
+
+def per_image_table(per_image: Mapping[str, Scores]) -> str:
+    """Scores of single images as CSV: `id`, then `TASK.METRIC`; an empty cell where nothing is labelled."""
+    columns = list(dict.fromkeys((task, key) for row in per_image.values() for task in row for key in row[task]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", *(f"{task}.{key}" for task, key in columns)])
+    for name, row in per_image.items():
+        values = [row.get(task, {}).get(key, float("nan")) for task, key in columns]
+        writer.writerow([name, *(f"{value:.6g}" if np.isfinite(value) else "" for value in values)])
+    return text.getvalue()
 
 
 def _dataset_for(network: BridgeNet, source: str, config: RunConfig) -> tuple[data.DenseDataset, RunConfig]:
@@ -247,11 +303,7 @@ def _count_boundaries(
     local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
     workers = options.boundary_workers or max(1, parallel.cores() // local_world)
     counts = evaluate_boundaries(jobs, cache=cache_file(out, rank), workers=workers, progress=progress)
-    if world == 1:
-        return counts
-    parts: list[dict[str, BoundaryCounts]] = [{} for _ in range(world)]
-    torch.distributed.all_gather_object(parts, counts)
-    everything = {name: image for part in parts for name, image in part.items()}
+    everything = gathered(counts, world)
     return {job.name: everything[job.name] for job in jobs_of(dataset, out / "edge")}
 
 

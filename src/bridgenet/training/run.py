@@ -285,7 +285,7 @@ class Run:
             world=self.world,
             precision=self.config.precision,
             progress=self.reporter.evaluating,
-        )
+        ).scores
         self.progress["scores"] = scores
         self.progress["first_scores"] = self.progress["first_scores"] or scores
         gain = relative_gain(scores, self.progress["first_scores"])
