@@ -32,20 +32,31 @@ def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _thin_words(words: Words) -> Words:
     padded = np.pad(words, 1)
-    while True:
-        before = padded.copy()
-        for second in (False, True):
-            padded[1:-1, 1:-1] &= ~_removable(padded, second)
-        if np.array_equal(before, padded):
-            return before[1:-1, 1:-1]
+    flat, width = padded.ravel(), padded.shape[1]
+    around = np.array([-width - 1, -width, -width + 1, -1, 0, 1, width - 1, width, width + 1])
+    is_near = np.empty(len(flat), bool)
+    active = np.flatnonzero(flat)
+    changed = before = active  # in the last half iteration, and in the one before
+    second = False
+    while len(changed) or len(before):
+        removed = flat[active] & _removable(flat, active, width, second)
+        before, changed = changed, active[removed != 0]
+        flat[active] &= ~removed
+        # What a half iteration does to a pixel hangs on its neighbours alone: only where one of them changed since the
+        # last one of the same kind can there be anything more to do.
+        is_near.fill(False)
+        for pixels in (changed, before):
+            is_near[pixels[:, None] + around] = True
+        active = np.flatnonzero(is_near & (flat != 0))
+        second = not second
+    return padded[1:-1, 1:-1]
 
 
-def _removable(padded: Words, second: bool) -> Words:
-    """Bits of the pixels that a half iteration takes away."""
-    height, width = padded.shape
+def _removable(flat: Words, pixels: NDArray[np.int64], width: int, second: bool) -> Words:
+    """Bits that a half iteration takes away from some pixels, by index into the flat map of that width."""
 
     def at(dy: int, dx: int) -> Words:
-        return padded[1 + dy : height - 1 + dy, 1 + dx : width - 1 + dx]
+        return flat[pixels + (dy * width + dx)]
 
     east, north_east, north, north_west = at(0, 1), at(-1, 1), at(-1, 0), at(-1, -1)
     west, south_west, south, south_east = at(0, -1), at(1, -1), at(1, 0), at(1, 1)
