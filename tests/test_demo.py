@@ -56,8 +56,8 @@ def test_demo(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_comparison_tells_gains_in_words() -> None:
-    ours = {"semseg": {"mIoU": 0.4}, "depth": {"rmse": 0.5}, "edge": {"loss": 9.0, "loss_clean": 0.06}}
-    constant = {"semseg": {"mIoU": 0.1}, "depth": {"rmse": 1.0}, "edge": {"loss": 9.0, "loss_clean": 0.05}}
+    ours = {"semseg": {"mIoU": 0.4}, "depth": {"rmse": 0.5}, "edge": {"loss": 9.0, "odsF": 0.4}}
+    constant = {"semseg": {"mIoU": 0.1}, "depth": {"rmse": 1.0}, "edge": {"loss": 9.0, "odsF": 0.5}}
     rows = comparison(ours, constant)
     assert rows[0] == ("semseg", "mIoU ↑", "40.0 %", "10.0 %", "4×")
     assert rows[1] == ("depth", "RMSE ↓", "0.500 m", "1.000 m", "50 %")

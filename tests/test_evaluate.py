@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from torch import nn
 import bridgenet
 from bridgenet import UserError, data
 from bridgenet.baseline import constant_logits, evaluate_constant
+from bridgenet.boundaries import evaluate_boundaries, jobs_of, scores_of
 from bridgenet.checkpoints import save
 from bridgenet.cli import run
 from bridgenet.config import RunConfig
-from bridgenet.evaluate import evaluate, evaluate_source, relative_gain, write_edges
+from bridgenet.evaluate import evaluate, evaluate_source, read_scores, write_edges
+from bridgenet.files import write_json
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
+from bridgenet.scores import gains, relative_gain
 from bridgenet.training.run import network_config
 from tests.training.tiny import tiny_config
 
@@ -53,7 +57,7 @@ def test_the_truth_scores_perfectly_and_its_edges_are_written_in_the_images_size
 ) -> None:
     dataset = data.get("nyud")(nyud_root, "val")
     oracle = Oracle(dataset, (12, 16))
-    scores = evaluate(oracle, dataset, size=(12, 16), batch_size=2, edge_folder=tmp_path / "edge")  # type: ignore[arg-type]
+    scores = evaluate(oracle, dataset, size=(12, 16), batch_size=2, edge_folder=tmp_path / "edge").scores  # type: ignore[arg-type]
     assert scores["semseg"]["pixel_accuracy"] == 1
     assert scores["depth"]["rmse"] == 0
     assert scores["edge"]["loss_clean"] < 1e-6
@@ -108,7 +112,82 @@ def test_command_on_weights_alone(nyud_root: Path, tmp_path: Path, capsys: pytes
     assert (report["data"], report["images"], report["canvas"]) == ("NYUD-v2", 2, [32, 32])
     assert sorted(path.name for path in (out / "edge").iterdir()) == ["0004.png", "0005.png"]
     said = capsys.readouterr().out
-    assert "mIoU ↑" in said and "RMSE ↓" in said
+    assert "mIoU ↑" in said and "RMSE ↓" in said and "odsF ↑" in said
+    assert "boundaries: SEISM boundaries, NYUD-v2, maxDist 0.011, 2 images (published: 654)" in said
+    dataset = data.get("nyud")(nyud_root, "val", ["edge"])
+    expected = scores_of(evaluate_boundaries(jobs_of(dataset, out / "edge"), workers=1).values())
+    assert {key: report["scores"]["edge"][key] for key in ("odsF", "oisF", "AP")} == expected.headlines
+    assert report["boundaries"]["matched"] == expected.matched.tolist()
+    assert report["test_time_augmentation"] is None
+    assert len(report["details"]["semseg"]["per_class_iou"]) == len(report["class_names"]["semseg"]) == 40
+    rows = list(csv.DictReader((out / "per_image.csv").read_text().splitlines()))
+    assert [row["id"] for row in rows] == ["0004", "0005"]
+    assert all(0 <= float(row["edge.F"]) <= 1 and float(row["depth.rmse"]) > 0 for row in rows)
+
+
+def test_scores_of_each_image_are_those_of_a_split_of_one(nyud_root: Path) -> None:
+    dataset = data.get("nyud")(nyud_root, "val")
+    network = build_network(network_config(tiny_config(nyud_root)))
+    found = evaluate(network, dataset, size=(32, 32), batch_size=2)
+    assert list(found.per_image) == dataset.ids
+    for name in list(found.per_image):
+        dataset.ids = [name]
+        alone = evaluate(network, dataset, size=(32, 32), batch_size=1)
+        for task, values in alone.scores.items():
+            assert found.per_image[name][task] == pytest.approx(values, rel=1e-4, nan_ok=True), task
+
+
+def test_command_with_its_options(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+    reference = {"scores": {"depth": {"rmse": 1e9}, "edge": {"odsF": 0.5, "loss": 1e9}, "sal": {"maxF": None}}}
+    (tmp_path / "other.json").write_text(json.dumps(reference))
+    arguments = [
+        "evaluate",
+        str(weights),
+        "--data.root",
+        str(nyud_root),
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    ]
+    arguments += ["--no-boundaries", "--flip", "--scales", "1", "1.5", "--reference", str(tmp_path / "other.json")]
+    assert run([*arguments, "--data.tasks", "[semseg, depth, edge]"]) == 0
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert report["test_time_augmentation"] == "scales 1, 1.5, each mirrored as well"
+    assert "boundaries" not in report and "odsF" not in report["scores"]["edge"]
+    assert report["gain"] == pytest.approx(1, abs=1e-6)
+    assert set(report["gains"]) == {"depth", "edge"}
+    said = capsys.readouterr().out
+    assert "test-time augmentation: scales 1, 1.5, each mirrored as well" in said
+    assert "Δm +100.00 % (mean over 2 tasks)" in said
+
+
+def test_scores_that_are_no_numbers_are_null(tmp_path: Path) -> None:
+    """Strict readers of JSON refuse NaN; read back it is NaN again."""
+    write_json(tmp_path / "evaluation.json", {"scores": {"sal": {"maxF": float("nan"), "mae": 0.5}}})
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == {"scores": {"sal": {"maxF": None, "mae": 0.5}}}
+    scores = read_scores(tmp_path)
+    assert np.isnan(scores["sal"]["maxF"]) and scores["sal"]["mae"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no scores at"), ("[1]", "holds no scores"), ("{", "holds no scores")]
+)
+def test_references_without_scores(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=words):
+        read_scores(tmp_path / "x.json")
+
+
+def test_gains_are_by_what_both_sides_have() -> None:
+    """odsF where both have it, else the loss; in training, where no one has it, the loss."""
+    full, short = {"edge": {"odsF": 0.6, "loss": 0.1}}, {"edge": {"loss": 0.2}}
+    assert gains(full, {"edge": {"odsF": 0.5, "loss": 0.1}}) == {"edge": pytest.approx(0.2)}
+    assert gains(full, short) == {"edge": pytest.approx(0.5)}
+    assert gains(short, full) == {"edge": pytest.approx(-1)}
+    assert gains(full, {}) == {}
 
 
 def test_what_does_not_fit_is_told(nyud_root: Path, tmp_path: Path) -> None:

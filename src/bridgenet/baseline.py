@@ -10,7 +10,8 @@ from torch import Tensor
 from bridgenet import data, tasks
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.data.transforms import EvaluationTransform
-from bridgenet.evaluate import Scores
+from bridgenet.metrics import boundary
+from bridgenet.scores import Scores
 from bridgenet.tasks import IGNORE
 
 EDGE_POSITIVE_WEIGHT = 0.95
@@ -68,7 +69,21 @@ def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, siz
         for task, metric in metrics.items():
             target = batch[task]
             metric.update(logits[task].expand(len(target), -1, *target.shape[-2:]), target)
-    return {task: metric.compute() for task, metric in metrics.items()}
+    scores = {task: metric.compute() for task, metric in metrics.items()}
+    if "edge" in scores:
+        scores["edge"] |= _boundaries(torch.sigmoid(logits["edge"]).item(), val_set)
+    return scores
+
+
+def _boundaries(probability: float, val_set: data.DenseDataset) -> dict[str, float]:
+    """odsF, oisF and AP of a constant probability."""
+    counts = []
+    for index in val_set.boundary_indices():
+        truth = boundary.boundaries(val_set.boundary_labels(index))
+        prediction = np.full(truth.shape, int(255 * probability), np.uint8)
+        counts.append(boundary.count(prediction, truth, max_distance=val_set.info.boundary_distance))
+    matched, predicted, true = (np.array(values) for values in zip(*counts))
+    return boundary.summarise(matched, predicted, true).headlines
 
 
 def _kind(task: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_data
+from bridgenet import cli_boundaries, cli_data
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
+from bridgenet.progress import ProgressLine
 from bridgenet.version import __version__
 
 USER_ERROR, PARTLY_DONE, INTERRUPTED = 2, 1, 130
@@ -52,6 +53,13 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("source", help="folder of a run, or weights")
     evaluate.add_argument("config", nargs="?", help="preset or YAML file; default: the run's own settings")
     evaluate.add_argument("--out", type=Path, help="where evaluation.json and edge/ go (default: the run's folder)")
+    evaluate.add_argument("--no-boundaries", action="store_true", help="leave out odsF, oisF and AP of the boundaries")
+    evaluate.add_argument(
+        "--boundary-workers", type=int, help="processes that count boundaries (default: one per core)"
+    )
+    evaluate.add_argument("--flip", action="store_true", help="average with the prediction for the mirror image")
+    evaluate.add_argument("--scales", type=float, nargs="+", default=[1.0], help="average predictions at these scales")
+    evaluate.add_argument("--reference", metavar="RUN|JSON", help="tell the gain Δm over these scores")
     _device(evaluate)
 
     predict = command("predict", "predict pictures")
@@ -82,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
     _network_config(inspect)
 
+    cli_boundaries.add_command(command)
     cli_data.add_commands(command)
 
     demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
@@ -183,7 +192,8 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet import config as configuration
-    from bridgenet.evaluate import evaluate_source, settings_of, table
+    from bridgenet.evaluate import EvaluationOptions, evaluate_source, read_scores, settings_of
+    from bridgenet.scores import table
 
     is_run = (
         Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()
@@ -193,11 +203,21 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     else:
         config = configuration.load(None, [*settings_of(options.source), *settings])
     out = options.out or (Path(options.source) if is_run else Path("evaluation"))
-    progress = _line("evaluating")
-    scores = evaluate_source(options.source, config, out=out, device=options.device, progress=progress)
+    how = EvaluationOptions(
+        boundaries=not options.no_boundaries,
+        boundary_workers=options.boundary_workers,
+        flip=options.flip,
+        scales=tuple(options.scales),
+        reference=options.reference,
+    )
+    report = evaluate_source(options.source, config, out=out, options=how, device=options.device, progress=ProgressLine)
     if _is_main_process():
-        print(table(scores))
-        print(f"→ {out / 'evaluation.json'}" + (f"   {out / 'edge'}/" if "edge" in scores else ""))
+        print(table(report["scores"], read_scores(options.reference) if options.reference else None))
+        if report["test_time_augmentation"]:
+            print(f"test-time augmentation: {report['test_time_augmentation']}")
+        if "boundaries" in report:
+            print(f"boundaries: {report['boundaries']['protocol']}, threshold {report['boundaries']['threshold']:g}")
+        print(f"→ {out / 'evaluation.json'}" + (f"   {out / 'edge'}/" if "edge" in report["scores"] else ""))
     return 0
 
 
@@ -251,17 +271,6 @@ def _demo(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def _line(what: str) -> Any:
-    """A progress callback (done, total) that keeps one line of a terminal up to date, and is silent elsewhere."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            print(f"\r{what} {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
@@ -272,6 +281,7 @@ COMMANDS = {
     "predict": _predict,
     "convert": _convert,
     "inspect": _inspect,
+    "evaluate-boundaries": cli_boundaries.run,
     "data": cli_data.run_data,
     "weights": cli_data.run_weights,
     "demo": _demo,

@@ -22,8 +22,10 @@ from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.checkpoints import load, read_information
 from bridgenet.config import RunConfig
 from bridgenet.data.scenes import VERSION, generate
-from bridgenet.evaluate import Scores, evaluate_source, evaluation_size, in_words, open_dataset
-from bridgenet.files import replacing, write_atomically
+from bridgenet.evaluate import evaluate_source, evaluation_size, open_dataset
+from bridgenet.files import write_atomically
+from bridgenet.plots import save
+from bridgenet.scores import Scores, in_words
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
 from bridgenet.training.run import LAST, METRICS, train
@@ -32,8 +34,6 @@ from bridgenet.visualize import training_curves
 
 NUM_TRAIN, NUM_VAL, SIZE = 240, 60, (96, 128)
 NUM_PANELS = 8
-CLEAN_METRIC = {"edge": "loss_clean"}
-"""Where a headline is a quirk of the common evaluation code, the table shows the clean definition."""
 
 
 def demo(out: Path, *, overwrite: bool = False, device: str = "auto") -> Path:
@@ -54,7 +54,7 @@ def demo(out: Path, *, overwrite: bool = False, device: str = "auto") -> Path:
     run = out / "run"
     _train(config, run, overwrite, device)
 
-    scores = evaluate_source(str(run), config, out=run, device=device)
+    scores = evaluate_source(str(run), config, out=run, device=device)["scores"]
     train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
     constant = evaluate_constant(constant_logits(train_set), val_set, evaluation_size(config))
     print(f"→ evaluation on {len(val_set)} rooms")
@@ -65,9 +65,9 @@ def demo(out: Path, *, overwrite: bool = False, device: str = "auto") -> Path:
     panels = prediction_panels(network, val_set, evaluation_size(config), NUM_PANELS)
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for name, picture in panels.items():
-        _save(picture, out / "predictions" / f"{name}.png")
+        save(picture, out / "predictions" / f"{name}.png")
     curves = training_curves(read_rows(run / METRICS))
-    _save(curves, out / "curves.png")
+    save(curves, out / "curves.png")
     write_atomically(out / "scores.json", json.dumps({"bridgenet": scores, "best_constant": constant}, indent=2) + "\n")
     facts = f"bridgenet {__version__}, {environment()}; {sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters, {config.steps} steps"
     write_atomically(out / "report.html", report(rows, curves, panels, facts))
@@ -124,12 +124,12 @@ def comparison(scores: Scores, constant: Scores) -> list[Row]:
     rows = []
     for name, values in scores.items():
         task = tasks.get(name)
-        key = CLEAN_METRIC.get(name, task.headline)
-        value, base = values[key], constant[name][key]
-        better = (value - base if task.higher_is_better else base - value) / max(abs(base), 1e-12)
-        gain = f"{better + 1:.0f}×" if task.higher_is_better and better >= 1 else f"{100 * better:.0f} %"
-        title = f"{task.headline_title} {'↑' if task.higher_is_better else '↓'}"
-        rows.append((name, title, in_words(task, value), in_words(task, base), gain))
+        headline = task.headline_in(values, constant[name])
+        value, base = values[headline.key], constant[name][headline.key]
+        up = headline.higher_is_better
+        better = (value - base if up else base - value) / max(abs(base), 1e-12)
+        gain = f"{better + 1:.0f}×" if up and better >= 1 else f"{100 * better:.0f} %"
+        rows.append((name, headline.heading, in_words(headline, value), in_words(headline, base), gain))
     return rows
 
 
@@ -161,7 +161,7 @@ def report(rows: list[Row], curves: Image.Image, panels: dict[str, Image.Image],
 </style>
 <h1>BridgeNet demo</h1>
 <p>A small BridgeNet, trained from scratch on synthetic rooms, on rooms that it has not seen; beside it the best constant
-prediction made from the training rooms. The loss of boundaries is the weighted cross entropy of the logits.</p>
+prediction made from the training rooms.</p>
 <table><tr>{head}</tr>{body}</table>
 <p>{html.escape(facts)}</p>
 <h2>Training</h2><img src="{_inline(curves)}" alt="training curves">
@@ -174,8 +174,3 @@ def _inline(picture: Image.Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    with replacing(path) as partial:
-        picture.save(partial, format="PNG")

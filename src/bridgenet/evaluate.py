@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +17,37 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bridgenet import data, tasks
+from bridgenet import data, parallel, tasks
+from bridgenet.augmentation import TestTimeAugmentation
+from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
-from bridgenet.files import write_atomically
+from bridgenet.files import write_atomically, write_json
+from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.bridgenet import BridgeNet
-
-Scores = dict[str, dict[str, float]]
-"""{task: {metric: value}}; shares in 0..1, depth errors in [m], angles in [deg]."""
+from bridgenet.scores import Scores, gains, relative_gain
 
 Progress = Callable[[int, int], None]
+
+PER_IMAGE = "per_image.csv"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        scores: pooled over the split.
+        details: by task what the scores leave out, JSON types: per-class values, confusion matrix, curves, histograms.
+        per_image: {id: {task: {metric: value}}}, each image by itself, in the data set's order.
+    """
+
+    scores: Scores
+    details: dict[str, dict[str, Any]]
+    per_image: dict[str, Scores]
 
 
 def evaluate(
@@ -41,8 +62,8 @@ def evaluate(
     precision: str = "float32",
     edge_folder: Path | None = None,
     progress: Progress | None = None,
-) -> Scores:
-    """Score a network on all samples of a data set. With several processes a collective call; all get the same scores.
+) -> Evaluation:
+    """Score a network on all samples of a data set. With several processes a collective call; all get the same result.
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
@@ -55,6 +76,7 @@ def evaluate(
     metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
     loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
     done, total = 0, len(loader)
+    per_image: dict[str, Scores] = {}
     was_training = network.training
     network.eval()
     with torch.inference_mode():
@@ -64,13 +86,27 @@ def evaluate(
                 logits = network(images).logits
             for task, metric in metrics.items():
                 metric.update(logits[task], batch[task].to(device, non_blocking=True))
+                for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
+                    per_image.setdefault(name, {})[task] = row
             if edge_folder is not None and "edge" in logits:
                 write_edges(decode("edge", logits["edge"]), batch, edge_folder)
             done += 1
             if progress is not None:
                 progress(done, total)
         network.train(was_training)
-        return {task: metric.compute() for task, metric in metrics.items()}
+        scores = {task: metric.compute() for task, metric in metrics.items()}
+        details = {task: metric.details() for task, metric in metrics.items() if hasattr(metric, "details")}
+    everything = gathered(per_image, world)
+    return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
+
+
+def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """The entries of all processes together. A collective call."""
+    parts: list[Any] = [own]
+    if world > 1:
+        parts = [None] * world
+        torch.distributed.all_gather_object(parts, own)
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -122,23 +158,22 @@ def use_cpu(device: str) -> bool:
     return device == "cpu" or not torch.cuda.is_available()
 
 
-def headline(task: str, scores: Mapping[str, float]) -> float:
-    """The value that stands for the task."""
-    return scores[tasks.get(task).headline]
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a network is evaluated, beside the run's settings.
 
-
-def relative_gain(scores: Scores, reference: Scores) -> float:
-    """Mean over tasks of the relative improvement of the headlines over a reference; 0.1 is 10 % better.
-
-    The multi-task gain of evaluation protocols, Δm, as a share. A task without a number on either side takes no part.
+    Attributes:
+        boundaries: compute odsF, oisF and AP of the edge task as well.
+        boundary_workers: processes that do so, one per core if None.
+        flip, scales: test-time augmentation, see :class:`bridgenet.augmentation.TestTimeAugmentation`.
+        reference: folder of a run, or an evaluation.json, whose scores the gain Δm is told over.
     """
-    gains = []
-    for task, values in scores.items():
-        value, base = headline(task, values), headline(task, reference[task])
-        if np.isfinite(value) and np.isfinite(base):
-            sign = 1 if tasks.get(task).higher_is_better else -1
-            gains.append(sign * (value - base) / max(abs(base), 1e-3))  # a first mIoU may be 0
-    return float(np.mean(gains)) if gains else 0.0
+
+    boundaries: bool = True
+    boundary_workers: int | None = None
+    flip: bool = False
+    scales: tuple[float, ...] = (1.0,)
+    reference: str | None = None
 
 
 def evaluate_source(
@@ -146,14 +181,96 @@ def evaluate_source(
     config: RunConfig,
     *,
     out: Path,
+    options: EvaluationOptions | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-) -> Scores:
-    """What `bridgenet evaluate` does: load, score the validation split, write `evaluation.json` and `edge/` into `out`."""
+    progress: Callable[[str], Progress] | None = None,
+) -> dict[str, Any]:
+    """What `bridgenet evaluate` does: load, score the validation split, write the results into `out`.
+
+    `evaluation.json`, `per_image.csv`, and the boundary predictions `edge/ID.png`.
+
+    Args:
+        progress: makes the progress callback of a stage from its name.
+
+    Returns:
+        What `evaluation.json` holds: `scores`, `gain` over the reference if one is given, and how they were made.
+
+    Raises:
+        UserError: network and data do not belong together, or the reference holds no scores.
+    """
     from accelerate import PartialState
 
+    options = options or EvaluationOptions()
+    reference = read_scores(options.reference) if options.reference else None
     state = PartialState(cpu=use_cpu(device))
     network = load(source, device=state.device)
+    dataset, config = _dataset_for(network, source, config)
+    model: Any = network
+    if options.flip or options.scales != (1.0,):
+        model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)
+    if state.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+    show = progress if progress is not None and state.is_main_process else None
+    found = evaluate(
+        model,
+        dataset,
+        size=evaluation_size(config),
+        batch_size=config.evaluation_batch_size,
+        workers=config.data.workers,
+        rank=state.process_index,
+        world=state.num_processes,
+        precision=config.precision,
+        edge_folder=out / "edge",
+        progress=show("evaluating") if show else None,
+    )
+    scores = found.scores
+    report: dict[str, Any] = {
+        "source": str(source),
+        "weights": str(weights_path(source)),
+        "data": dataset.info.title,
+        "split": "val",
+        "images": len(dataset),
+        "canvas": list(evaluation_size(config)),
+        "precision": config.precision,
+        "test_time_augmentation": None if model is network else model.title,
+        "scores": scores,
+        "details": found.details,
+        "class_names": {task: list(names) for task, names in dataset.info.class_names.items() if task in scores},
+    }
+    if options.boundaries and "edge" in dataset.tasks:
+        counts = _count_boundaries(dataset, config, out, state, options, show("boundaries") if show else None)
+        boundaries = scores_of(counts.values())
+        scores["edge"] |= boundaries.headlines
+        for name, own in counts.items():
+            f = precision_recall(*map(np.array, (own.matched, own.predicted, own.true)))[2]
+            found.per_image.setdefault(name, {}).setdefault("edge", {})["F"] = float(f.max())
+        report["boundaries"] = {"protocol": protocol(dataset, len(counts)), **boundaries.as_dict()}
+    if reference is not None:
+        report |= {
+            "reference": options.reference,
+            "gain": relative_gain(scores, reference),
+            "gains": gains(scores, reference),
+        }
+    if state.is_main_process:
+        write_json(out / "evaluation.json", report)
+        write_atomically(out / PER_IMAGE, per_image_table(found.per_image))
+    return report
+
+
+def per_image_table(per_image: Mapping[str, Scores]) -> str:
+    """Scores of single images as CSV: `id`, then `TASK.METRIC`; an empty cell where nothing is labelled."""
+    columns = list(dict.fromkeys((task, key) for row in per_image.values() for task in row for key in row[task]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", *(f"{task}.{key}" for task, key in columns)])
+    for name, row in per_image.items():
+        values = [row.get(task, {}).get(key, float("nan")) for task, key in columns]
+        writer.writerow([name, *(f"{value:.6g}" if np.isfinite(value) else "" for value in values)])
+    return text.getvalue()
+
+
+def _dataset_for(network: BridgeNet, source: str, config: RunConfig) -> tuple[data.DenseDataset, RunConfig]:
+    """The validation split with the tasks that are scored, and the settings with them."""
     if config.data.tasks is None:
         known = [task for task in network.tasks if task in data.info(config.data.name).tasks]
         config = replace(config, data=replace(config.data, tasks=known))
@@ -168,34 +285,42 @@ def evaluate_source(
                 f"{source} has {network.tasks[task]} outputs for {task}, {config.data.name} has {offered}; "
                 "give the data set that it was trained on with --data.name"
             )
-    dataset = open_dataset(config, "val")
-    if state.is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-    scores = evaluate(
-        network,
-        dataset,
-        size=evaluation_size(config),
-        batch_size=config.evaluation_batch_size,
-        workers=config.data.workers,
-        rank=state.process_index,
-        world=state.num_processes,
-        precision=config.precision,
-        edge_folder=out / "edge",
-        progress=progress if state.is_main_process else None,
-    )
-    if state.is_main_process:
-        report = {
-            "source": str(source),
-            "weights": str(weights_path(source)),
-            "data": dataset.info.title,
-            "split": "val",
-            "images": len(dataset),
-            "canvas": list(evaluation_size(config)),
-            "precision": config.precision,
-            "scores": scores,
+    return open_dataset(config, "val"), config
+
+
+def _count_boundaries(
+    dataset: data.DenseDataset,
+    config: RunConfig,
+    out: Path,
+    state: Any,
+    options: EvaluationOptions,
+    progress: Progress | None,
+) -> dict[str, BoundaryCounts]:
+    """Counts of all images, each process counting those that it has predicted; all get all of them."""
+    rank, world = state.process_index, state.num_processes
+    own = {dataset.ids[i] for i in range(len(dataset)) if i // config.evaluation_batch_size % world == rank}
+    jobs = [job for job in jobs_of(dataset, out / "edge") if job.name in own]
+    local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    workers = options.boundary_workers or max(1, parallel.cores() // local_world)
+    counts = evaluate_boundaries(jobs, cache=cache_file(out, rank), workers=workers, progress=progress)
+    everything = gathered(counts, world)
+    return {job.name: everything[job.name] for job in jobs_of(dataset, out / "edge")}
+
+
+def read_scores(source: str | Path) -> Scores:
+    """The scores in an evaluation.json, or in the run folder that has one; UserError if there are none."""
+    path = Path(source)
+    path = path / "evaluation.json" if path.is_dir() else path
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            task: {key: float("nan") if value is None else float(value) for key, value in values.items()}
+            for task, values in found.get("scores", found).items()
         }
-        write_atomically(out / "evaluation.json", json.dumps(report, indent=2) + "\n")
-    return scores
+    except FileNotFoundError:
+        raise UserError(f"no scores at {path}; bridgenet evaluate writes them") from None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise UserError(f"{path} holds no scores, expected what bridgenet evaluate writes") from None
 
 
 def settings_of(source: str) -> list[str]:
@@ -205,22 +330,3 @@ def settings_of(source: str) -> list[str]:
         return []
     height, width = config.image_size
     return ["--data.name", config.dataset, "--data.eval_size", f"[{height}, {width}]"]
-
-
-def table(scores: Scores) -> str:
-    """The headlines as a text table: task, metric with its direction, value with its unit."""
-    lines = [f"{'task':<12}{'metric':<10}{'value':>10}"]
-    for name, values in scores.items():
-        task = tasks.get(name)
-        arrow = "↑" if task.higher_is_better else "↓"
-        lines.append(f"{name:<12}{task.headline_title + ' ' + arrow:<10}{in_words(task, headline(name, values)):>10}")
-    return "\n".join(lines)
-
-
-def in_words(task: tasks.Task, value: float) -> str:
-    """A headline with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`."""
-    if task.unit == "%":
-        return f"{100 * value:.1f} %"
-    if task.unit == "deg":
-        return f"{value:.1f}°"
-    return f"{value:.3f} {task.unit}" if task.unit else f"{value:.4f}"

@@ -184,7 +184,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The model card, from what is recorded with the weights; nothing in it is guessed."""
         from bridgenet import data, tasks
-        from bridgenet.evaluate import headline, in_words
+        from bridgenet.scores import in_words
 
         config, information = self.config, self.information
         known = [tasks.get(name) for name in config.num_outputs if name in tasks.names()]
@@ -194,14 +194,11 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
             for task in known
             if isinstance(scores, Mapping) and isinstance(scores.get(task.name), Mapping)
         }
-        shown = {
-            task: values for task, values in recorded.items() if isinstance(values.get(task.headline), int | float)
-        }
-        rows = [
-            (task.title, f"{task.headline_title} {'↑' if task.higher_is_better else '↓'}",
-             in_words(task, headline(task.name, values)))
-            for task, values in shown.items()
-        ]  # fmt: skip
+        rows = []
+        for task, values in recorded.items():
+            headline = task.headline_in(values)
+            if isinstance(value := values.get(headline.key), int | float):
+                rows.append((task.title, headline.heading, in_words(headline, value)))
         return ModelCard.from_template(
             ModelCardData(
                 license=information.get("licence"),

@@ -9,7 +9,7 @@ or gives them as callables. Register your own with :func:`register`:
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,28 @@ IGNORE = 255
 
 Reference = str | Callable[..., Any]
 Kind = Literal["classes", "probability", "depth", "normals"]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A score that stands for a task.
+
+    Attributes:
+        key: its name among the metric's values, e.g. ``"mIoU"``.
+        title: how tables call it.
+        higher_is_better: its direction.
+        unit: ``"%"`` for shares shown in percent, ``"deg"``, ``"m"``, or nothing.
+    """
+
+    key: str
+    title: str
+    higher_is_better: bool
+    unit: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Title and direction, e.g. ``"mIoU ↑"``."""
+        return f"{self.title} {'↑' if self.higher_is_better else '↓'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +62,8 @@ class Task:
         higher_is_better: direction of the headline.
         decode: ``logits (B,n,H,W) -> prediction``, (B,H,W) or (B,H,W,3), in the units of `kind`.
         unit: unit of the headline, ``"%"`` for shares shown in percent.
+        full_headline: what stands for the task in its place where it is known: a score that is too costly to compute at
+            every evaluation in training.
         pad_value: target value outside the image when padding, before the ignore step.
         unknown: which loaded targets become :data:`IGNORE` in the ignore step: ``"zero"`` pixels (all channels 0),
             ``"no_foreground"`` (the whole target when it holds nothing but 0 and IGNORE), or ``"none"``.
@@ -61,11 +85,18 @@ class Task:
     higher_is_better: bool
     decode: Reference
     unit: str = ""
+    full_headline: Headline | None = None
     pad_value: float = IGNORE
     unknown: Literal["none", "zero", "no_foreground"] = "none"
     divide_by_scale: bool = False
     negate_on_flip: tuple[int, ...] = ()
     interpolation: Literal["nearest", "cubic"] = "nearest"
+
+    def headline_in(self, *scores: Mapping[str, float]) -> Headline:
+        """The score that stands for the task and that all of these have: the full headline if they do."""
+        if self.full_headline is not None and all(self.full_headline.key in values for values in scores):
+            return self.full_headline
+        return Headline(self.headline, self.headline_title, self.higher_is_better, self.unit)
 
     @property
     def target_channels(self) -> int:
@@ -212,6 +243,7 @@ register(
         headline="loss",
         headline_title="loss",
         higher_is_better=False,
+        full_headline=Headline("odsF", "odsF", higher_is_better=True, unit="%"),
         decode="bridgenet.decoding:probability",
     )
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import pickle
 from typing import Any
 
@@ -119,3 +121,94 @@ def test_other_size_than_the_target_is_refused(task: str) -> None:
     logits, target = batch(task, 0)
     with pytest.raises(UserError, match="resize the logits"):
         new(task).update(logits[:1], target)
+
+
+@each_task
+def test_each_image_by_itself(task: str) -> None:
+    logits, target = batch(task, 0)
+    target[2] = IGNORE
+    metric = new(task)
+    metric.update(*batch(task, 1))
+    metric.update(logits, target)
+    found = metric.per_image()
+    for index, scores in enumerate(found):
+        alone = new(task)
+        alone.update(logits[index : index + 1], target[index : index + 1])
+        assert scores == pytest.approx(alone.compute(), nan_ok=True)
+    assert [math.isnan(scores[metric.image_score]) for scores in found] == [False, False, True, False]
+
+
+@each_task
+@pytest.mark.parametrize("decoded", [False, True], ids=["logits", "decoded"])
+def test_batches_may_be_cut_anywhere(task: str, decoded: bool) -> None:
+    logits, target = batch(task, 0)
+    prediction = decoding.decode(task, logits) if decoded else logits
+    whole, parts = new(task), new(task)
+    whole.update(prediction, target, decoded=decoded)
+    for cut in (slice(0, 1), slice(1, 1), slice(1, 4)):
+        parts.update(prediction[cut], target[cut], decoded=decoded)
+    assert parts.compute() == pytest.approx(whole.compute(), rel=1e-12)
+    assert parts.details() == whole.details()
+
+
+@each_task
+@pytest.mark.parametrize("labels", [True, False])
+def test_details_are_json(task: str, labels: bool) -> None:
+    logits, target = batch(task, 0)
+    metric = new(task)
+    metric.update(logits, target if labels else torch.full_like(target, IGNORE))
+    found = metric.details()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@each_task
+def test_details_after_further_batches_and_after_reset(task: str) -> None:
+    metric = new(task)
+    metric.update(*batch(task, 0))
+    first = metric.details()
+    metric.update(*batch(task, 1))
+    assert (metric.details() != first) == bool(first)
+    metric.reset()
+    assert metric.per_image() == []
+    metric.update(*batch(task, 0))
+    assert metric.details() == first
+
+
+@each_task
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_ignored_pixels_may_hold_anything(task: str, bad: float) -> None:
+    logits, target = batch(task, 0)
+    one, other = new(task), new(task)
+    one.update(logits, target)
+    other.update(torch.where((target == IGNORE).any(dim=1, keepdim=True), bad, logits), target)
+    assert other.compute() == one.compute()
+    assert other.details() == one.details()
+
+
+@each_task
+def test_a_diverged_network_is_scored(task: str) -> None:
+    logits, target = batch(task, 0)
+    metric = new(task)
+    metric.update(torch.full_like(logits, math.nan), target)
+    found, kind = metric.compute(), tasks.get(task).kind
+    if kind in ("depth", "normals"):
+        assert math.isnan(found[tasks.get(task).headline])
+    elif kind == "probability":
+        assert math.isnan(found["mae" if task == "sal" else "loss"])
+    assert json.dumps(metric.details(), allow_nan=False)
+
+
+@each_task
+def test_number_of_threads_stays(task: str) -> None:
+    logits, target = batch(task, 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        new(task).update(logits, target)
+        assert torch.get_num_threads() == 2
+        if task == "semseg":
+            with pytest.raises(UserError):
+                new(task).update(logits, target + 5)
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

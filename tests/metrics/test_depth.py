@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -33,6 +34,18 @@ def test_predictions_of_zero_or_less_count_as_1e_9() -> None:
     assert found["rmse"] == pytest.approx(2)
     assert found["log_rmse"] == pytest.approx(math.log(2e9))
     assert found["delta3"] == 0
+
+
+def test_histogram_of_ratios() -> None:
+    ratios = torch.tensor([0.1, 0.81, 0.999, 1.001, 1.1, 1.24, 1.26, 3.0], dtype=torch.float64)
+    metric = Depth(1)
+    metric.update(pixels(*(4 * ratios).tolist(), 1.0), pixels(*[4.0] * 8, IGNORE))
+    found = metric.details()
+    edges, counts = found["ratio_edges"], found["ratio_histogram"]
+    assert (edges[0], edges[40], edges[-1]) == pytest.approx((1.25**-4, 1, 1.25**4))
+    assert counts == np.histogram(ratios.numpy(), bins=[0, *edges, np.inf])[0].tolist()
+    # the bins within a factor of 1.25
+    assert sum(counts[31:51]) / sum(counts) == metric.compute()["delta1"] == 5 / 8
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

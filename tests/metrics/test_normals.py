@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bridgenet.decoding import normalise, unit_vector
 from bridgenet.metrics import Normals
 from bridgenet.tasks import IGNORE
 
@@ -44,6 +45,27 @@ def test_median_agrees_with_numbers_in_full() -> None:
     metric = Normals(3)
     metric.update(tilted(*angles.tolist()), tilted(*[0.0] * 501))
     assert metric.compute()["median"] == pytest.approx(angles.median().item(), abs=0.0051)
+
+
+def test_histogram_of_degrees() -> None:
+    metric = Normals(3)
+    target = tilted(0, 0, 0, 0, 0)
+    target[..., 4] = IGNORE
+    metric.update(tilted(0, 0.5, 30.2, 180, 30.2), target)
+    counts = metric.details()["angle_histogram"]
+    assert len(counts) == 180
+    assert {degree: count for degree, count in enumerate(counts) if count} == {0: 2, 30: 1, 179: 1}
+
+
+@pytest.mark.parametrize("contiguous", [False, True])
+def test_either_memory_layout(contiguous: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    logits, target = (torch.randn(2, 3, 5, 4, generator=g, dtype=torch.float64) for _ in range(2))
+    target, prediction = normalise(target), unit_vector(logits)
+    metric = Normals(3)
+    metric.update_decoded(prediction.contiguous() if contiguous else prediction, target)
+    expected = (prediction.permute(0, 3, 1, 2) * target).sum(dim=1).acos().rad2deg().mean().item()
+    assert metric.compute()["mean"] == pytest.approx(expected)
 
 
 def test_nothing_valid_is_nan() -> None:

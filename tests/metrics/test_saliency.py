@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bridgenet.metrics import Saliency
+from bridgenet.metrics.saliency import THRESHOLDS
 from bridgenet.tasks import IGNORE
 
 
@@ -54,6 +55,34 @@ def test_published_score_by_definition() -> None:
 
 def test_threshold_itself_counts_as_positive() -> None:
     assert scores([0.95, 0.0], [1, 0])["maxF_clean"] == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_counts_next_to_every_threshold(dtype: torch.dtype) -> None:
+    """One floating-point number below a threshold is below it, in the precision of the prediction."""
+    cuts = torch.tensor([*THRESHOLDS, *(math.log(t / (1 - t)) for t in (0.55, 0.6, 0.65, 0.7))], dtype=torch.float64)
+    cuts = cuts.to(dtype)
+    zero, one = torch.zeros_like(cuts), torch.ones_like(cuts)
+    values = torch.cat([cuts, torch.nextafter(cuts, zero), torch.nextafter(cuts, one), zero[:1], one[:1]])
+    metric = Saliency(2)
+    metric.update_decoded(values.view(1, 1, -1), torch.ones(1, 1, 1, len(values)))
+    expected = [int((values >= cut).sum()) / len(values) for cut in cuts.tolist()]
+    found = metric.details()
+    assert found["recall_clean"] == expected[:19]
+    # all are salient: P = 1 and F = 1.3 R / (0.3 + R)
+    twice = [1.0] * 10 + expected[19:] + [0.0] * 5
+    assert found["f"] == pytest.approx([1.3 * recall / (0.3 + recall) for recall in twice])
+
+
+def test_curves() -> None:
+    metric = Saliency(2)
+    metric.update_decoded(torch.tensor([[[0.9, 0.88, 0.3, 0.1, 0.5]]]), target(1, 0, 1, 0, IGNORE))
+    found = metric.details()
+    assert found["thresholds"] == pytest.approx([k / 20 for k in range(1, 20)])
+    assert found["precision_clean"] == [2 / 4, 2 / 4, *[2 / 3] * 4, *[1 / 2] * 11, 1, None]
+    assert found["recall_clean"] == [1] * 6 + [1 / 2] * 12 + [0]
+    scores = metric.compute()
+    assert (max(found["f"]), max(found["f_clean"])) == (scores["maxF"], scores["maxF_clean"])
 
 
 def test_no_salient_pixel_is_zero() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import bridgenet
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Run
 from tests.data.layouts import make_nyud
@@ -22,7 +24,8 @@ PROJECT = Path(__file__).parents[2]
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+    path = os.pathsep.join([str(PROJECT), str(Path(bridgenet.__file__).parents[1])])  # the package under test
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -55,14 +58,25 @@ def test_a_whole_run_in_bfloat16_with_drop_path(trained: tuple[Path, Path, str])
 
 
 def test_evaluation_gives_the_same_scores(trained: tuple[Path, Path, str], tmp_path: Path) -> None:
-    root, out, _ = trained
+    """Three images on two processes."""
     from bridgenet.cli import run
 
-    settings = ["--data.root", str(root), "--precision", "float32", "--device", "cpu"]
+    root, out, _ = trained
+    shutil.copytree(root, tmp_path / "data")
+    ids = ["0004", "0005", "0001"]
+    (tmp_path / "data" / "NYUDv2" / "gt_sets" / "val.txt").write_text("\n".join(ids))
+    settings = ["--data.root", str(tmp_path / "data"), "--precision", "float32", "--device", "cpu"]
+    settings += ["--evaluation_batch_size", "1"]
     assert run(["evaluate", str(out / "run"), "--out", str(tmp_path / "one"), *settings]) == 0
     result = torchrun("-m", "bridgenet", "evaluate", str(out / "run"), "--out", str(tmp_path / "two"), *settings)
     assert result.returncode == 0, result.stderr
     one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
     for task, values in one["scores"].items():
         assert two["scores"][task] == pytest.approx(values, rel=1e-9, nan_ok=True), task
-    assert sorted(path.name for path in (tmp_path / "two" / "edge").iterdir()) == ["0004.png", "0005.png"]
+    assert two["boundaries"] == one["boundaries"]
+    assert two["details"]["semseg"] == one["details"]["semseg"]
+    images = [(tmp_path / name / "per_image.csv").read_text().splitlines() for name in ("one", "two")]
+    assert [row.split(",")[0] for row in images[0]] == [row.split(",")[0] for row in images[1]] == ["id", *ids]
+    assert sorted(path.name for path in (tmp_path / "two" / "edge").iterdir()) == [
+        f"{name}.png" for name in sorted(ids)
+    ]

@@ -42,6 +42,9 @@ class DataSetInfo:
         image_size: (height, width) of every published image [pixels]; None where they differ.
         other_copies: sizes of images, (height, width), by which another copy that goes round is known, and what to
             say of it.
+        boundary_distance: largest distance of a predicted and a true boundary pixel that match, as a share of the
+            image's diagonal.
+        boundary_list: file beside this one with the ids that the boundary evaluation scores; empty: all of a split.
     """
 
     name: str
@@ -55,6 +58,15 @@ class DataSetInfo:
     counts: Mapping[str, int] = field(default_factory=dict)
     image_size: tuple[int, int] | None = None
     other_copies: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    boundary_distance: float = 0.0075
+    boundary_list: str = ""
+
+    @property
+    def boundary_ids(self) -> frozenset[str]:
+        """The ids that the boundary evaluation scores; empty: all of a split."""
+        if not self.boundary_list:
+            return frozenset()
+        return frozenset((Path(__file__).parent / self.boundary_list).read_text(encoding="utf-8").split())
 
     @property
     def num_outputs(self) -> dict[str, int]:
@@ -158,9 +170,23 @@ class DenseDataset(ABC):
         """A stored target in the image's `size` (H, W); UserError if its shape is another."""
         return fit(target, size, task_registry.get(task).interpolation, self.target_paths(task, index)[0])
 
+    @staticmethod
     @abstractmethod
-    def boundary_labels(self, index: int) -> np.ndarray:
+    def read_boundary_labels(path: Path) -> np.ndarray:
         """The (H, W) integer map whose changes of label are the true boundaries of the boundary evaluation."""
+
+    def boundary_file(self, index: int) -> Path:
+        """The file that :meth:`read_boundary_labels` reads for a sample."""
+        return self.target_paths("edge", index)[0]
+
+    def boundary_labels(self, index: int) -> np.ndarray:
+        """The label map of a sample, see :meth:`read_boundary_labels`."""
+        return self.read_boundary_labels(self.boundary_file(index))
+
+    def boundary_indices(self) -> list[int]:
+        """The samples that the boundary evaluation scores: those of the protocol, all if none of them is here."""
+        wanted = self.info.boundary_ids
+        return [i for i, name in enumerate(self.ids) if name in wanted] or list(range(len(self)))
 
     def image_path(self, index: int) -> Path:
         """The picture of a sample."""

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-
-from bridgenet import data
+from bridgenet import data, parallel
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset
 from bridgenet.data.report import Fault, Report
@@ -62,8 +56,6 @@ def check(
     dataset_class = data.get(name)
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
-    if workers is not None and workers < 1:
-        raise UserError(f"--workers {workers}: expected 1 or more")
     folder = Path(root) / info.folder
     lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
     if not any(path.is_file() for path in lists.values()):
@@ -83,7 +75,8 @@ def check(
         for task, missing in dataset.missing_files():
             found.faults += [Fault(dataset.split, task, f"{file} is missing") for file in missing]
     samples = [(place, index) for place, dataset in enumerate(datasets) for index in range(len(dataset))]
-    for done, findings in enumerate(_look_at_all(datasets, samples, workers), start=1):
+    findings_of_all = parallel.run(_look_at, datasets, samples, workers=workers, chunk=8)
+    for done, findings in enumerate(findings_of_all, start=1):
         found.add(findings)
         if progress is not None:
             progress(done, len(samples))
@@ -108,8 +101,9 @@ def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
             )
 
 
-def _look_at(dataset: DenseDataset, index: int) -> Findings:
-    """Read one sample; what is missing is known already and passed over."""
+def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findings:
+    """Read one sample (number of its data set, index); what is missing is known already and passed over."""
+    dataset, index = datasets[sample[0]], sample[1]
     found = Findings()
     size = None
     if dataset.image_path(index).is_file():
@@ -130,43 +124,6 @@ def _look_at(dataset: DenseDataset, index: int) -> Findings:
         except UserError as error:
             found.faults.append(Fault(dataset.split, task, str(error)))
     return found
-
-
-def _look_at_all(
-    datasets: Sequence[DenseDataset], samples: Sequence[tuple[int, int]], workers: int | None
-) -> Iterator[Findings]:
-    """What every sample shows, in order, by several processes."""
-    processes = min(workers or _cores(), len(samples))
-    if processes <= 1:
-        yield from (_look_at(datasets[place], index) for place, index in samples)
-        return
-    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(datasets,))
-    try:
-        yield from pool.map(_work, samples, chunksize=8)
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that read the data was killed, for want of memory perhaps. Give --workers 1"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_datasets: Sequence[DenseDataset] = ()
-
-
-def _start_worker(datasets: Sequence[DenseDataset]) -> None:
-    global _datasets
-    _datasets = datasets
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers
-
-
-def _work(sample: tuple[int, int]) -> Findings:
-    return _look_at(_datasets[sample[0]], sample[1])
 
 
 def _compare(report: Report) -> None:

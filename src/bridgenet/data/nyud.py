@@ -41,6 +41,7 @@ class NYUDv2(DenseDataset):
         tasks=("semseg", "depth", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES},
         size=(448, 576),
+        boundary_distance=0.011,
         archives=("https://data.vision.ee.ethz.ch/brdav/atrc/NYUDv2.tar.gz",),
         counts={"train": 795, "val": 654},
         image_size=(425, 560),
@@ -59,6 +60,7 @@ class NYUDv2(DenseDataset):
         "edge": Target((("edge/{id}.png",),), _edge),
     }
 
-    def boundary_labels(self, index: int) -> np.ndarray:
+    @staticmethod
+    def read_boundary_labels(path: Path) -> np.ndarray:
         """The edge picture taken as if it were a label map, (H, W) uint8: the protocol of the published numbers."""
-        return read_png(self.target_paths("edge", index)[0], channels=1)
+        return read_png(path, channels=1)

@@ -99,6 +99,8 @@ class PASCALContext(DenseDataset):
         tasks=("semseg", "human_parts", "sal", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES, "human_parts": tuple(class_lists()["human_part_names"])},
         size=(512, 512),
+        boundary_distance=0.0075,
+        boundary_list="pascal_boundary_ids.txt",
         archives=("https://data.vision.ee.ethz.ch/brdav/atrc/PASCALContext.tar.gz",),
         counts={"train": 4998, "val": 5105},
     )
@@ -112,6 +114,7 @@ class PASCALContext(DenseDataset):
         "edge": Target(((_LABEL_MAP,),), _edge),
     }
 
-    def boundary_labels(self, index: int) -> np.ndarray:
+    @staticmethod
+    def read_boundary_labels(path: Path) -> np.ndarray:
         """The label map of 459 classes, (H, W) integers."""
-        return read_label_map(self.target_paths("edge", index)[0])
+        return read_label_map(path)

@@ -1,14 +1,31 @@
 """Metrics of the tasks: one class each, `update(logits, target)` and `compute() -> dict[str, float]`.
 
-Shares (mIoU, accuracy, F) are in 0..1, depth errors in [m], angles in [deg].
+Beside the scores of the split: `details()`, per class values, the confusion matrix, curves and histograms for plots, and
+`per_image()`, the scores of each image of the last batch. See :class:`bridgenet.metrics.base.PixelMetric`.
+Shares (mIoU, accuracy, F) are in 0..1, depth errors in [m], angles in [deg]. Boundary evaluation (odsF), which works on
+files, is in :mod:`bridgenet.metrics.boundary`; it needs no torch, and importing it loads none.
 """
 
 from __future__ import annotations
 
-from bridgenet.metrics.depth import Depth
-from bridgenet.metrics.edge import Edge
-from bridgenet.metrics.normals import Normals
-from bridgenet.metrics.saliency import Saliency
-from bridgenet.metrics.segmentation import Segmentation
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridgenet.metrics.depth import Depth
+    from bridgenet.metrics.edge import Edge
+    from bridgenet.metrics.normals import Normals
+    from bridgenet.metrics.saliency import Saliency
+    from bridgenet.metrics.segmentation import Segmentation
+
+_MODULES = {
+    name: f"bridgenet.metrics.{name.lower()}" for name in ("Depth", "Edge", "Normals", "Saliency", "Segmentation")
+}
 
 __all__ = ["Depth", "Edge", "Normals", "Saliency", "Segmentation"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module 'bridgenet.metrics' has no attribute '{name}'")

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from bridgenet import decoding
 from bridgenet.losses import weighted_bce
-from bridgenet.metrics.base import PixelMetric, pooled_sum, ratio
-from bridgenet.tasks import IGNORE
+from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
 
 POSITIVE_WEIGHT = 0.95
 
@@ -20,12 +19,14 @@ class Edge(PixelMetric):
     for the logit. `loss_clean` takes the logits; those of a decoded probability are of it clamped to 1e-7..1 - 1e-7.
     """
 
-    sums: Tensor  # of loss and loss_clean
+    image_score = "loss"
+
+    losses: Tensor  # sums of loss and loss_clean
     pixels: Tensor
 
     def __init__(self, num_outputs: int = 1) -> None:
         super().__init__(num_outputs)
-        self.add_state("sums", torch.zeros(2, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("losses", torch.zeros(2, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("pixels", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def decode(self, logits: Tensor) -> Tensor:
@@ -33,24 +34,22 @@ class Edge(PixelMetric):
 
     def update(self, logits: Tensor, target: Tensor, *, decoded: bool = False) -> None:
         if decoded:
-            super().update(logits, target, decoded=True)
-            return
-        prediction = self.decode(logits)
-        self.check_size(prediction.shape, target)
-        self._add(prediction, logits[:, 0].to(prediction.dtype), target)
+            self._add(target, logits)
+        else:
+            self._add(target, self.decode(logits), logits[:, 0])
 
-    def accumulate(self, prediction: Tensor, target: Tensor) -> None:
-        """prediction (B, H, W) in [0, 1], target (B, 1, H, W) of 0 and 1."""
-        self._add(prediction, torch.logit(prediction, eps=1e-7), target)
-
-    def _add(self, prediction: Tensor, logits: Tensor, target: Tensor) -> None:
-        target = target[:, 0].to(prediction.dtype)
-        valid = target != IGNORE
-        target = torch.where(valid, target, 0)
+    def sums(self, target: Tensor, prediction: Tensor, logits: Tensor | None = None) -> Sums:
+        """target (1, H, W) of 0 and 1, prediction (H, W) in [0, 1], and its logits if known."""
+        logits = torch.logit(prediction, eps=1e-7) if logits is None else logits
+        target = target[0].to(prediction.dtype)
+        valid = labelled(target)
+        prediction, logits, target = blank(valid, prediction, logits, target)
         losses = (weighted_bce(values, target, POSITIVE_WEIGHT) for values in (prediction, logits))
-        self.sums += torch.stack([pooled_sum(torch.where(valid, loss, 0)) for loss in losses])
-        self.pixels += torch.count_nonzero(valid)
+        return {
+            "losses": torch.stack([pooled_sum(loss.mul_(valid)) for loss in losses]),
+            "pixels": pooled_count(valid),
+        }
 
-    def compute(self) -> dict[str, float]:
-        loss, loss_clean = (ratio(total, self.pixels) for total in self.sums)
+    def scores(self, sums: Sums) -> dict[str, float]:
+        loss, loss_clean = (ratio(total, sums["pixels"]) for total in sums["losses"])
         return {"loss": loss, "loss_clean": loss_clean}

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from bridgenet import decoding
 from bridgenet.errors import UserError
-from bridgenet.metrics.base import PixelMetric, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, ratio
 from bridgenet.tasks import IGNORE
 
 
 class Segmentation(PixelMetric):
     """`mIoU`: TP / (TP + FP + FN) over the split, mean over *all* classes; a class that never occurs counts 0.
 
-    Also `pixel_accuracy`, the share of valid pixels with the right class, and :meth:`per_class`. All in 0..1.
+    That is the common protocol, and so what published tables hold. `mIoU_present` is the mean over the classes that
+    occur, in the labels or the predictions. Also `pixel_accuracy`, the share of valid pixels with the right class, and
+    `mean_class_accuracy`, the mean over the classes that occur in the labels of the share found. All in 0..1, and exact
+    for any number of processes.
+
     Args: num_outputs: number of classes, background included, at most 255.
     """
+
+    image_score = "mIoU_present"  # in one image most classes do not occur
 
     confusion: Tensor  # (classes of the target, classes predicted)
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__(num_outputs)
         self.add_state("confusion", torch.zeros(num_outputs, num_outputs, dtype=torch.int64), dist_reduce_fx="sum")
-        self._per_class: list[float] = []
 
     def decode(self, logits: Tensor) -> Tensor:
         return decoding.class_index(logits)
 
-    def accumulate(self, prediction: Tensor, target: Tensor) -> None:
-        """prediction (B, H, W) integers, target (B, 1, H, W). Raises UserError for an unknown class in the target."""
+    def sums(self, target: Tensor, prediction: Tensor) -> Sums:
+        """target (1, H, W), prediction (H, W) integers. Raises UserError for an unknown class in the target."""
         n = self.num_outputs
         # Ignored pixels are counted in a row of their own, which is cut off: cheaper than a mask.
-        pairs = (target[:, 0].to(torch.int64) * n).add_(prediction)
+        pairs = (target[0].to(torch.int32) * n).add_(prediction)
         counts = torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * n)
         unknown = torch.cat([counts[n * n : IGNORE * n], counts[(IGNORE + 1) * n :]])
         if unknown.any():
@@ -41,20 +48,40 @@ class Segmentation(PixelMetric):
             raise UserError(
                 f"the target holds class {found}, but there are {n} classes (0..{n - 1}, {IGNORE} = ignored)"
             )
-        self.confusion += counts[: n * n].view(n, n)
+        return {"confusion": counts[: n * n].view(n, n)}
 
-    def compute(self) -> dict[str, float]:
-        confusion = self.confusion.cpu().double()
-        correct, total = confusion.diagonal(), confusion.sum()
-        union = confusion.sum(dim=0) + confusion.sum(dim=1) - correct
-        iou = torch.where(union > 0, correct / union.clamp(min=1), 0)
-        self._per_class = iou.tolist() if total > 0 else [float("nan")] * self.num_outputs
+    def scores(self, sums: Sums) -> dict[str, float]:
+        confusion = sums["confusion"].double()
+        correct, labelled, total = confusion.diagonal(), confusion.sum(dim=1), confusion.sum()
+        iou = _iou(confusion)
         return {
-            "mIoU": iou.mean().item() if total > 0 else float("nan"),
+            "mIoU": iou.nan_to_num(0).mean().item() if total > 0 else float("nan"),
+            "mIoU_present": iou.nanmean().item(),
             "pixel_accuracy": ratio(correct.sum(), total),
+            "mean_class_accuracy": (correct / labelled).nanmean().item(),
         }
 
-    def per_class(self) -> list[float]:
-        """IoU of each class, 0..1, in the order of the logits. Like `compute` a collective call, unless after it."""
-        self.compute()
-        return list(self._per_class)
+    def describe(self, sums: Sums) -> dict[str, Any]:
+        """Lists in the order of the classes.
+
+        `per_class_iou` (0..1; None for a class that occurs neither in labels nor predictions, which counts 0 in mIoU),
+        `per_class_accuracy` (share of its pixels found, None without any) and `confusion`, numbers of pixels: one row
+        for each class of the labels, one column for each predicted class.
+        """
+        confusion = sums["confusion"]
+        accuracy = confusion.diagonal().double() / confusion.sum(dim=1)
+        return {
+            "per_class_iou": _or_none(_iou(confusion.double())),
+            "per_class_accuracy": _or_none(accuracy),
+            "confusion": confusion.tolist(),
+        }
+
+
+def _iou(confusion: Tensor) -> Tensor:
+    """(n,), NaN for a class that does not occur."""
+    correct = confusion.diagonal()
+    return correct / (confusion.sum(dim=0) + confusion.sum(dim=1) - correct)
+
+
+def _or_none(values: Tensor) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]

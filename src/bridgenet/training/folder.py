@@ -15,8 +15,11 @@ from bridgenet.config import RunConfig
 from bridgenet.errors import UserError
 
 METRICS = "metrics.jsonl"
-RUN_ENTRIES = {"config.yaml", METRICS, BEST, LAST, "evaluation.json", "edge", "tensorboard", "wandb"}
-PARTIAL = re.compile(r"\..+\.partial-\d+")
+RUN_ENTRIES = {
+    "config.yaml", METRICS, BEST, LAST, "tensorboard", "wandb",
+    "evaluation.json", "edge", "boundary_counts.jsonl", "per_image.csv", "report.html", "report.md",
+}  # fmt: skip
+PARTIAL = re.compile(r"\..+\.partial-\d+|boundary_counts\.\d+\.jsonl")
 """What a run's folder holds; --overwrite deletes nothing else."""
 MAY_CHANGE = {
     "network.pretrained",

@@ -27,20 +27,12 @@ from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, 
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
-from bridgenet.evaluate import (
-    Scores,
-    autocast,
-    check_canvas,
-    evaluate,
-    evaluation_size,
-    open_dataset,
-    relative_gain,
-    use_cpu,
-)
+from bridgenet.evaluate import autocast, check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.scores import Scores, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
@@ -293,7 +285,7 @@ class Run:
             world=self.world,
             precision=self.config.precision,
             progress=self.reporter.evaluating,
-        )
+        ).scores
         self.progress["scores"] = scores
         self.progress["first_scores"] = self.progress["first_scores"] or scores
         gain = relative_gain(scores, self.progress["first_scores"])

@@ -1,0 +1,60 @@
+"""Scores of tasks: which one stands for a task, gains over a reference, tables in words. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import math
+
+from bridgenet import tasks
+from bridgenet.tasks import Headline
+
+Scores = dict[str, dict[str, float]]
+"""{task: {metric: value}}; shares in 0..1, depth errors in [m], angles in [deg]."""
+
+
+def gains(scores: Scores, reference: Scores) -> dict[str, float]:
+    """Per task the relative improvement of its headline over the reference's; 0.1 is 10 % better.
+
+    A task that the reference does not have, or without a number on either side, is left out.
+    """
+    found = {}
+    for name, values in scores.items():
+        if name not in reference:
+            continue
+        headline = tasks.get(name).headline_in(values, reference[name])
+        value, base = (side.get(headline.key, math.nan) for side in (values, reference[name]))
+        if math.isfinite(value) and math.isfinite(base):
+            sign = 1 if headline.higher_is_better else -1
+            found[name] = sign * (value - base) / max(abs(base), 1e-3)  # a first mIoU may be 0
+    return found
+
+
+def relative_gain(scores: Scores, reference: Scores) -> float:
+    """The multi-task gain Δm as a share: the mean of :func:`gains`, 0 if there is none."""
+    found = gains(scores, reference)
+    return sum(found.values()) / len(found) if found else 0.0
+
+
+def in_words(headline: Headline, value: float) -> str:
+    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`."""
+    if headline.unit == "%":
+        return f"{100 * value:.1f} %"
+    if headline.unit == "deg":
+        return f"{value:.1f}°"
+    return f"{value:.3f} {headline.unit}" if headline.unit else f"{value:.4f}"
+
+
+def table(scores: Scores, reference: Scores | None = None) -> str:
+    """The headlines as a text table: task, metric with its direction, value; beside a reference, its value and the gain."""
+    header = f"{'task':<12}{'metric':<10}{'value':>10}"
+    lines = [header + (f"{'reference':>12}{'better by':>11}" if reference else "")]
+    better = gains(scores, reference or {})
+    for name, values in scores.items():
+        base = (reference or {}).get(name)
+        headline = tasks.get(name).headline_in(values, *([base] if base else []))
+        line = f"{name:<12}{headline.heading:<10}{in_words(headline, values[headline.key]):>10}"
+        if name in better and base:
+            line += f"{in_words(headline, base[headline.key]):>12}{100 * better[name]:>+9.1f} %"
+        lines.append(line)
+    if better:
+        lines.append(f"Δm {100 * relative_gain(scores, reference or {}):+.2f} % (mean over {len(better)} tasks)")
+    return "\n".join(lines)
