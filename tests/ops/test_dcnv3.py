@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bridgenet.ops.dcnv3 import cpu, dcnv3
+from bridgenet.ops.dcnv3 import Implementation, cpu, dcnv3
 from bridgenet.ops.dcnv3.operator import arguments, dcnv3_operator
 from tests.ops.cases import NAMES, RANDOM, Case, random_case
 
@@ -71,6 +71,45 @@ def test_plain_differentiates_twice() -> None:
     assert torch.autograd.gradgradcheck(function, tensors)
 
 
+def test_operator_differentiates_once() -> None:
+    value, offset, mask = small()
+    output = dcnv3(value, offset, mask, num_groups=2)
+    (grad,) = torch.autograd.grad(output.sum(), value, create_graph=True)
+    with pytest.raises(RuntimeError, match="use implementation='plain'"):
+        grad.square().sum().backward()
+
+
+def test_forward_derivatives_and_transforms() -> None:
+    """They would take an operator's derivative for 0: "auto" computes the plain way, and "operator" refuses."""
+    inputs = tuple(tensor.detach() for tensor in small())
+    tangents = tuple(torch.ones_like(tensor) for tensor in inputs)
+
+    def function(*tensors: Tensor, implementation: Implementation = "auto") -> Tensor:
+        return dcnv3(*tensors, num_groups=2, implementation=implementation)
+
+    _, expected = torch.func.jvp(lambda *x: function(*x, implementation="plain"), inputs, tangents)
+    assert expected.abs().max() > 0.1
+    assert torch.equal(torch.func.jvp(function, inputs, tangents)[1], expected)
+    with torch.autograd.forward_ad.dual_level():
+        duals = [torch.autograd.forward_ad.make_dual(*pair) for pair in zip(inputs, tangents)]
+        tangent = torch.autograd.forward_ad.unpack_dual(function(*duals)).tangent
+        assert torch.equal(tangent, expected)
+        with pytest.raises(ValueError, match="forward-mode derivatives; use implementation='plain'"):
+            function(*duals, implementation="operator")
+    got = torch.func.vmap(function)(*(tensor[:, None] for tensor in inputs))
+    torch.testing.assert_close(got[:, 0], function(*inputs))
+
+
+@pytest.mark.parametrize("implementation", ["plain", "operator"])
+def test_maps_of_more_pixels_than_float32_counts(implementation: Implementation) -> None:
+    """Row and column are exact in float32, their index is not."""
+    side = 4200
+    value = torch.arange(side * side, dtype=torch.float32).view(1, side, side, 1).remainder(251)
+    settings = {"kernel_size": 1, "stride": 7, "padding": 0, "num_groups": 1, "implementation": implementation}
+    out = value[:, ::7, ::7]
+    assert torch.equal(dcnv3(value, torch.zeros(*out.shape[:3], 2), torch.ones_like(out), **settings), out)
+
+
 def test_operator_is_well_registered() -> None:
     """PyTorch's own check: schema, autograd, shapes without data, tracing for the compiler."""
     case = random_case(3)
@@ -120,7 +159,9 @@ def test_frozen_inputs_and_empty_batches() -> None:
     value, offset, mask = small()
     dcnv3(value.detach(), offset, mask.detach(), num_groups=2).sum().backward()
     assert offset.grad is not None
-    assert dcnv3(value[:0], offset[:0], mask[:0], num_groups=2).shape == (0, 4, 5, 4)
+    for implementation in ("plain", "operator"):
+        empty = dcnv3(value[:0], offset[:0], mask[:0], num_groups=2, implementation=implementation)
+        assert empty.shape == (0, 4, 5, 4)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +170,30 @@ def test_frozen_inputs_and_empty_batches() -> None:
         ({"num_groups": 3}, r"value has shape \(1, 4, 5, 4\), expected .* divisible by 3 groups"),
         ({"stride": 2}, r"offset has shape \(1, 4, 5, 36\), expected \(1, 2, 3, 36\)"),
         ({"kernel_size": (1, 3)}, r"offset has shape .*, expected \(1, 6, 5, 12\)"),
+        ({"kernel_size": 9}, r"a map of 4×5 is smaller than the kernel"),
+        ({"stride": 0}, r"stride is 0, expected a whole number of at least 1"),
+        ({"padding": (1,)}, r"padding is \(1,\), expected"),
+        ({"padding": 1.0}, r"padding is 1\.0, expected"),
+        ({"num_groups": 0}, r"num_groups is 0, expected"),
     ],
 )
-def test_shapes_that_do_not_belong_together(change, words: str) -> None:
+def test_what_does_not_belong_together(change, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         dcnv3(*small(), **({"num_groups": 2} | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.int(), r"value is torch\.int32 on cpu, expected one of float64, float32, bfloat16, float16"),
+        (lambda x: x[:, :0], r"value has shape \(1, 0, 5, 4\)"),
+        (lambda x: x.to("meta"), r"offset is torch\.float64 on cpu, expected .*, on meta as value is"),
+    ],
+)
+def test_tensors_that_are_refused(change, words: str) -> None:
+    value, offset, mask = small()
+    with pytest.raises(ValueError, match=words):
+        dcnv3(change(value.detach()), offset, mask, num_groups=2)
 
 
 def test_no_operator_for_the_device() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -58,31 +59,31 @@ def test_interpreted(interpreted, dtype: torch.dtype, index: int) -> None:
     check(got, case, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16", "bf16 with fp32 mask"])
 @pytest.mark.parametrize("kernel, pointers", [("_forward_kernel", 4), ("_backward_kernel", 7)])
-@pytest.mark.parametrize("height", ["i32", 1], ids=["any height", "height 1"])
-def test_compiles_without_a_gpu(kernel: str, pointers: int, dtype: str, height: str | int) -> None:
+@pytest.mark.parametrize("side, channels", [(3, 16), (2, 5)], ids=["3×3", "2×2 of 5 channels"])
+def test_compiles_without_a_gpu(kernel: str, pointers: int, dtype: str, side: int, channels: int) -> None:
     """What the interpreter takes, the compiler may refuse: to machine code for an NVIDIA GPU of compute capability 9.0."""
     compiler = pytest.importorskip("triton.compiler")
     backends = pytest.importorskip("triton.backends.compiler")
     from bridgenet.ops.dcnv3 import triton_kernels
 
     function = getattr(triton_kernels, kernel)
-    constants = dict.fromkeys(("KERNEL_H", "KERNEL_W"), 3) | dict.fromkeys(("ORIGIN_H", "ORIGIN_W"), 0.0)
+    constants = dict.fromkeys(("KERNEL_H", "KERNEL_W"), side) | dict.fromkeys(("ORIGIN_H", "ORIGIN_W"), 0.0)
     constants |= dict.fromkeys(("STRIDE_H", "STRIDE_W", "DILATION_H", "DILATION_W"), 1)
-    constants |= {"NUM_GROUPS": 10, "CHANNELS": 16, "PADDED": 16, "BLOCK": 64}
-    if height == 1:  # Triton makes constants of integers that are 1
-        constants |= {"height": 1, "out_h": 1}
+    padded = triton.next_power_of_2(channels)
+    constants |= {"NUM_GROUPS": 10, "CHANNELS": channels, "PADDED": padded, "BLOCK": 1024 // padded}
+    dtype, _, mask_dtype = dtype.partition(" with ")
+    special = {"grad_value": "*fp32", **({"mask": "*fp32", "grad_mask": "*fp32"} if mask_dtype else {})}
     signature = {}
     for i, name in enumerate(function.arg_names):
         signature[name] = "constexpr" if name in constants else "fp32" if name == "scale" else "i32"
         if i < pointers:
-            signature[name] = "*fp32" if name == "grad_value" else f"*{dtype}"
+            signature[name] = special.get(name, f"*{dtype}")
     places = {(function.arg_names.index(name),): value for name, value in constants.items()}
-    try:
-        source = compiler.ASTSource(fn=function, signature=signature, constexprs=places)
-    except TypeError:
+    if "constexprs" not in inspect.signature(compiler.ASTSource).parameters:
         pytest.skip(f"the compiler's interface is another in Triton {triton.__version__}")
+    source = compiler.ASTSource(fn=function, signature=signature, constexprs=places)
     compiled = compiler.compile(source, target=backends.GPUTarget("cuda", 90, 32))
     assert kernel in compiled.asm["ptx"]
 

@@ -44,23 +44,36 @@ def dcnv3(
         offset: (N, Ho, Wo, num_groups·K·2), (x, y) pairs [pixels].
         mask: (N, Ho, Wo, num_groups·K), already normalised.
         implementation: `"operator"`, one operator for autograd, autocast and `torch.compile`: fast on the CPU and, where
-            Triton is, on CUDA in float32, bfloat16 and float16; differentiable once. On CUDA the gradient of `value` is
-            summed in no fixed order. `"plain"`, the definition: everywhere, differentiable twice. `"auto"` takes the
-            operator where there is one, and plain otherwise and while a network is exported.
+            Triton works, on CUDA in float32, bfloat16 and float16; differentiable once, backward. On CUDA the gradient of
+            `value` is summed in no fixed order. `"plain"`, the definition: everywhere, differentiable twice, and forward.
+            `"auto"` takes the operator where there is one; otherwise, and while a network is exported, the definition on
+            PyTorch's `grid_sample`; under forward-mode derivatives and `torch.func`, plain.
 
     Returns:
         (N, Ho, Wo, C), of the dtype of `value`.
 
     Raises:
-        ValueError: shapes that do not belong together, or no operator for these tensors.
+        ValueError: tensors or settings that do not belong together, or no operator for these tensors.
 
     Source: InternImage (Wang et al., CVPR 2023).
     """
     geometry = Geometry.of(kernel_size, stride, padding, dilation, num_groups, offset_scale)
     geometry.check(value, offset, mask)
-    exporting = torch.onnx.is_in_onnx_export() or _is_exporting()
-    if implementation == "operator" and not applies_to(value):
-        raise ValueError(f"no operator for {value.dtype} on {value.device}; use implementation='plain'")
-    if implementation == "plain" or exporting or not applies_to(value):
-        return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=exporting)
+    looked_into = _is_looked_into()
+    if implementation == "operator" and (looked_into or not applies_to(value)):
+        where = (
+            "under torch.func or forward-mode derivatives" if looked_into else f"for {value.dtype} on {value.device}"
+        )
+        raise ValueError(f"no operator {where}; use implementation='plain'")
+    if implementation == "plain" or looked_into:
+        return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=False)
+    if torch.onnx.is_in_onnx_export() or _is_exporting() or not applies_to(value):
+        return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=True)
     return dcnv3_operator(value, offset, mask, *arguments(geometry))
+
+
+def _is_looked_into() -> bool:
+    """Whether transforms are at work that an operator would hide from: they would take its derivatives for 0."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0

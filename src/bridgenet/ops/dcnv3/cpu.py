@@ -39,7 +39,7 @@ class _Bags:
 
     Attributes:
         image, first, last: which.
-        index: (bags, K, 4) int32, rows of the table: upper left, upper right, lower left, lower right neighbour.
+        index: (bags, K, 4) int32 (int64 for huge maps), rows of the table: upper left, upper right, lower left, lower right neighbour.
         weight: (bags, K, 4), of the neighbours, mask included.
         mask, right, lower: (bags, K), the mask, and the shares of the right and the lower neighbours.
     """
@@ -65,12 +65,13 @@ def _bags(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> It
     # What is not of the offsets: p₀ in the bordered map, plus the scaled grid.
     base_x = (geometry.centres(1, out_w, like) + BORDER).view(-1, 1, 1) + scale * geometry.grid(1, like)
     base_y = (geometry.centres(0, out_h, like) + BORDER).view(-1, 1, 1, 1) + scale * geometry.grid(0, like)
-    group = torch.arange(groups, dtype=torch.int32).view(-1, 1)
-    neighbours = torch.tensor([0, groups, columns * groups, columns * groups + groups], dtype=torch.int32)
     last_row = (height + 2 * BORDER - 2) * columns + columns - 2
+    whole = torch.int32 if (last_row + columns + 2) * groups < 2**31 else torch.int64
+    group = torch.arange(groups, dtype=whole).view(-1, 1)
+    neighbours = torch.tensor([0, groups, columns * groups, columns * groups + groups], dtype=whole)
 
     shape = (step, out_w, groups, points)
-    index = torch.empty(*shape, 4, dtype=torch.int32)
+    index = torch.empty(*shape, 4, dtype=whole)
     weight = torch.empty(*shape, 4, dtype=dtype)
     for image in range(batch):
         for first in range(0, out_h, step):
@@ -80,7 +81,7 @@ def _bags(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> It
             y = torch.add(base_y[first:last], part[..., 1], alpha=scale).clamp_(0, height + BORDER)
             left, top = x.floor(), y.floor()
             right, lower = x.sub_(left), y.sub_(top)
-            corner = top.mul_(columns).add_(left).to(torch.int32)
+            corner = top.to(whole).mul_(columns).add_(left.to(whole))  # whole numbers first: float32 counts to 2²⁴ only
             corner = corner.clamp_(0, last_row).mul_(groups).add_(group)  # NaN has any index; its weight is NaN
             i, w = index[: last - first], weight[: last - first]
             torch.add(corner.unsqueeze(-1), neighbours, out=i)

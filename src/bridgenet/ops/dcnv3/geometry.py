@@ -10,8 +10,14 @@ from torch import Tensor
 Size = int | tuple[int, int]
 
 
-def _pair(value: Size) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+def _pair(name: str, value: Size, least: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, list | tuple) else ()
+    if len(pair) != 2 or not all(isinstance(side, int) and side >= least for side in pair):
+        raise ValueError(f"{name} is {value!r}, expected a whole number of at least {least}, or two: (height, width)")
+    return pair
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,17 @@ class Geometry:
     def of(
         cls, kernel_size: Size, stride: Size, padding: Size, dilation: Size, num_groups: int, offset_scale: float
     ) -> Geometry:
-        """From sides given as one number or as (height, width)."""
-        sides = (_pair(kernel_size), _pair(stride), _pair(padding), _pair(dilation))
-        return cls(*sides, int(num_groups), float(offset_scale))
+        """From sides given as one number or as (height, width); ValueError for what is none."""
+        if not isinstance(num_groups, int) or num_groups < 1:
+            raise ValueError(f"num_groups is {num_groups!r}, expected a whole number of at least 1")
+        return cls(
+            _pair("kernel_size", kernel_size, 1),
+            _pair("stride", stride, 1),
+            _pair("padding", padding, 0),
+            _pair("dilation", dilation, 1),
+            num_groups,
+            float(offset_scale),
+        )
 
     @property
     def num_points(self) -> int:
@@ -45,12 +59,23 @@ class Geometry:
         return height, width
 
     def check(self, value: Tensor, offset: Tensor, mask: Tensor) -> None:
-        """ValueError, naming what was got and expected, unless the shapes belong together."""
-        if value.dim() != 4 or value.shape[-1] % self.num_groups:
+        """ValueError, naming what was got and expected, unless kinds, devices and shapes belong together."""
+        for name, tensor in (("value", value), ("offset", offset), ("mask", mask)):
+            if tensor.dtype not in DTYPES or tensor.device != value.device:
+                kinds = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+                raise ValueError(
+                    f"{name} is {tensor.dtype} on {tensor.device}, expected one of {kinds}, on {value.device} as value is"
+                )
+        if value.dim() != 4 or value.shape[-1] % self.num_groups or 0 in value.shape[1:]:
             raise ValueError(
-                f"value has shape {tuple(value.shape)}, expected (N, H, W, C) with C divisible by {self.num_groups} groups"
+                f"value has shape {tuple(value.shape)}, expected (N, H, W, C) with C divisible by {self.num_groups} groups "
+                "and nothing but N of 0"
             )
         out = (value.shape[0], *self.output_size((value.shape[1], value.shape[2])))
+        if min(out[1:]) < 1:
+            raise ValueError(
+                f"a map of {value.shape[1]}×{value.shape[2]} is smaller than the kernel, dilated, less padding"
+            )
         for name, tensor, channels in (("offset", offset, 2), ("mask", mask, 1)):
             expected = (*out, self.num_groups * self.num_points * channels)
             if tuple(tensor.shape) != expected:

@@ -5,8 +5,9 @@ On the CPU it is computed by :mod:`cpu`, on CUDA by the Triton kernels in :mod:`
 
 from __future__ import annotations
 
-import importlib.util
+import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,14 +16,28 @@ from torch import Tensor
 from bridgenet.ops.dcnv3 import cpu
 from bridgenet.ops.dcnv3.geometry import Geometry
 
-HAS_TRITON = importlib.util.find_spec("triton") is not None
-
 
 def applies_to(value: Tensor) -> bool:
-    """Whether the operator can compute this: any floating CPU tensor; on CUDA up to float32, where Triton is installed."""
+    """Whether the operator can compute this: any CPU tensor; on CUDA up to float32, where Triton works."""
     if value.device.type == "cpu":
-        return value.is_floating_point()
-    return value.device.type == "cuda" and HAS_TRITON and value.dtype in (torch.float32, torch.bfloat16, torch.float16)
+        return True
+    return value.device.type == "cuda" and value.dtype != torch.float64 and triton_works()
+
+
+@torch.compiler.assume_constant_result
+@cache
+def triton_works() -> bool:
+    """Whether Triton is there and can start kernels: at its first one it builds its launcher with the system's C compiler."""
+    try:
+        import triton
+
+        triton.runtime.driver.active.get_current_device()
+    except ImportError:
+        return False
+    except Exception as error:  # whatever its build says
+        warnings.warn(f"DCNv3 goes the slow way, as Triton does not work here: {error}", stacklevel=2)
+        return False
+    return True
 
 
 def arguments(geometry: Geometry) -> tuple[Any, ...]:
@@ -119,4 +134,9 @@ def _differentiate(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:
     return (*grads, *(None for _ in ctx.geometry))
 
 
+def _refuse(ctx: Any, *grads: Tensor) -> Any:
+    raise RuntimeError("DCNv3's operator is differentiable once; for more use implementation='plain'")
+
+
 dcnv3_operator.register_autograd(_differentiate, setup_context=_save)
+dcnv3_backward_operator.register_autograd(_refuse)

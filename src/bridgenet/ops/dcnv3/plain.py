@@ -31,7 +31,9 @@ def dcnv3_plain(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry,
         """(N, Ho, Wo, G, K) → (N·G, Ho·Wo, K)."""
         return tensor.reshape(batch, out_h * out_w, groups, points).transpose(1, 2).flatten(0, 1)
 
-    maps = value.to(dtype).reshape(batch, height, width, groups, -1).permute(0, 3, 4, 1, 2).flatten(0, 1)
+    maps = (
+        value.to(dtype).reshape(batch, height, width, groups, channels // groups).permute(0, 3, 4, 1, 2).flatten(0, 1)
+    )
     sample = _grid_sample if use_grid_sample else _four_neighbours
     sampled = sample(maps, per_group(x), per_group(y))  # (N·G, C/G, Ho·Wo, K)
     summed = (sampled * per_group(mask.to(dtype)).unsqueeze(1)).sum(dim=-1)
@@ -57,7 +59,9 @@ def _four_neighbours(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     for row, row_share in ((top, 1 - lower_share), (top + 1, lower_share)):
         for column, column_share in ((left, 1 - right_share), (left + 1, right_share)):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            index = torch.where(inside, row * width + column, 0).long().reshape(count, 1, -1)
-            corner = flat.gather(2, index.expand(-1, channels, -1)).view(count, channels, *x.shape[1:])
+            # Whole numbers before the product: float32 counts to 2²⁴ only.
+            index = torch.where(inside, row, 0).long() * width + torch.where(inside, column, 0).long()
+            index = index.reshape(count, 1, x.shape[1] * x.shape[2]).expand(-1, channels, -1)
+            corner = flat.gather(2, index).view(count, channels, *x.shape[1:])
             total = total + corner * (row_share * column_share * inside).unsqueeze(1)
     return total

@@ -18,6 +18,8 @@ BLOCK_ELEMENTS = 1024
 """Bags times channels of one program."""
 MAX_BAGS = 2**31 - BLOCK_ELEMENTS
 """They are counted in 32 bits (64-bit divisions are slow); addresses have 64."""
+SIZES = ["num_bags", "height", "width", "out_h", "out_w"]
+"""Arguments that change from image to image: not worth a compilation each."""
 
 
 @triton.jit
@@ -27,7 +29,8 @@ def _place(bag_B, height, width, out_h, out_w, STRIDE_H: tl.constexpr, STRIDE_W:
     pixel_B = bag_B // NUM_GROUPS
     centre_y_B = ((pixel_B // out_w) % out_h * STRIDE_H).to(tl.float32) + ORIGIN_H
     centre_x_B = (pixel_B % out_w * STRIDE_W).to(tl.float32) + ORIGIN_W
-    return bag_B % NUM_GROUPS, pixel_B // (out_w * out_h) * height * width, centre_y_B, centre_x_B
+    image_B = (pixel_B // (out_w * out_h)).to(tl.int64) * height * width
+    return bag_B % NUM_GROUPS, image_B, centre_y_B, centre_x_B
 
 
 @triton.jit
@@ -35,7 +38,6 @@ def _axis(centre_B, offset_B, grid, scale, size):
     """Floor of the location along an axis, as integer, and what is above it; far outside is brought to just outside."""
     at_B = centre_B + scale * (grid + offset_B)
     at_B = tl.maximum(at_B, -2.0, propagate_nan=tl.PropagateNan.ALL)
-    # size + 1.0, as a side of 1 arrives as a constant, not as a tensor
     at_B = tl.minimum(at_B, size + 1.0, propagate_nan=tl.PropagateNan.ALL)
     floor_B = tl.floor(at_B)
     return floor_B.to(tl.int32), at_B - floor_B
@@ -61,11 +63,11 @@ def _row(y_B, x_B, height, width, image_B, group_B, live_B, live_C, channel_C,
          NUM_GROUPS: tl.constexpr, CHANNELS: tl.constexpr):  # fmt: skip
     """Where the channels of a pixel stand in the map, and whether there is such a pixel."""
     inside_B = live_B & (y_B >= 0) & (y_B < height) & (x_B >= 0) & (x_B < width)
-    row_B = ((image_B + y_B * width + x_B).to(tl.int64) * NUM_GROUPS + group_B) * CHANNELS
+    row_B = ((image_B + y_B.to(tl.int64) * width + x_B) * NUM_GROUPS + group_B) * CHANNELS
     return row_B[:, None] + channel_C[None, :], inside_B[:, None] & live_C[None, :]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _forward_kernel(value, offset, mask, output, num_bags, height, width, out_h, out_w, scale,
                     KERNEL_H: tl.constexpr, KERNEL_W: tl.constexpr, STRIDE_H: tl.constexpr, STRIDE_W: tl.constexpr,
                     DILATION_H: tl.constexpr, DILATION_W: tl.constexpr, ORIGIN_H: tl.constexpr, ORIGIN_W: tl.constexpr,
@@ -95,7 +97,7 @@ def _forward_kernel(value, offset, mask, output, num_bags, height, width, out_h,
     tl.store(output + where_BC, sum_BC.to(output.dtype.element_ty), mask=live_B[:, None] & live_C[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _backward_kernel(grad_output, value, offset, mask, grad_value, grad_offset, grad_mask,
                      num_bags, height, width, out_h, out_w, scale,
                      KERNEL_H: tl.constexpr, KERNEL_W: tl.constexpr, STRIDE_H: tl.constexpr, STRIDE_W: tl.constexpr,
@@ -130,7 +132,7 @@ def _backward_kernel(grad_output, value, offset, mask, grad_value, grad_offset, 
                 slope_x_B += (share_y_B if aside else -share_y_B) * product_B
                 slope_y_B += (share_x_B if down else -share_x_B) * product_B
                 weight_B = mask_B * share_y_B * share_x_B
-                tl.atomic_add(grad_value + row_BC, weight_B[:, None] * grad_BC, mask=inside_BC)
+                tl.atomic_add(grad_value + row_BC, weight_B[:, None] * grad_BC, mask=inside_BC, sem="relaxed")
         tl.store(grad_mask + point_B, sample_B.to(grad_mask.dtype.element_ty), mask=live_B)
         scaled_B = scale * mask_B
         tl.store(grad_offset + 2 * point_B, (scaled_B * slope_x_B).to(grad_offset.dtype.element_ty), mask=live_B)
