@@ -169,3 +169,17 @@ def test_python_without_a_safe_way(tmp_path: Path, target: Path, monkeypatch: py
     with pytest.raises(UserError, match=r"Use Python 3.10.12, 3.11.4 or newer, or unpack it by hand: tar -xzf"):
         unpack(archive, target, "lists/train.txt")
     assert archive.exists()
+
+
+def test_hard_links_to_what_is_not_there(tmp_path: Path, target: Path) -> None:
+    archive = pack(tmp_path, member("Rooms/x.txt", type=tarfile.LNKTYPE, linkname="Rooms/none.txt"))
+    with pytest.raises(CorruptArchive, match=r"is damaged: Rooms/x\.txt links to what is not in it"):
+        unpack(archive, target, "lists/train.txt")
+    assert not target.exists()
+
+
+def test_names_that_the_system_does_not_take(tmp_path: Path, target: Path) -> None:
+    archive = pack(tmp_path, member("Rooms/" + "x" * 300))
+    with pytest.raises(UserError, match=r"its member Rooms/x+ cannot be unpacked: File name too long"):
+        unpack(archive, target, "lists/train.txt")
+    assert not target.exists()

@@ -304,10 +304,10 @@ def test_weights_download(
 ) -> None:
     """An address that is given comes before the known ones; the file is not opened: it is no weights at all."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving(Site(b"bytes")) as site:
+    with serving(Site(b"PK\x03\x04bytes")) as site:
         assert cli.run(["weights", "download", name, "--out", str(tmp_path), "--url", site.url]) == 0
     path = tmp_path / "internimage_t_1k_224.pth"
-    assert path.read_bytes() == b"bytes"
+    assert path.read_bytes() == b"PK\x03\x04bytes"
     assert f"--network.backbone_checkpoint {path}" in capsys.readouterr().out
 
 

@@ -322,3 +322,13 @@ def test_record_names_the_address_and_the_version(site: Site, target: Path) -> N
     record = json.loads((target.parent / ".file.bin.part.json").read_text())
     assert record["url"] == f"{site.url}/file"
     assert record["total"] == len(CONTENT)
+
+
+def test_what_cannot_be_the_file_is_not_taken(site: Site, target: Path) -> None:
+    """An empty answer, and one that begins unlike files of its kind; the next address is asked."""
+    with serving(Site(b"quota exceeded")) as other, serving(Site(b"")) as empty:
+        with pytest.raises(UserError, match=r"(?s)it begins with b'quota exceeded'.*what it gives is empty"):
+            fetch([other.url, empty.url], target, starts=(site.content[:2],))
+        assert not target.exists()
+        fetch([other.url, empty.url, site.url], target, starts=(b"no such", site.content[:2]))
+    assert target.read_bytes() == site.content

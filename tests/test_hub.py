@@ -228,3 +228,16 @@ def test_a_network_is_made_of_modules() -> None:
     assert again._hub_mixin_config is None
     assert again.config is None
     assert dict(again.information) == {}
+
+
+def test_a_card_that_stays_must_state_the_licence_of_the_weights(tmp_path: Path) -> None:
+    network = build()
+    network.save_pretrained(tmp_path, model_card_kwargs={"license": "mit"})
+    network.save_pretrained(tmp_path)
+    other = build()
+    other.information = {"origin": "x.pth.tar", "licence": "cc-by-nc-4.0"}
+    with pytest.raises(UserError, match=r"README\.md states the licence mit, the weights have cc-by-nc-4\.0"):
+        other.save_pretrained(tmp_path)
+    (tmp_path / "README.md").unlink()
+    other.save_pretrained(tmp_path)
+    assert "cc-by-nc-4.0" in (tmp_path / "README.md").read_text()

@@ -88,6 +88,12 @@ def _extract(archive: Path, raw: IO[bytes], folder: Path, progress: Callable[[in
                     members.extract(member, folder, filter="data")
                 except tarfile.FilterError as error:
                     raise _refused(archive, member, str(error)) from None
+                except KeyError:
+                    raise CorruptArchive(f"{archive} is damaged: {member.name} links to what is not in it") from None
+                except OSError as error:
+                    raise UserError(
+                        f"{archive}: its member {member.name} cannot be unpacked: {error.strerror}. Nothing was unpacked"
+                    ) from None
                 if progress is not None:
                     progress(raw.tell(), total)
         while stream.read(1 << 20):  # to the end, where gzip's own checksum is compared

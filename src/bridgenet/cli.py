@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -129,6 +130,7 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code: 0, 1 if part of the inputs was skipped, 2 for the user's mistakes."""
+    warnings.showwarning = lambda message, *_: print(f"! {message}", file=sys.stderr)  # type: ignore[assignment]
     try:
         parser = build_parser()
         takes_settings = bool(arguments) and arguments[0] in ("train", "evaluate")
@@ -256,7 +258,7 @@ def _inspect(options: argparse.Namespace, settings: list[str]) -> int:
         print(json.dumps(found.as_dict(), indent=2))
     else:
         print(found)
-    return 0
+    return PARTLY_DONE if found.problems else 0
 
 
 def _demo(options: argparse.Namespace, settings: list[str]) -> int:

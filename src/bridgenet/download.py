@@ -38,7 +38,14 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 Progress = Callable[[int, "int | None"], None]
 
 
-def fetch(urls: Sequence[str], target: Path, *, sha256: str | None = None, progress: Progress | None = None) -> str:
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    sha256: str | None = None,
+    starts: Sequence[bytes] = (b"",),
+    progress: Progress | None = None,
+) -> str:
     """Make sure that `target` is there: check it if it is, else download it from the first address that has it.
 
     What came of an interrupted download, of this process or of one before, is kept and added to. The checksum is
@@ -48,6 +55,7 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str | None = None, progr
         urls: addresses (http, https) of the same file, in the order to try them.
         target: where the file goes; its folder is made.
         sha256: the checksum the file must have, where it is known.
+        starts: what files of its kind begin with: anything else that an address gives is not the file.
         progress: called with (bytes that are there, bytes in all or None if the server does not tell).
 
     Returns:
@@ -67,7 +75,7 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str | None = None, progr
         for url in urls:
             try:
                 _download(url, partial, progress)
-                digest = partial.finish(target, sha256)
+                digest = partial.finish(target, sha256, starts)
             except _Failed as failure:
                 failures.append(f"         {url}: {failure}")
             else:
@@ -162,8 +170,15 @@ class _Partial:
         self.size = 0
         self.origin = None
 
-    def finish(self, target: Path, expected: str | None) -> str:
+    def finish(self, target: Path, expected: str | None, starts: Sequence[bytes]) -> str:
         """Check the whole file and move it to `target`, its checksum beside it."""
+        with self.path.open("rb") as file:
+            start = file.read(16)
+        if not start or not any(start.startswith(known) for known in starts):
+            self.clear()
+            raise _Failed(
+                f"what it gives is no such file (it begins with {start!r})" if start else "what it gives is empty"
+            )
         os.fsync(self.file.fileno())
         digest = _sha256(self.path)
         if expected and digest != expected:
@@ -226,12 +241,17 @@ def _request(url: str, partial: _Partial) -> Any:
 def _receive(url: str, response: Any, partial: _Partial, progress: Progress | None) -> None:
     """Write an answer to the part; _Cut if it ends early."""
     headers = response.headers
+    if response.status not in (200, 206):
+        raise _Failed(f"HTTP {response.status}, expected 200 with the file")
+    if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise _Failed(f"the server sends the file packed ({encoding}), which was not asked for")
     if headers.get_content_type() == "text/html":
         raise _Failed("this is a web page, not the file; open it in a browser and copy the link of the file itself")
     if response.status == 206:
         total = _continues(headers, partial)
     else:
-        total = int(headers["Content-Length"]) if headers.get("Content-Length", "").isdigit() else None
+        length = headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         partial.start(_Origin(url, _validator(headers), total))
     _check_space(partial, total)
     while True:

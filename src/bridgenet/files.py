@@ -10,11 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bridgenet.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well, else it is deleted."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.touch()  # not every writer says in words that it may not
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
     try:
         yield partial
         with partial.open("rb") as file:

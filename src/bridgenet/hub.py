@@ -116,6 +116,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
             UserError: the network has no description, or another licence is asked for.
         """
         self._state(model_card_kwargs)
+        self._check_card(Path(save_directory) / "README.md")
         return super().save_pretrained(save_directory, **kwargs)
 
     def push_to_hub(self, repo_id: str, *, model_card_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> str:
@@ -213,6 +214,19 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
             layout=data.info(config.dataset).title if config.dataset in data.DATASETS else None,
             rows=rows,
         )
+
+    def _check_card(self, path: Path) -> None:
+        """UserError if a model card that is there, and stays, states another licence than the weights have."""
+        if not path.is_file():
+            return
+        try:
+            stated = ModelCard.load(path).data.get("license")
+        except ValueError:  # its header is no YAML
+            stated = None
+        if stated != (licence := self.information.get("licence")):
+            raise UserError(
+                f"{path} states the licence {stated}, the weights have {licence}; correct or delete it, or choose another folder"
+            )
 
     def _state(self, stated: dict[str, Any] | None) -> None:
         """Record what the user states of the weights; UserError if it is unknown, or contradicts their origin."""

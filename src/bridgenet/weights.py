@@ -15,6 +15,10 @@ _OPENGVLAB = (
 )
 
 
+STARTS = (b"PK\x03\x04", b"\x80")
+"""What torch.save's files begin with, of today and of old."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """One published file.
@@ -107,4 +111,5 @@ def download(name: str, out: Path, *, urls: Sequence[str] = (), progress: Progre
             "run the same command again"
         )
     known = [url.format(file=weights.file) for url in weights.urls]
-    return target, fetch([*urls, *known], target, sha256=weights.sha256 or None, progress=progress)
+    digest = fetch([*urls, *known], target, sha256=weights.sha256 or None, starts=STARTS, progress=progress)
+    return target, digest

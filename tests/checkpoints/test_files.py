@@ -223,3 +223,31 @@ def test_an_interrupted_write_leaves_the_old_content(tmp_path: Path, monkeypatch
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_flipped_bits_are_found(tmp_path: Path) -> None:
+    """The checksums of a PyTorch file are compared, unless only its shapes are wanted."""
+    path = tmp_path / "net.pth"
+    torch.save({"a": torch.zeros(5000)}, path)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"net\.pth is damaged \(checksum of .*data/0\)"):
+        read_file(path)
+    assert read_file(path, whole=False)[0]["a"].shape == (5000,)
+
+
+def test_two_weights_of_one_name(tmp_path: Path) -> None:
+    state = {"module.a": torch.ones(1), "a": torch.zeros(1)}
+    with pytest.raises(UserError, match=r"x\.pth holds both module\.a and a: which one is meant\?"):
+        state_of(state, Path("x.pth"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "it is empty"), (b"words", "neither a PyTorch nor a safetensors file")]
+)
+def test_files_of_another_kind(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        read_file(tmp_path / "x.pth")

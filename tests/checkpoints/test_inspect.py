@@ -40,7 +40,7 @@ def test_released(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     content = content_as_released(published(name))
     state = {key.removeprefix("module."): x for key, x in content["model"].items()}
     monkeypatch.setattr(module, "read_own", lambda path: None)
-    monkeypatch.setattr(module, "read_state", lambda path: (state, content))
+    monkeypatch.setattr(module, "read_state", lambda path, whole: (state, content))
     path = tmp_path / "BridgeNet.pth.tar"
     path.touch()
     found = inspect(path)
@@ -57,7 +57,7 @@ def test_released(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
     broken = dict(state)
     del broken["heads.edge.linear_pred.bias"]
-    monkeypatch.setattr(module, "read_state", lambda path: (broken, content))
+    monkeypatch.setattr(module, "read_state", lambda path, whole: (broken, content))
     assert inspect(path).problems == ["heads.edge.linear_pred.bias is missing"]
 
 

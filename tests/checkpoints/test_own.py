@@ -255,3 +255,33 @@ def test_pyramid_file_of_another_depth(tmp_path: Path) -> None:
         load_backbone(
             build_backbone("test_convnext", image_size=(64, 96), depths=(1, 1, 1, 1)), tmp_path / "weights.pth"
         )
+
+
+def test_float64_weights_are_rounded_aloud(tmp_path: Path) -> None:
+    bridgenet.save(build().double(), tmp_path / "x.safetensors")
+    with pytest.warns(UserWarning, match="weights are float64 and are rounded to float32"):
+        bridgenet.load(tmp_path / "x.safetensors", device="cpu")
+
+
+def test_only_loading_leaves_out_the_draws_of_initialisation(saved: Path) -> None:
+    bridgenet.load(saved, device="cpu")
+    assert build().heads["semseg"].weight.abs().max() > 0
+
+
+def test_a_writer_that_fails_is_told_in_words(tmp_path: Path, monkeypatch) -> None:
+    from safetensors import SafetensorError
+
+    def full(*_args, **_kwargs):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("bridgenet.checkpoints.save_file", full)
+    with pytest.raises(UserError, match=r"x\.safetensors could not be written: No space left"):
+        bridgenet.save(build(), tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_position_embeddings_that_cannot_be_resampled(tmp_path: Path) -> None:
+    state = {key.removeprefix("model."): x for key, x in backbone("vit").state_dict().items()}
+    torch.save(state | {"pos_embed": torch.zeros(1, 55, 32)}, tmp_path / "vit.pth")
+    with pytest.raises(UserError, match=r"vit\.pth: its position embeddings \(1, 55, 32\) do not fit this backbone"):
+        load_backbone(backbone("vit"), tmp_path / "vit.pth")

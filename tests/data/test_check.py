@@ -241,3 +241,14 @@ def test_mistakes_of_the_user(folder: Path) -> None:
         check("nyu", folder.parent)
     with pytest.raises(UserError, match="--workers 0: expected 1 or more"):
         check("nyud", folder.parent, workers=0)
+
+
+def test_links_to_nowhere_and_folders_are_no_files(folder: Path) -> None:
+    first, second = sorted((folder / "images").iterdir())[:2]
+    for path in (first, second):
+        path.unlink()
+    first.symlink_to("/nowhere")
+    second.mkdir()
+    faults = [str(fault) for fault in check("nyud", folder.parent, workers=1).faults]
+    for path in (first, second):
+        assert any(path.name in fault and "is missing" in fault for fault in faults), faults

@@ -17,8 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
+from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state, without_prefix
 from bridgenet.checkpoints.reference import (
     DROPPED,
     backbone_name,
@@ -65,7 +66,10 @@ def save(
     tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
     metadata = {"bridgenet": json.dumps(description(network, information))}
     with replacing(path) as partial:
-        save_file(tensors, str(partial), metadata=metadata)
+        try:
+            save_file(tensors, str(partial), metadata=metadata)
+        except SafetensorError as error:
+            raise UserError(f"{path} could not be written: {error}") from None
 
 
 def description(network: BridgeNet, information: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -236,13 +240,28 @@ def _filled(
     drawn = sketch(config, state, path)
     names = names_of(drawn) if names_of else {key: key for key in drawn.state_dict()}
     fit(state, {names[key]: value for key, value in drawn.state_dict().items() if key in names}, path)
-    network = _built(config, path)
+    with _NoRandomNumbers():  # every weight is about to be replaced
+        network = _built(config, path)
     # Of the authors' names, num_batches_tracked is left out: it is not read with a fixed momentum.
     network.load_state_dict({key: state[name] for key, name in names.items()}, strict=False)
     bad = [key for key, x in network.state_dict().items() if x.is_floating_point() and not torch.isfinite(x).all()]
     if bad:
         warnings.warn(f"{path}: {len(bad)} weights hold NaN or infinity (first: {bad[0]})", stacklevel=3)
+    if wide := [key for key, x in state.items() if x.dtype == torch.float64]:
+        warnings.warn(f"{path}: {len(wide)} weights are float64 and are rounded to float32", stacklevel=3)
     return network
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Zeros in place of the draws of weights' initialisation, which take longer than loading them."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(function, "__name__", ""), kwargs or {}
+        if name in ("uniform_", "normal_"):  # methods of tensors, and torch.nn.init's functions of these names
+            tensor = args[0] if args else kwargs["tensor"]
+            tensor.detach().zero_()
+            return tensor
+        return args[0] if name == "erfinv_" else function(*args, **kwargs)
 
 
 def reference_names(network: BridgeNet) -> dict[str, str]:
@@ -264,8 +283,7 @@ def backbone_settings(name: str, path: str | Path) -> dict[str, Any]:
     """The settings that a backbone needs besides its name for the weights in a file: InternImage's style of blocks."""
     if not name.startswith("internimage"):
         return {}
-    state, _ = read_state(Path(path))
-    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    state = without_prefix(read_state(Path(path), whole=False)[0], "backbone.", Path(path))
     return internimage_style(state) if any(".dcn." in key for key in state) else {}
 
 
@@ -275,12 +293,15 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
     Learned position embeddings are resampled to the backbone's grid. A classification head in the file is left out.
     """
     path = Path(path)
-    state, _ = read_state(path)
-    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    state = without_prefix(read_state(path)[0], "backbone.", path)
     if isinstance(backbone, PlainTransformer) and "pos_embed" in state and hasattr(backbone.model, "pos_embed"):
         from timm.models.vision_transformer import checkpoint_filter_fn
 
-        state = checkpoint_filter_fn(state, backbone.model)
+        try:
+            state = checkpoint_filter_fn(state, backbone.model)
+        except (RuntimeError, ValueError, IndexError, KeyError) as error:
+            shape = tuple(state["pos_embed"].shape)
+            raise UserError(f"{path}: its position embeddings {shape} do not fit this backbone ({error})") from None
 
     def canonical(key: str) -> str:  # timm joins the names of a pyramid's stages with underscores
         return key.replace(".", "_") if isinstance(backbone, Pyramid) else key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -70,7 +71,10 @@ def convert(
         return network
     with replacing(destination) as partial:
         if form == "authors":
-            torch.save(as_released(network), partial)
+            try:
+                torch.save(as_released(network), partial)
+            except RuntimeError as error:
+                raise UserError(f"{destination} could not be written: {str(error).splitlines()[0]}") from None
         else:
             save(network, partial)
         _check_written(network, partial)
@@ -95,7 +99,7 @@ def _check_free(destination: Path, form: str, overwrite: bool) -> None:
     if form != "folder":
         if destination.is_dir():
             raise UserError(f"{destination} is a folder, expected a file to write")
-        if destination.exists() and not overwrite:
+        if os.path.lexists(destination) and not overwrite:  # a link to nowhere as well
             raise UserError(f"{destination} exists; give --overwrite to replace it, or another name")
     elif destination.is_file():
         raise UserError(

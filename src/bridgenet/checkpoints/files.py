@@ -23,10 +23,13 @@ _LOCAL_HEADER = 30
 """Bytes that a member of a zip file takes at least, besides its name and content."""
 
 
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
     """What a weight file holds: its content (for safetensors: tensors by name) and its metadata (safetensors only).
 
     Tensors are mapped from the file, not read: what is never looked at (an optimiser's state) costs no memory.
+
+    Args:
+        whole: compare the content of a PyTorch file with its checksums, which takes reading all of it once.
 
     Raises:
         UserError: missing, truncated, of another kind, packed, or a pickle with more in it than tensors and plain
@@ -37,7 +40,9 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         return _read_safetensors(path)
     is_zip = start[:4] == b"PK\x03\x04"
     if is_zip:
-        _check_zip(path)
+        _check_zip(path, whole)
+    elif start[:1] != b"\x80":  # what every pickle of torch.save begins with
+        raise UserError(f"{path} is neither a PyTorch nor a safetensors file" + ("" if start else ": it is empty"))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
@@ -75,8 +80,8 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         raise UserError(f"{path} is a damaged safetensors file ({error}); copy or download it again") from None
 
 
-def _check_zip(path: Path) -> None:
-    """UserError for a zip file as torch.save never writes it: packed members, or members that share bytes."""
+def _check_zip(path: Path, whole: bool) -> None:
+    """UserError for a zip file as torch.save never writes it: packed members, members that share bytes, wrong checksums."""
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as opened:
@@ -99,6 +104,14 @@ def _check_zip(path: Path) -> None:
         end = member.header_offset + _LOCAL_HEADER + member.file_size
     if len({member.filename for member in members}) != len(members):
         raise UserError(f"{path} was refused: two of its parts have the same name")
+    if whole:
+        with zipfile.ZipFile(path) as opened:
+            try:
+                damaged = opened.testzip()
+            except (zipfile.BadZipFile, OSError, EOFError) as error:
+                damaged = str(error)
+        if damaged:
+            raise UserError(f"{path} is damaged (checksum of {damaged}); copy or download it again")
 
 
 def state_of(content: Mapping[str, Any], path: Path) -> State:
@@ -107,24 +120,30 @@ def state_of(content: Mapping[str, Any], path: Path) -> State:
         if isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    state = {
-        key.removeprefix("module."): value
-        for key, value in content.items()
-        if isinstance(key, str) and isinstance(value, Tensor)
-    }
+    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    state = without_prefix(tensors, "module.", path)
     if not state:
         raise UserError(f"{path} holds no weights (keys: {', '.join(list(map(str, content))[:5]) or 'none'})")
     return state
 
 
-def read_state(path: Path) -> tuple[State, dict[str, Any]]:
+def without_prefix(state: Mapping[str, Tensor], prefix: str, path: Path) -> State:
+    """The state with a prefix taken off its names; UserError if two weights then have the same name."""
+    renamed = {key.removeprefix(prefix): value for key, value in state.items()}
+    if len(renamed) < len(state):
+        both = next(key for key in state if key.startswith(prefix) and key.removeprefix(prefix) in state)
+        raise UserError(f"{path} holds both {both} and {both.removeprefix(prefix)}: which one is meant?")
+    return renamed
+
+
+def read_state(path: Path, *, whole: bool = True) -> tuple[State, dict[str, Any]]:
     """The weights of a file that is not the project's own, each with its values in the file, and the whole content.
 
     Raises:
         UserError: as :func:`read_file` and :func:`state_of`; and weights that are not plain arrays or say that they are
             larger than the file, so that nothing is built from their shapes that the file could not fill.
     """
-    content, _ = read_file(path)
+    content, _ = read_file(path, whole=whole)
     state = state_of(content, path)
     for key, value in state.items():
         if value.layout != torch.strided or value.is_quantized or value.is_nested or value.device.type != "cpu":
@@ -173,8 +192,10 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The settings in a JSON or YAML file; UserError if it is neither."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as settings ({error})") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as settings: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} holds no text, expected settings as JSON or YAML") from None
     try:
         values = json.loads(text)  # first: YAML's reader takes seconds for a long file
     except ValueError:

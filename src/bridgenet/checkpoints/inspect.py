@@ -116,7 +116,7 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
         _describe(found, network_config, information)
         _compare(found, network_config, state, path, reference=False)
         return found
-    state, content = read_state(path)
+    state, content = read_state(path, whole=False)
     if not is_reference(state):
         return _backbone(path, state)
     found = Inspection(str(path), "BridgeNet in the authors' names")

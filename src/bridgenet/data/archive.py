@@ -10,6 +10,9 @@ from bridgenet.archives import CorruptArchive, unpack
 from bridgenet.download import Progress, checksum_file, fetch
 from bridgenet.errors import UserError
 
+GZIP = b"\x1f\x8b"
+"""What a .tar.gz begins with."""
+
 
 def archive_path(name: str, root: Path) -> Path:
     """Where the archive of a data set is downloaded to: beside the folder that it becomes."""
@@ -48,7 +51,13 @@ def download(
         return folder, ""
     archive = archive_path(name, root)
     is_ours = not archive.exists()
-    digest = fetch([*urls, *info.archives], archive, sha256=info.archive_sha256 or None, progress=downloading)
+    digest = fetch(
+        [*urls, *info.archives],
+        archive,
+        sha256=info.archive_sha256 or None,
+        starts=(GZIP,),
+        progress=downloading,
+    )
     try:
         unpack(archive, folder, dataset.split_file.format(split="train"), progress=unpacking)
     except CorruptArchive as error:

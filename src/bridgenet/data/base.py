@@ -261,8 +261,10 @@ class DenseDataset(ABC):
     def _is_listed(self, name: str, listings: dict[Path, set[str]]) -> bool:
         path = self.folder / name
         if path.parent not in listings:
-            present = path.parent.iterdir() if path.parent.is_dir() else ()
-            listings[path.parent] = {entry.name for entry in present}
+            listings[path.parent] = set()
+            if path.parent.is_dir():
+                with os.scandir(path.parent) as entries:  # a link to nowhere is no file, nor is a folder of that name
+                    listings[path.parent] = {entry.name for entry in entries if entry.is_file()}
         return path.name in listings[path.parent]
 
 

@@ -62,10 +62,10 @@ class NetworkConfig:
             raise UserError(
                 f"the network's description has unknown keys: {', '.join(unknown)}; is it from a newer version?"
             )
-        try:
-            config = cls(**values)
-        except TypeError as error:
-            raise UserError(f"the network's description is incomplete: {error}") from None
+        needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+        if missing := [name for name in needed if name not in values]:
+            raise UserError(f"the network's description is incomplete: it has no {', '.join(missing)}")
+        config = cls(**values)
         config.check()
         config.image_size = (config.image_size[0], config.image_size[1])
         return config
