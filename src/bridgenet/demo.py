@@ -24,13 +24,12 @@ from bridgenet.config import RunConfig
 from bridgenet.data.scenes import VERSION, generate
 from bridgenet.evaluate import evaluate_source, evaluation_size, open_dataset
 from bridgenet.files import write_atomically
-from bridgenet.plots import save
+from bridgenet.plots import save, training_curves
 from bridgenet.scores import Scores, in_words
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
 from bridgenet.training.run import LAST, METRICS, train
 from bridgenet.version import __version__
-from bridgenet.visualize import training_curves
 
 NUM_TRAIN, NUM_VAL, SIZE = 240, 60, (96, 128)
 NUM_PANELS = 8
