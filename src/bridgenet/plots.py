@@ -132,7 +132,8 @@ def plot_headline(axes: Any, task: tasks.Task, runs: Mapping[str, Rows]) -> None
             label=label if single else None,
         )
     if axes.lines:
-        axes.legend(handlelength=1, fontsize=8, loc="lower right" if task.higher_is_better else "upper right")
+        corner = "lower right" if task.higher_is_better else "upper right"  # away from a curve that improves
+        axes.legend(handlelength=1, fontsize=8, loc=corner if len(runs) == 1 else "best")
         axes.margins(y=0.25)
 
 

@@ -33,7 +33,7 @@ class Cell:
         text: what stands in it.
         value: what it is sorted by, if that is not its text.
         best: the best of its column.
-        share: length of a bar below the text, 0..1.
+        share: length of a bar beside the text, 0..1.
     """
 
     text: str
@@ -61,12 +61,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot, drawn for a width of `width` [CSS pixels], `alt` telling what it shows to who cannot see it."""
+    """A plot, drawn for a width of `width` [CSS pixels], by default as wide as there is room; `alt` tells what it shows."""
 
     picture: Image.Image
     alt: str
     caption: str = ""
-    width: int = 560
+    width: int | None = 560
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,13 @@ caption { text-align: left; font-weight: 600; padding: .25rem .6rem .4rem 0 }
 th, td { padding: .35rem .6rem; text-align: left; border-bottom: 1px solid #e4e8ec; vertical-align: top }
 th { vertical-align: bottom; font-weight: 600 } th small { display: block; font-weight: 400; color: #57606a }
 thead th { border-bottom: 2px solid #b8c0c8 }
-tbody th { font-weight: 600; white-space: nowrap }
+tbody th { font-weight: 600; white-space: nowrap; vertical-align: top; position: sticky; left: 0; background: #fff }
 td.number, th.number { text-align: right; white-space: nowrap }
 td.text { min-width: 9rem; max-width: 26rem }
 td.best { font-weight: 700; color: #00694b; background: #e3f4ee }
 tr.muted > * { color: #666; background: #f5f6f7; font-weight: 400 }
-.bar { display: block; height: .4rem; min-width: 6rem; margin-top: .15rem; background: #e9edf1 }
+.bar { display: inline-block; width: 7rem; height: .6rem; background: #e9edf1 }
+.beside { display: inline-block; min-width: 2.75rem }
 .bar i { display: block; height: 100%; background: #0072b2 }
 button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit }
 button:hover, button:focus-visible { text-decoration: underline }
@@ -71,7 +72,7 @@ figcaption { color: #57606a; font-size: .85rem; margin-top: .25rem }
 footer { margin-top: 3rem; color: #57606a; font-size: .85rem }
 @media (max-width: 44rem) {
   body { padding: 1rem .9rem 3rem } .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)) } th, td { padding: .3rem .45rem }
-  td.text { min-width: 8rem }
+  td.text { min-width: 13rem } .bar { width: 4.5rem }
 }
 @media print { body { max-width: none } .box { overflow: visible } }
 """
@@ -209,14 +210,16 @@ def _cell(cell: Cell, column: Column) -> str:
     value = f' data-value="{cell.value!r}"' if cell.value is not None and cell.value == cell.value else ""
     star = '<span title="best of these runs">★ </span>' if cell.best else ""
     bar = "" if cell.share is None else f'<span class="bar"><i style="width:{100 * cell.share:.1f}%"></i></span>'
-    return f'<td class="{" ".join(names)}"{value}>{star}{_escape(cell.text)}{bar}</td>'
+    text = _escape(cell.text) if cell.share is None else f'<span class="beside">{_escape(cell.text)}</span>'
+    return f'<td class="{" ".join(names)}"{value}>{star}{bar}{text}</td>'
 
 
 def _figure(figure: Figure) -> str:
     caption = f"<figcaption>{_escape(figure.caption)}</figcaption>" if figure.caption else ""
     source, alt = inline(figure.picture), _escape(figure.alt)
-    image = f'<img src="{source}" alt="{alt}" width="{figure.width}">'
-    if figure.width > 600:  # text in it would be too small on a phone
+    width = "" if figure.width is None else f' width="{figure.width}"'
+    image = f'<img src="{source}" alt="{alt}"{width}>'
+    if figure.width is not None and figure.width > 600:  # text in it would be too small on a phone
         image = f'<div class="box wide" tabindex="0" role="region" aria-label="{alt}">{image}</div>'
     return f"<figure>{image}{caption}</figure>"
 

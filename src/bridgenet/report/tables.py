@@ -47,6 +47,8 @@ def headlines(sources: Sequence[Source]) -> list[Block]:
                 "Grey rows: published by their authors or others, of the same protocol, not measured here; the last "
                 "column names the source."
             )
+            if any(source.evaluation.get("test_time_augmentation") for source in group):
+                text += " They do not say whether test-time augmentation was used."
         elif group[0].synthetic:
             text = "Beside synthetic rooms there are no published numbers: those are of photographs and do not compare."
         else:
