@@ -42,13 +42,14 @@ p { margin: .5rem 0; max-width: 46rem }
 nav { margin: .75rem 0; font-size: .9rem } nav a { display: inline-block; margin: 0 1rem .25rem 0 }
 a { color: #0060a0 }
 .box { overflow-x: auto; margin: .75rem 0; max-width: 100% }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal }
+table { border-collapse: separate; border-spacing: 0; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal }
 caption { text-align: left; font-weight: 600; padding: .25rem .6rem .4rem 0 }
 th, td { padding: .35rem .6rem; text-align: left; border-bottom: 1px solid #e4e8ec; vertical-align: top }
 th { vertical-align: bottom; font-weight: 600 } th small { display: block; font-weight: 400; color: #57606a }
 thead th { border-bottom: 2px solid #b8c0c8 }
 tbody th { font-weight: 600; white-space: nowrap; vertical-align: top; position: sticky; left: 0; background: #fff }
-td.number, th.number { text-align: right; white-space: nowrap }
+td.number, th.number { text-align: right }
+td.number { white-space: nowrap }
 td.text { min-width: 9rem; max-width: 26rem }
 td.best { font-weight: 700; color: #00694b; background: #e3f4ee }
 tr.muted > * { color: #666; background: #f5f6f7; font-weight: 400 }
@@ -72,7 +73,8 @@ figcaption { color: #57606a; font-size: .85rem; margin-top: .25rem }
 footer { margin-top: 3rem; color: #57606a; font-size: .85rem }
 @media (max-width: 44rem) {
   body { padding: 1rem .9rem 3rem } .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)) } th, td { padding: .3rem .45rem }
-  td.text { min-width: 13rem } .bar { width: 4.5rem }
+  tbody th { white-space: normal; min-width: 7rem; max-width: 9rem; overflow-wrap: break-word }
+  td.text { min-width: 14rem } .bar { width: 4.5rem }
 }
 @media print { body { max-width: none } .box { overflow: visible } }
 """
