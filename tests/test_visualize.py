@@ -101,29 +101,3 @@ def test_panel_shows_the_photo_and_the_map_as_they_are() -> None:
     enlarged = image.repeat(7, axis=0).repeat(7, axis=1)
     top, left = visualize.MARGIN + visualize.TITLE, visualize.MARGIN
     assert (pixels[top : top + 7 * H, left : left + 7 * W] == enlarged).all()
-
-
-def rows(evaluations: bool = True) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{"kind": "train", "step": i, "loss": 9 / (i + 1), "lr": 1e-4} for i in range(60)]
-    if evaluations:
-        scores = {task: {tasks.get(task).headline: 0.5, "other": 1.0} for task in tasks.names()}
-        found += [{"kind": "evaluation", "step": step, "scores": scores} for step in (30, 60)]
-    return found
-
-
-@pytest.mark.parametrize(
-    "log",
-    [
-        [],
-        rows(),
-        rows(evaluations=False),
-        rows()[60:],
-        [*rows(), {"kind": "note"}, {"kind": "train", "step": 61, "loss": float("nan")}],
-        [{"kind": "evaluation", "step": 1, "scores": {"depth": {"rmse": float("nan")}}}],
-    ],
-    ids=["empty", "both", "train only", "evaluation only", "not finite", "nothing valid"],
-)
-def test_training_curves(log: list[dict[str, Any]]) -> None:
-    drawn = visualize.training_curves(log)
-    assert drawn.mode == "RGB" and drawn.width == 1300 and drawn.height >= 440
-    assert np.asarray(drawn).std() > 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_boundaries, cli_data
+from bridgenet import cli_boundaries, cli_data, cli_report
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -92,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     _network_config(inspect)
 
     cli_boundaries.add_command(command)
+    cli_report.add_command(command)
     cli_data.add_commands(command)
 
     demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
@@ -284,6 +285,7 @@ COMMANDS = {
     "convert": _convert,
     "inspect": _inspect,
     "evaluate-boundaries": cli_boundaries.run,
+    "report": cli_report.run,
     "data": cli_data.run_data,
     "weights": cli_data.run_weights,
     "demo": _demo,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 import os
 import platform
@@ -24,13 +21,14 @@ from bridgenet.config import RunConfig
 from bridgenet.data.scenes import VERSION, generate
 from bridgenet.evaluate import evaluate_source, evaluation_size, open_dataset
 from bridgenet.files import write_atomically
-from bridgenet.plots import save
+from bridgenet.plots import save, training_curves
+from bridgenet.report import blocks
+from bridgenet.report.page import page
 from bridgenet.scores import Scores, in_words
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
 from bridgenet.training.run import LAST, METRICS, train
 from bridgenet.version import __version__
-from bridgenet.visualize import training_curves
 
 NUM_TRAIN, NUM_VAL, SIZE = 240, 60, (96, 128)
 NUM_PANELS = 8
@@ -144,33 +142,21 @@ def text_table(rows: list[Row]) -> str:
 
 def report(rows: list[Row], curves: Image.Image, panels: dict[str, Image.Image], facts: str) -> str:
     """One self-contained HTML page."""
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in HEADER)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    figures = "".join(
-        f'<figure><img src="{_inline(picture)}" alt="predictions for room {name}"><figcaption>room {name}: above predictions, below truth</figcaption></figure>'
+    columns = [blocks.Column(title, numeric=number > 1) for number, title in enumerate(HEADER)]
+    table = blocks.Table(columns, [blocks.Row([blocks.Cell(cell) for cell in row]) for row in rows])
+    pictures = [
+        blocks.Figure(picture, f"predictions for room {name}", f"room {name}: above predictions, below truth", None)
         for name, picture in panels.items()
-    )
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>BridgeNet demo</title>
-<style>
- body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
- table {{ border-collapse: collapse }} th, td {{ padding: .3rem .9rem; text-align: right; border-bottom: 1px solid #ddd }}
- th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) {{ text-align: left }}
- img {{ max-width: 100% }} figure {{ margin: 1.5rem 0 }} figcaption {{ color: #666; font-size: .9rem }}
-</style>
-<h1>BridgeNet demo</h1>
-<p>A small BridgeNet, trained from scratch on synthetic rooms, on rooms that it has not seen; beside it the best constant
-prediction made from the training rooms.</p>
-<table><tr>{head}</tr>{body}</table>
-<p>{html.escape(facts)}</p>
-<h2>Training</h2><img src="{_inline(curves)}" alt="training curves">
-<h2>Predictions</h2>{figures}
-</html>
-"""
+    ]
+    sections = [
+        blocks.Section("Scores", [table]),
+        blocks.Section("Training", [blocks.Figure(curves, "training curves", width=None)]),
+        blocks.Section("Predictions", list(pictures)),
+    ]
+    return page("BridgeNet demo", ABOUT, sections, facts)
 
 
-def _inline(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+ABOUT = (
+    "A small BridgeNet, trained from scratch on synthetic rooms, on rooms that it has not seen; beside it the best "
+    "constant prediction made from the training rooms."
+)

@@ -1,4 +1,4 @@
-"""Predictions and targets in colour, panels of them, and curves of a training run.
+"""Predictions and targets in colour, and panels of them.
 
 Maps are NumPy arrays as decoded (see :class:`bridgenet.Task`): classes (H, W) integers, probabilities (H, W) in [0, 1],
 depth (H, W) [m], normals (H, W, 3) unit vectors; or targets (H, W, C) with IGNORE where there is no label.
@@ -51,7 +51,7 @@ def colourise(task: str, map: Map, *, depth_range: Range | None = None) -> NDArr
     probabilities are grey. Raises UserError for an unknown task or a map of another shape.
     """
     kind = tasks.get(task).kind
-    values = _as_map(task, map)
+    values = as_map(task, map)
     if kind == "classes":
         labels = values.astype(np.int64)
         return np.where((labels == IGNORE)[..., None], NO_LABEL, PALETTE[labels % len(PALETTE)])
@@ -59,17 +59,17 @@ def colourise(task: str, map: Map, *, depth_range: Range | None = None) -> NDArr
         colours = np.rint((np.clip(values, -1, 1) + 1) * 127.5).astype(np.uint8)
         return np.where((values == IGNORE).all(axis=-1, keepdims=True), NO_LABEL, colours)
     if kind == "probability":
-        colours = _colour_map(PROBABILITY_COLOURS, values)
+        colours = colour_map(PROBABILITY_COLOURS, values)
         return np.where((values == IGNORE)[..., None], NO_LABEL, colours)
     near, far = depth_range or find_depth_range([values])
-    known = _known_depth(values)
-    colours = _colour_map(DEPTH_COLOURS, (np.where(known, values, near) - near) / max(far - near, 1e-6))
+    known = known_depth(values)
+    colours = colour_map(DEPTH_COLOURS, (np.where(known, values, near) - near) / max(far - near, 1e-6))
     return np.where(known[..., None], colours, np.uint8(0))
 
 
 def find_depth_range(maps: Sequence[Map]) -> Range:
     """(nearest, farthest) [m] to colour these depth maps alike: the 1st and 99th percentile of what is known."""
-    known = [values[_known_depth(values)].ravel() for values in maps]
+    known = [values[known_depth(values)].ravel() for values in maps]
     # some ten thousand pixels tell a percentile
     joined = np.concatenate([values[:: 1 + values.size // 50_000] for values in known]) if known else np.empty(0)
     if joined.size == 0:
@@ -98,7 +98,7 @@ def panel(
     """
     truths = truths or {}
     for task, map in [*predictions.items(), *truths.items()]:
-        if _as_map(task, map).shape[:2] != image.shape[:2]:
+        if as_map(task, map).shape[:2] != image.shape[:2]:
             raise UserError(
                 f"{task}: a map of {np.shape(map)} for an image of {image.shape}; resize it to the image first"
             )
@@ -109,94 +109,7 @@ def panel(
     return _draw(blocks)
 
 
-def training_curves(rows: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """Loss and headline scores against the step, from the rows of a run's metrics.jsonl.
-
-    Rows: ``{"kind": "train", "step": int, "loss": float, ...}`` and ``{"kind": "evaluation", "step": int, "scores":
-    {task: {metric: value}}}``; rows of other kinds and values that are not finite are passed over.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    evaluations = [row for row in rows if row.get("kind") == "evaluation"]
-    found = {task for row in evaluations for task in row["scores"]}
-    shown = [task for task in tasks.names() if task in found]
-    height = max(1, math.ceil(len(shown) / 2))
-    figure = Figure(figsize=(13, max(4.4, 2.5 * height)), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(height, 4 if shown else 2)
-    _plot_loss(figure.add_subplot(grid[:, :2]), [row for row in rows if row.get("kind") == "train"])
-    for number, task in enumerate(shown):
-        axes = figure.add_subplot(grid[number // 2, 2 + number % 2])
-        _plot_headline(axes, tasks.get(task), evaluations)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-
-
-def _plot_loss(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    from matplotlib.ticker import LogFormatter
-
-    steps, losses = _finite([(row["step"], row.get("loss")) for row in rows])
-    axes.set(title="Training loss", xlabel="step")
-    axes.grid(alpha=0.3)
-    if not steps.size:
-        axes.text(0.5, 0.5, "no training rows yet", ha="center", transform=axes.transAxes)
-        return
-    smoothed = _smooth(losses)
-    axes.plot(steps, losses, color="0.75", linewidth=0.8, label="as logged")
-    axes.plot(steps, smoothed, color="#0072b2", linewidth=1.8, label="smoothed")
-    if losses.min() > 0 and losses.max() > 5 * losses.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # plain numbers, not 3 x 10^1
-    axes.legend(frameon=False)
-
-
-def _plot_headline(axes: Any, task: tasks.Task, rows: Sequence[Mapping[str, Any]]) -> None:
-    scores = [(row["step"], row["scores"].get(task.name, {}).get(task.headline)) for row in rows]
-    steps, values = _finite(scores)
-    if task.unit == "%":
-        values = values * 100
-    direction = "higher" if task.higher_is_better else "lower"
-    unit = f" [{task.unit}]" if task.unit else ""
-    axes.set_title(f"{task.title}: {task.headline_title}{unit}, {direction} is better", fontsize=9)
-    axes.set_xlabel("step", fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
-    if not steps.size:
-        return
-    axes.plot(steps, values, color="#0072b2", marker="o", markersize=3)
-    best = values.argmax() if task.higher_is_better else values.argmin()
-    axes.plot(
-        steps[best],
-        values[best],
-        color="#d55e00",
-        marker="o",
-        markersize=6,
-        linestyle="",
-        label=f"best {values[best]:.4g}",
-    )
-    axes.legend(handlelength=1, fontsize=8, loc="lower right" if task.higher_is_better else "upper right")
-    axes.margins(y=0.25)
-
-
-def _finite(pairs: Sequence[tuple[Any, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    kept = [(x, y) for x, y in pairs if isinstance(y, int | float) and math.isfinite(y)]
-    array = np.array(kept, dtype=np.float64).reshape(-1, 2)
-    return array[:, 0], array[:, 1]
-
-
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over a window around each value, a twentieth of the curve, shorter at both ends."""
-    half = len(values) // 40
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    first = np.maximum(np.arange(len(values)) - half, 0)
-    last = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    return (total[last] - total[first]) / (last - first)
-
-
-def _as_map(task: str, map: Map) -> Map:
+def as_map(task: str, map: Map) -> Map:
     """(H, W), or (H, W, 3) for normals, without the channel of a target; UserError for anything else."""
     normals = tasks.get(task).kind == "normals"
     values = np.asarray(map)
@@ -208,11 +121,11 @@ def _as_map(task: str, map: Map) -> Map:
     return values
 
 
-def _known_depth(values: Map) -> NDArray[np.bool_]:
+def known_depth(values: Map) -> NDArray[np.bool_]:
     return np.isfinite(values) & (values > 0) & (values != IGNORE)
 
 
-def _colour_map(name: str, values: Map) -> NDArray[np.uint8]:
+def colour_map(name: str, values: Map) -> NDArray[np.uint8]:
     """Values in [0, 1], clipped, by a table of 256 colours."""
     indices = np.rint(np.nan_to_num(np.clip(values, 0, 1)) * 255).astype(np.uint8)
     return _table(name)[indices]
@@ -262,9 +175,9 @@ class _Key:
 
 def _task_block(task: str, maps: Sequence[Map], names: Sequence[str] | None) -> _Block:
     kind, title = tasks.get(task).kind, tasks.get(task).title
-    values = [_as_map(task, map) for map in maps]
+    values = [as_map(task, map) for map in maps]
     if kind == "classes":
-        key = _Key(swatches=_legend(values, names))
+        key = _Key(swatches=legend(values, names))
         return _Block(title, [colourise(task, map) for map in values], key, smooth=False)
     if kind == "depth":
         depth_range = find_depth_range(values)
@@ -277,7 +190,7 @@ def _task_block(task: str, maps: Sequence[Map], names: Sequence[str] | None) -> 
     return _Block(title, pictures, _Key(swatches=axes), smooth=False)
 
 
-def _legend(maps: Sequence[Map], names: Sequence[str] | None) -> list[tuple[Any, str]]:
+def legend(maps: Sequence[Map], names: Sequence[str] | None) -> list[tuple[Any, str]]:
     """Colour and name of the classes present, the largest first; the last place tells how many are left out."""
     labels = np.concatenate([map.astype(np.int64).ravel() for map in maps])
     area = np.bincount(labels[labels != IGNORE], minlength=1)
@@ -364,7 +277,7 @@ def _draw_swatches(
 
 def _draw_bar(canvas: Image.Image, bar: tuple[str, Range, str], left: int, top: int, width: int) -> None:
     colours, (low, high), unit = bar
-    ramp = Image.fromarray(np.repeat(_colour_map(colours, np.linspace(0, 1, width))[None], SWATCH, axis=0))
+    ramp = Image.fromarray(np.repeat(colour_map(colours, np.linspace(0, 1, width))[None], SWATCH, axis=0))
     canvas.paste(ramp, (left, top))
     draw, font = ImageDraw.Draw(canvas), _font(13)
     draw.rectangle((left, top, left + width - 1, top + SWATCH - 1), outline=GREY)

@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bridgenet import data
 from bridgenet.config import RunConfig
-from bridgenet.data.loading import evaluation_loader
-from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD
-from bridgenet.decoding import decode
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.samples import predicted_samples
 from bridgenet.visualize import panel
 
 PLAIN_SECONDS = 15
@@ -136,23 +133,9 @@ def prediction_panels(
     """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below."""
     if number == 0:
         return {}
-    device = next(network.parameters()).device
-    loader = evaluation_loader(dataset, size=size, batch_size=1, num_workers=0, world=max(1, len(dataset) // number))
     names = {task: tuple(classes) for task, classes in dataset.info.class_names.items()}
-    panels: dict[str, Any] = {}
-    was_training = network.training
-    network.eval()
-    for batch in loader:
-        with torch.inference_mode():
-            logits = network(batch["image"].to(device)).logits
-        (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
-        inside = (slice(top, top + height), slice(left, left + width))
-        image = batch["image"][0].permute(1, 2, 0).numpy()[inside] * IMAGE_STD + IMAGE_MEAN
-        predictions = {task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks}
-        truths = {task: batch[task][0].permute(1, 2, 0).squeeze(-1).numpy()[inside] for task in dataset.tasks}
-        photo = (image * 255).round().clip(0, 255).astype(np.uint8)
-        panels[batch["id"][0]] = panel(photo, predictions, class_names=names, truths=truths)
-        if len(panels) == number:
-            break
-    network.train(was_training)
-    return panels
+    indices = range(0, len(dataset), max(1, len(dataset) // number))[:number]
+    return {
+        sample.id: panel(sample.photo, sample.predictions, class_names=names, truths=sample.truths)
+        for sample in predicted_samples(network, dataset, size, indices)
+    }

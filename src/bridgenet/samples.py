@@ -1,0 +1,77 @@
+"""Predictions for chosen samples of a data set, beside their photo and truth, for pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import default_collate
+
+from bridgenet import data
+from bridgenet.data.loading import TransformedDataset
+from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD, EvaluationTransform
+from bridgenet.decoding import decode
+from bridgenet.model.bridgenet import BridgeNet
+
+
+@dataclass(frozen=True)
+class PredictedSample:
+    """One sample, cut to the image's own place on the evaluation's canvas.
+
+    Attributes:
+        id: of the sample.
+        photo: (H, W, 3) uint8 RGB.
+        predictions: {task: decoded map}, see :class:`bridgenet.Task`.
+        truths: {task: target}, (H, W), or (H, W, 3) of normals, IGNORE where there is no label.
+    """
+
+    id: str
+    photo: NDArray[np.uint8]
+    predictions: dict[str, NDArray[Any]]
+    truths: dict[str, NDArray[Any]]
+
+
+def predicted_samples(
+    network: BridgeNet,
+    dataset: data.DenseDataset,
+    size: tuple[int, int],
+    indices: Iterable[int],
+    *,
+    precision: str = "float32",
+) -> Iterator[PredictedSample]:
+    """The samples of these indices, predicted one by one as evaluation does (with batches of one).
+
+    Args:
+        size: (height, width) of the canvas that images are padded to [pixels].
+        precision: `float32`, or `bfloat16` for autocast.
+
+    Raises:
+        UserError: a sample cannot be read.
+    """
+    device = next(network.parameters()).device
+    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
+    was_training = network.training
+    network.eval()
+    try:
+        for index in indices:
+            batch = default_collate([transformed[index]])
+            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+            with torch.inference_mode(), autocast:
+                logits = network(batch["image"].to(device)).logits
+            (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
+            inside = (slice(top, top + height), slice(left, left + width))
+            image = batch["image"][0].permute(1, 2, 0).numpy()[inside] * IMAGE_STD + IMAGE_MEAN
+            yield PredictedSample(
+                id=batch["id"][0],
+                photo=(image * 255).round().clip(0, 255).astype(np.uint8),
+                predictions={
+                    task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks
+                },
+                truths={task: batch[task][0].permute(1, 2, 0).squeeze(-1).numpy()[inside] for task in dataset.tasks},
+            )
+    finally:
+        network.train(was_training)
