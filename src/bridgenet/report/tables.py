@@ -239,6 +239,7 @@ def image_score(task: str, source: Source) -> tuple[Headline, dict[str, float]] 
     columns = source.per_image
     own = tasks.get(task)
     keys = [own.full_headline.key, "F"] if own.full_headline else []
+    keys.append(getattr(tasks.resolve(own.metric), "image_score", own.headline))
     for key in [*keys, own.headline]:
         if columns.get(f"{task}.{key}"):
             return metric(task, key), columns[f"{task}.{key}"]

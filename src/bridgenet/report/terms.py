@@ -24,6 +24,14 @@ _METRICS: dict[tuple[str, str], Metric] = {
     (kind, key): Metric(key, title, up, unit, text)
     for kind, key, title, up, unit, text in (
         ("classes", "mIoU", "mIoU", True, "%", f"{COMPATIBLE}: mean over all classes; one that never occurs counts 0"),
+        (
+            "classes",
+            "mIoU_present",
+            "mIoU, classes that occur",
+            True,
+            "%",
+            f"{CLEAN}: mean over the classes that occur",
+        ),
         ("classes", "pixel_accuracy", "pixel accuracy", True, "%", "share of valid pixels with the right class"),
         ("classes", "mean_class_accuracy", "mean class accuracy", True, "%", "mean over classes of the share found"),
         ("depth", "rmse", "RMSE", False, "m", "root of the mean squared error"),
