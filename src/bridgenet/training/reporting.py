@@ -98,7 +98,8 @@ class Reporter:
             return
         images = self.config.batch_size * self.config.accumulate * self.accelerator.num_processes
         left = (self.config.steps - step) * self.seconds_per_step
-        status = f"loss {self.loss:.2f}  {images / self.seconds_per_step:.1f} img/s  {clock(left)} left"
+        loss = f"loss {self.loss:.2f}  " if np.isfinite(self.loss) else ""  # none is logged yet
+        status = f"{loss}{images / self.seconds_per_step:.1f} img/s  {clock(left)} left"
         self.bar.update(self.bar_task, completed=step, status=status)
         now = time.monotonic()
         if not self.console.is_terminal and (now - self.last_line > PLAIN_SECONDS or step == self.config.steps):
