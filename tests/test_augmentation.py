@@ -102,5 +102,5 @@ def test_title() -> None:
     network = build(num_tasks=1)
     assert TestTimeAugmentation(network, flip=False, scales=(0.75, 1)).title == "scales 0.75, 1"
     assert TestTimeAugmentation(network).title == "scales 1, each mirrored as well"
-    with pytest.raises(UserError, match="--scales 0 1: expected factors greater than 0"):
+    with pytest.raises(UserError, match=r"--scales 0 1: expected factors from 0\.1 to 4"):
         TestTimeAugmentation(network, scales=(0, 1))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import bridgenet
 from bridgenet import UserError, boundaries, cli, data, parallel
 from bridgenet.boundaries import (
     BoundaryJob,
@@ -109,6 +115,74 @@ def test_counts_of_other_files_are_not_taken(jobs: list[BoundaryJob], tmp_path: 
     assert after["c"] == before["c"]
     assert len(cache.read_text().splitlines()) == 2
     assert evaluate_boundaries(jobs, workers=1) == after
+    wider = [replace(job, max_distance=0.1) for job in jobs]
+    assert evaluate_boundaries(wider, cache=cache, workers=1) == evaluate_boundaries(wider, workers=1) != after
+
+
+@pytest.mark.parametrize("change", [{"matched": [1, 2]}, {"true": -1}, {"matched": [10**6] * 101}, {"true": "x"}])
+def test_damaged_counts_are_counted_again(jobs: list[BoundaryJob], tmp_path: Path, change: dict) -> None:
+    cache = cache_file(tmp_path)
+    expected = evaluate_boundaries(jobs, cache=cache, workers=1)
+    rows = [json.loads(line) for line in cache.read_text().splitlines()]
+    cache.write_text("".join(json.dumps(row | change) + "\n" for row in rows) + "garbage\n")
+    assert evaluate_boundaries(jobs, cache=cache, workers=1) == expected
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.test_boundaries import cache_file, evaluate_boundaries, make_job
+folder = Path(sys.argv[1])
+jobs = [make_job(folder, str(i), i) for i in range(150)]
+print("ready", flush=True)
+evaluate_boundaries(jobs, cache=cache_file(folder), workers=2)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look for processes in")
+def test_a_killed_process_leaves_its_counts_and_no_workers(tmp_path: Path) -> None:
+    """SIGKILL, which no process can answer: its workers end by themselves, and what it counted is there."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(bridgenet.__file__).parents[1])])
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE
+    )
+    cache, deadline = cache_file(tmp_path), time.monotonic() + 60
+    while not (cache.is_file() and cache.stat().st_size > 2000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = processes_below(child.pid)
+    assert len(workers) >= 2
+    child.kill()
+    child.wait()
+    while any(is_running(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in workers)
+    jobs = [make_job(tmp_path, str(i), i) for i in range(150)]
+    done = len(cache.read_bytes().splitlines())
+    assert 0 < done < 150
+    seen: list[int] = []
+    again = evaluate_boundaries(jobs, cache=cache, workers=1, progress=lambda number, _: seen.append(number))
+    assert seen[0] >= done - 1  # the last line may be half written
+    assert again == evaluate_boundaries(jobs, workers=1)
+
+
+def processes_below(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(
@@ -129,11 +203,17 @@ def test_predictions_that_cannot_be_used_are_all_named(jobs: list[BoundaryJob], 
         evaluate_boundaries(jobs, workers=1)
 
 
-def test_another_size_is_told(jobs: list[BoundaryJob]) -> None:
+def test_other_sizes_are_told_together(jobs: list[BoundaryJob]) -> None:
     write(jobs[0].prediction, np.zeros((40, 32), np.uint8))
-    with pytest.raises(
-        UserError, match=r"a\.png has 40×32 pixels .* has 32×40; give predictions in the images' own size"
-    ):
+    write(jobs[2].prediction, np.zeros((31, 40), np.uint8))
+    words = (
+        r"(?s)a\.png has 40×32 pixels .* has 32×40; give predictions in the images' own size.*c\.png has 31×40 pixels"
+    )
+    with pytest.raises(UserError, match=words):
+        evaluate_boundaries(jobs, workers=1)
+    write(jobs[2].prediction, np.zeros((32, 40), np.uint8))
+    jobs[0] = replace(jobs[0], truth=jobs[0].truth.rename(jobs[0].truth.with_suffix(".map")))  # no size in sight before
+    with pytest.raises(UserError, match=r"1 of 3 predictions cannot be used:\s*.*a\.png has 40×32 pixels"):
         evaluate_boundaries(jobs, workers=1)
 
 
@@ -145,8 +225,12 @@ def test_images_of_a_data_set(tmp_path: Path) -> None:
     assert [job.name for job in jobs] == nyud.ids
     assert {job.max_distance for job in jobs} == {0.011}
     assert np.array_equal(jobs[0].read_labels(jobs[0].truth), nyud.boundary_labels(0))
-    assert protocol(nyud, 2) == "SEISM boundaries, NYUD-v2, maxDist 0.011, 2 images (published: 654)"
-    assert protocol(nyud, 654).endswith("654 images")
+    assert protocol(nyud, 2) == "SEISM boundaries, NYUD-v2, 2 images (published: 654), maxDist 0.011"
+    assert protocol(nyud, 654) == "SEISM boundaries, NYUD-v2, 654 images, maxDist 0.011"
+    train = data.get("nyud")(tmp_path, "train", ["edge"])
+    assert "654 images of the train split (published: 654)" in protocol(train, 654)
+    (tmp_path / "NYUDv2" / "scenes.json").write_text("{}")
+    assert protocol(nyud, 654) == "SEISM boundaries, 654 synthetic rooms in NYUD-v2's layout, maxDist 0.011"
     make_pascal(tmp_path)
     pascal = data.get("pascal")(tmp_path, "val", ["edge"])
     assert len(pascal.info.boundary_ids) == 2498
@@ -180,7 +264,7 @@ def test_command_on_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str
         write(tmp_path / "edge" / f"{name}.png", dataset.boundary_labels(index))
     arguments = ["evaluate-boundaries", str(tmp_path / "edge"), "--data", "nyud", "--data-root", str(tmp_path / "data")]
     assert cli.run([*arguments, "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
-    assert "SEISM boundaries, NYUD-v2, maxDist 0.011, 2 images (published: 654)" in capsys.readouterr().out
+    assert "SEISM boundaries, NYUD-v2, 2 images (published: 654), maxDist 0.011" in capsys.readouterr().out
     assert json.loads((tmp_path / "out" / "boundaries.json").read_text())["images"] == 2
 
 

@@ -19,7 +19,7 @@ from bridgenet.boundaries import evaluate_boundaries, jobs_of, scores_of
 from bridgenet.checkpoints import save
 from bridgenet.cli import run
 from bridgenet.config import RunConfig
-from bridgenet.evaluate import evaluate, evaluate_source, read_scores, write_edges
+from bridgenet.evaluate import EvaluationOptions, evaluate, evaluate_source, read_scores, write_edges
 from bridgenet.files import write_json
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
@@ -113,7 +113,7 @@ def test_command_on_weights_alone(nyud_root: Path, tmp_path: Path, capsys: pytes
     assert sorted(path.name for path in (out / "edge").iterdir()) == ["0004.png", "0005.png"]
     said = capsys.readouterr().out
     assert "mIoU ↑" in said and "RMSE ↓" in said and "odsF ↑" in said
-    assert "boundaries: SEISM boundaries, NYUD-v2, maxDist 0.011, 2 images (published: 654)" in said
+    assert "boundaries: SEISM boundaries, NYUD-v2, 2 images (published: 654), maxDist 0.011" in said
     dataset = data.get("nyud")(nyud_root, "val", ["edge"])
     expected = scores_of(evaluate_boundaries(jobs_of(dataset, out / "edge"), workers=1).values())
     assert {key: report["scores"]["edge"][key] for key in ("odsF", "oisF", "AP")} == expected.headlines
@@ -163,6 +163,18 @@ def test_command_with_its_options(nyud_root: Path, tmp_path: Path, capsys: pytes
     assert "Δm +100.00 % (mean over 2 tasks)" in said
 
 
+def test_a_reference_over_other_images_is_told(nyud_root: Path, tmp_path: Path) -> None:
+    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+    (tmp_path / "other.json").write_text(json.dumps({"images": 654, "scores": {"depth": {"rmse": 1.0}}}))
+    config = tiny_config(nyud_root)
+    config.data.tasks = ["depth"]
+    how = EvaluationOptions(reference=str(tmp_path / "other.json"))
+    with pytest.warns(UserWarning, match="the reference has images 654, this evaluation 2"):
+        report = evaluate_source(str(weights), config, out=tmp_path / "out", options=how, device="cpu")
+    assert report["synthetic"] is False
+    assert report["data_root"] == str(nyud_root)
+
+
 def test_scores_that_are_no_numbers_are_null(tmp_path: Path) -> None:
     """Strict readers of JSON refuse NaN; read back it is NaN again."""
     write_json(tmp_path / "evaluation.json", {"scores": {"sal": {"maxF": float("nan"), "mae": 0.5}}})
@@ -179,6 +191,26 @@ def test_references_without_scores(tmp_path: Path, content: str | None, words: s
         (tmp_path / "x.json").write_text(content)
     with pytest.raises(UserError, match=words):
         read_scores(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scales", "nan"], "--scales nan: expected factors from 0.1 to 4"),
+        (["--scales", "100"], "--scales 100.0: expected"),
+        (["--boundary-workers", "0"], "--boundary-workers 0: expected 1 or more"),
+        (["--reference", "{none}"], "no task of these is evaluated"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_computed(
+    nyud_root: Path, tmp_path: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+    (tmp_path / "none.json").write_text('{"scores": {"sal": {"maxF": 0.5}}}')
+    options = [word.format(none=tmp_path / "none.json") for word in options]
+    assert run(["evaluate", str(weights), "--data.root", str(nyud_root), "--out", str(tmp_path / "out"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_gains_are_by_what_both_sides_have() -> None:

@@ -14,6 +14,7 @@ from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.layers import resize
 
 EPS = 1e-7
+SMALLEST, LARGEST = 0.1, 4.0
 
 
 class TestTimeAugmentation(nn.Module):
@@ -29,15 +30,14 @@ class TestTimeAugmentation(nn.Module):
         scales: factors of the image's sides.
 
     Raises:
-        UserError: a scale that is not positive, or none.
+        UserError: a scale below 0.1 or above 4, or none.
     """
 
     __test__ = False  # pytest takes every Test… for a test
 
     def __init__(self, network: BridgeNet, *, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
         super().__init__()
-        if not scales or min(scales) <= 0:
-            raise UserError(f"--scales {' '.join(map(str, scales)) or '(none)'}: expected factors greater than 0")
+        check_scales(scales)
         self.network = network
         self.flip = flip
         self.scales = tuple(float(scale) for scale in scales)
@@ -68,6 +68,14 @@ class TestTimeAugmentation(nn.Module):
                     sums[name] = sums[name] + value if name in sums else value
         count = len(self.scales) * (2 if self.flip else 1)
         return BridgeNetOutput({name: _logits(name, total / count) for name, total in sums.items()}, {})
+
+
+def check_scales(scales: Sequence[float]) -> None:
+    """UserError unless these are factors that an image's sides can reasonably have."""
+    if not scales or not all(SMALLEST <= scale <= LARGEST for scale in scales):
+        raise UserError(
+            f"--scales {' '.join(map(str, scales)) or '(none)'}: expected factors from {SMALLEST:g} to {LARGEST:g}"
+        )
 
 
 def _values(name: str, logits: Tensor) -> Tensor:

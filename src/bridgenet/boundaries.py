@@ -85,17 +85,23 @@ def evaluate_boundaries(
     keys = {job.name: _key(job) for job in jobs}
     known: dict[str, BoundaryCounts] = {}
     for file in sorted(cache.parent.glob(f"{CACHE}*.jsonl")) if cache is not None else ():
-        known |= _read_cache(file)
+        known |= _read_cache(file, tidy=file == cache)
     counts = {name: known[key] for name, key in keys.items() if key in known}
     todo = [job for job in jobs if job.name not in counts]
     if progress is not None:
         progress(len(counts), len(jobs))
+    failures = []
     for job, result in zip(todo, parallel.run(_count, None, todo, workers=workers)):
+        if isinstance(result, str):
+            failures.append(result)
+            continue
         counts[job.name] = result
         if cache is not None:
             _append(cache, job.name, keys[job.name], result)
         if progress is not None:
             progress(len(counts), len(jobs))
+    if failures:
+        raise _unusable(failures, len(jobs))
     return {job.name: counts[job.name] for job in jobs}
 
 
@@ -117,8 +123,13 @@ def protocol(dataset: DenseDataset, images: int) -> str:
     """The protocol's name, to stand beside its numbers."""
     info = dataset.info
     known = len(info.boundary_ids) or info.counts.get("val", 0)
-    share = "" if images == known else f" (published: {known})"
-    return f"SEISM boundaries, {info.title}, maxDist {info.boundary_distance}, {images} images{share}"
+    if dataset.is_synthetic:
+        what = f"{images} synthetic rooms in {info.title}'s layout"
+    else:
+        split = "" if dataset.split == "val" else f" of the {dataset.split} split"
+        published = "" if images == known and not split else f" (published: {known})"
+        what = f"{info.title}, {images} images{split}{published}"
+    return f"SEISM boundaries, {what}, maxDist {info.boundary_distance}"
 
 
 def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
@@ -132,7 +143,7 @@ def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
 
 
 def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
-    """UserError naming every prediction that is missing or no 8-bit grey picture; headers alone are read."""
+    """UserError naming every prediction that is missing, damaged, no 8-bit grey PNG, or unlike a truth stored as PNG in size."""
     problems = []
     for job in jobs:
         if not job.prediction.is_file():
@@ -144,12 +155,37 @@ def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
                     problems.append(
                         f"{job.prediction} is a {image.format} of mode {image.mode}, expected an 8-bit grey PNG"
                     )
+                elif job.truth.suffix == ".png" and (size := _png_size(job.truth)) not in (None, image.size):
+                    problems.append(_another_size(job, image.size, size))
+                image.verify()
         except UserError as error:
             problems.append(str(error))
     if problems:
-        shown = "\n".join(f"         {problem}" for problem in problems[:20])
-        more = f"\n         … and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise UserError(f"{len(problems)} of {len(jobs)} predictions cannot be used:\n{shown}{more}")
+        raise _unusable(problems, len(jobs))
+
+
+def _unusable(problems: Sequence[str], number: int) -> UserError:
+    shown = "\n".join(f"         {problem}" for problem in problems[:20])
+    more = f"\n         … and {len(problems) - 20} more" if len(problems) > 20 else ""
+    return UserError(f"{len(problems)} of {number} predictions cannot be used:\n{shown}{more}")
+
+
+def _png_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) told by a picture's header; None if it cannot be read, which is told when it is needed."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _another_size(job: BoundaryJob, found: tuple[int, int], truth: tuple[int, int] | None) -> str:
+    """In words; sizes as (width, height)."""
+    assert truth is not None
+    return (
+        f"{job.prediction} has {found[1]}×{found[0]} pixels (height×width), {job.truth} has {truth[1]}×{truth[0]}; give "
+        "predictions in the images' own size"
+    )
 
 
 def read_prediction(path: Path) -> NDArray[np.uint8]:
@@ -172,14 +208,15 @@ def cache_file(folder: Path, rank: int = 0) -> Path:
     return folder / (f"{CACHE}.{rank}.jsonl" if rank else f"{CACHE}.jsonl")
 
 
-def _count(_: None, job: BoundaryJob) -> BoundaryCounts:
-    prediction = read_prediction(job.prediction)
-    labels = job.read_labels(job.truth)
+def _count(_: None, job: BoundaryJob) -> BoundaryCounts | str:
+    """Counts of one image, or why there are none."""
+    try:
+        prediction = read_prediction(job.prediction)
+        labels = job.read_labels(job.truth)
+    except UserError as error:
+        return str(error)
     if prediction.shape != labels.shape:
-        raise UserError(
-            f"{job.prediction} has {prediction.shape[0]}×{prediction.shape[1]} pixels (height×width), {job.truth} has "
-            f"{labels.shape[0]}×{labels.shape[1]}; give predictions in the images' own size"
-        )
+        return _another_size(job, prediction.shape[::-1], labels.shape[::-1])
     matched, predicted, true = boundary.count(prediction, boundary.boundaries(labels), max_distance=job.max_distance)
     return BoundaryCounts(matched.tolist(), predicted.tolist(), true)
 
@@ -199,20 +236,23 @@ def _append(cache: Path, name: str, key: str, counts: BoundaryCounts) -> None:
         file.write(line + "\n")
 
 
-def _read_cache(cache: Path) -> dict[str, BoundaryCounts]:
-    """Counts by key; a line that a kill left unfinished is cut off."""
+def _read_cache(cache: Path, *, tidy: bool) -> dict[str, BoundaryCounts]:
+    """Counts by key; with `tidy` a line that a kill left unfinished is cut off."""
     if not cache.is_file():
         return {}
     content = cache.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
+    if tidy and whole != content:
         with cache.open("r+b") as file:
             file.truncate(len(whole))
     known = {}
     for line in whole.splitlines():
         try:
             row: Mapping[str, Any] = json.loads(line)
-            known[row["key"]] = BoundaryCounts(row["matched"], row["predicted"], row["true"])
+            counts = BoundaryCounts(row["matched"], row["predicted"], row["true"])
+            pairs = list(zip(counts.matched, counts.predicted, strict=True))
+            if len(pairs) == len(boundary.THRESHOLDS) and all(0 <= m <= min(p, counts.true) for m, p in pairs):
+                known[row["key"]] = counts
         except (ValueError, KeyError, TypeError):
             continue  # of another version, or damaged: computed again
     return known

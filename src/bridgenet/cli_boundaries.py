@@ -35,7 +35,7 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """The command; returns the exit code."""
-    from bridgenet.boundaries import cache_file, evaluate_boundaries, scores_of
+    from bridgenet.boundaries import cache_file, check_predictions, evaluate_boundaries, scores_of
     from bridgenet.files import write_json
     from bridgenet.plots import precision_recall_curve, save
 
@@ -47,8 +47,11 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         print(f"! {options.predictions / name} belongs to no image: not scored")
     if len(extra) > SHOWN:
         print(f"! … and {len(extra) - SHOWN} more")
+    check_predictions(jobs)
     out = options.out or options.predictions.resolve().parent / f"{options.predictions.resolve().name}-boundaries"
     out.mkdir(parents=True, exist_ok=True)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     counts = evaluate_boundaries(
         jobs, cache=cache_file(out), workers=options.workers, progress=ProgressLine("boundaries")
@@ -73,7 +76,11 @@ def _published(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set
 
     if options.ground_truth or options.max_dist is not None:
         raise UserError("--data has its own truth and distance: leave out --ground-truth and --max-dist")
-    dataset = data.get(options.data)(data.data_root(options.data_root, flag="--data-root"), options.split, ["edge"])
+    known = data.get(options.data)
+    root = data.data_root(options.data_root, flag="--data-root")
+    if not (root / known.info.folder).is_dir():
+        known.require_folder(root, flag="--data-root")
+    dataset = known(root, options.split, ["edge"])
     jobs = jobs_of(dataset, options.predictions)
     return jobs, protocol(dataset, len(jobs)), {f"{name}.png" for name in dataset.ids}
 

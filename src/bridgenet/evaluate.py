@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from bridgenet import data, parallel, tasks
-from bridgenet.augmentation import TestTimeAugmentation
+from bridgenet.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
 from bridgenet.config import RunConfig
@@ -33,6 +35,11 @@ from bridgenet.scores import Scores, gains, relative_gain
 Progress = Callable[[int, int], None]
 
 PER_IMAGE = "per_image.csv"
+AS_PUBLISHED = {
+    "sal.maxF": "as in published tables: the probability passes through a sigmoid again; maxF_clean is the definition",
+    "edge.loss": "as in published tables: the probability is taken for the logit; loss_clean is the definition",
+}
+"""Scores that carry a quirk of the field's common evaluation code."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +208,15 @@ def evaluate_source(
     from accelerate import PartialState
 
     options = options or EvaluationOptions()
+    check_scales(options.scales)
+    if options.boundary_workers is not None and options.boundary_workers < 1:
+        raise UserError(f"--boundary-workers {options.boundary_workers}: expected 1 or more")
     reference = read_scores(options.reference) if options.reference else None
     state = PartialState(cpu=use_cpu(device))
     network = load(source, device=state.device)
     dataset, config = _dataset_for(network, source, config)
+    if reference is not None and not set(reference) & set(dataset.tasks):
+        raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
     model: Any = network
     if options.flip or options.scales != (1.0,):
         model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)
@@ -227,13 +239,18 @@ def evaluate_source(
     report: dict[str, Any] = {
         "source": str(source),
         "weights": str(weights_path(source)),
+        "weights_digest": weights_digest(weights_path(source)),
         "data": dataset.info.title,
+        "data_name": dataset.info.name,
+        "data_root": str(dataset.folder.parent.absolute()),
+        "synthetic": dataset.is_synthetic,
         "split": "val",
         "images": len(dataset),
         "canvas": list(evaluation_size(config)),
         "precision": config.precision,
         "test_time_augmentation": None if model is network else model.title,
         "scores": scores,
+        "as_published": {name: text for name, text in AS_PUBLISHED.items() if name.partition(".")[0] in scores},
         "details": found.details,
         "class_names": {task: list(names) for task, names in dataset.info.class_names.items() if task in scores},
     }
@@ -245,7 +262,11 @@ def evaluate_source(
             f = precision_recall(*map(np.array, (own.matched, own.predicted, own.true)))[2]
             found.per_image.setdefault(name, {}).setdefault("edge", {})["F"] = float(f.max())
         report["boundaries"] = {"protocol": protocol(dataset, len(counts)), **boundaries.as_dict()}
+    for name, values in scores.items():
+        if not np.isfinite(values[tasks.get(name).headline]):
+            warnings.warn(f"{name} has no score: nothing is labelled, or predictions are no numbers", stacklevel=2)
     if reference is not None:
+        _warn_of_other_reference(str(options.reference), report)
         report |= {
             "reference": options.reference,
             "gain": relative_gain(scores, reference),
@@ -301,10 +322,25 @@ def _count_boundaries(
     own = {dataset.ids[i] for i in range(len(dataset)) if i // config.evaluation_batch_size % world == rank}
     jobs = [job for job in jobs_of(dataset, out / "edge") if job.name in own]
     local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-    workers = options.boundary_workers or max(1, parallel.cores() // local_world)
+    workers = max(1, parallel.cores() // local_world) if options.boundary_workers is None else options.boundary_workers
     counts = evaluate_boundaries(jobs, cache=cache_file(out, rank), workers=workers, progress=progress)
     everything = gathered(counts, world)
     return {job.name: everything[job.name] for job in jobs_of(dataset, out / "edge")}
+
+
+def weights_digest(path: Path) -> str:
+    """What tells weights from others of the same network: sha256 of the file's size and first MiB."""
+    with path.open("rb") as file:
+        return hashlib.sha256(str(path.stat().st_size).encode() + file.read(1 << 20)).hexdigest()
+
+
+def _warn_of_other_reference(source: str, report: Mapping[str, Any]) -> None:
+    """A gain over scores of other images means little: say so."""
+    path = Path(source)
+    other = json.loads((path / "evaluation.json" if path.is_dir() else path).read_text(encoding="utf-8"))
+    for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):
+        if key in other and other[key] != report[key]:
+            warnings.warn(f"the reference has {key} {other[key]}, this evaluation {report[key]}", stacklevel=2)
 
 
 def read_scores(source: str | Path) -> Scores:

@@ -55,7 +55,7 @@ def run(
     try:
         yield from pool.map(_work, jobs, chunksize=chunk)
     except BrokenProcessPool:
-        raise UserError("a worker process was killed, for want of memory perhaps. Give --workers 1") from None
+        raise UserError("a worker process was killed, for want of memory perhaps. Try fewer workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -43,7 +43,7 @@ def precision_recall_curve(boundaries: Mapping[str, Mapping[str, Any]]) -> Image
     )
     axes.clabel(lines, fmt="F %.1f", fontsize=7, colors="0.6")
     for (title, scores), colour in zip(boundaries.items(), COLOURS * len(boundaries)):
-        label = f"{title}: odsF {100 * scores['odsF']:.1f} %"
+        label = f"{literal(title)}: odsF {100 * scores['odsF']:.1f} %"
         axes.plot(scores["recall"], scores["precision"], color=colour, linewidth=1.8, label=label)
         axes.plot(scores["odsR"], scores["odsP"], "o", color=colour, markersize=7)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), title="Boundaries", aspect="equal")
@@ -150,6 +150,11 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     first = np.maximum(np.arange(len(values)) - half, 0)
     last = np.minimum(np.arange(len(values)) + half + 1, len(values))
     return (total[last] - total[first]) / (last - first)
+
+
+def literal(text: str) -> str:
+    """Text that matplotlib draws as it is: it takes $ for formulas, and leaves labels that begin with _ out of keys."""
+    return text.replace("$", r"\$").replace("_", "\u200b_", 1) if text.startswith("_") else text.replace("$", r"\$")
 
 
 def rendered(figure: Any) -> Image.Image:

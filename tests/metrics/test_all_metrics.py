@@ -193,6 +193,7 @@ def test_a_diverged_network_is_scored(task: str) -> None:
     found, kind = metric.compute(), tasks.get(task).kind
     if kind in ("depth", "normals"):
         assert math.isnan(found[tasks.get(task).headline])
+        assert not any(found[key] > 0 for key in found if key.startswith("within"))  # nothing is taken for right
     elif kind == "probability":
         assert math.isnan(found["mae" if task == "sal" else "loss"])
     assert json.dumps(metric.details(), allow_nan=False)

@@ -185,6 +185,16 @@ def test_each_image_has_its_own_best_threshold() -> None:
     assert scores.ods_threshold == 0.03
 
 
+def test_own_thresholds_are_the_first_of_nearly_equals() -> None:
+    """F is rounded to 6 decimals before each image's best threshold is looked for: the counts there are what is summed."""
+    matched, predicted = np.full((1, 101), 5_000_000), np.full((1, 101), 10_000_000)
+    matched[0, 60] += 1  # better by less than the rounding, with other counts
+    predicted[0, 60] += 1
+    scores = summarise(matched, predicted, np.array([10_000_000]))
+    assert scores.ods_threshold == 0.6
+    assert scores.ois_precision == 0.5
+
+
 def test_average_precision() -> None:
     assert average_precision(np.array([1.0, 1.0]), np.array([0.0, 1.0])) == pytest.approx(1.01)
     assert average_precision(np.array([0.4, 0.2]), np.array([0.5, 0.5])) == 0

@@ -23,7 +23,7 @@ SCORES = {
 
 def boundaries() -> dict[str, Any]:
     return {
-        "protocol": "SEISM boundaries, NYUD-v2, maxDist 0.011, 654 images",
+        "protocol": "SEISM boundaries, NYUD-v2, 654 images, maxDist 0.011",
         "threshold": 0.3,
         "odsF": 0.7,
         "odsP": 0.7,
@@ -44,6 +44,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "data": "NYUD-v2",
         "split": "val",
         "images": 654,
+        "synthetic": False,
         "canvas": [448, 576],
         "precision": "float32",
         "test_time_augmentation": None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +77,42 @@ def test_pictures_that_cannot_be_made_are_told(nyud_root: Path, tmp_path: Path) 
 def test_synthetic_rooms_are_told_and_not_compared(nyud_root: Path, tmp_path: Path) -> None:
     run = runs.write_run(tmp_path / "run", nyud_root)
     runs.write(run)  # as many images as published
-    (nyud_root / "NYUDv2/scenes.json").write_text("{}")
+    told = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(told | {"synthetic": True}))
     text = report([run], images=False).with_suffix(".md").read_text()
     assert "synthetic rooms in NYUD-v2's layout" in text and "ATRC" not in text
-    (nyud_root / "NYUDv2/scenes.json").unlink()
+    (run / "evaluation.json").write_text(json.dumps(told))
     assert "ATRC" in report([run], images=False).with_suffix(".md").read_text()
+    del told["synthetic"]  # nobody knows: not compared
+    (run / "evaluation.json").write_text(json.dumps(told))
+    assert "ATRC" not in report([run], images=False).with_suffix(".md").read_text()
+
+
+def test_pictures_are_of_what_was_evaluated(nyud_root: Path, tmp_path: Path) -> None:
+    """Of the data that was evaluated, wherever the run's settings point; none of weights that are others now."""
+    run = runs.write_run(tmp_path / "run", nyud_root)
+    moved = shutil.move(nyud_root, tmp_path / "moved")
+    told = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(told | {"data_root": str(moved), "data_name": "nyud"}))
+    (source,) = read_sources([run])
+    assert examples(source, 1, device="cpu")
+    (run / "evaluation.json").write_text(json.dumps(told | {"data_root": str(moved), "weights_digest": "another"}))
+    (source,) = read_sources([run])
+    with pytest.raises(UserError, match="are not those that were evaluated; evaluate again"):
+        examples(source, 1, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"details": 3}, "details is no group"),
+        ({"details": {"semseg": {"confusion": [[1, 2], [3]]}}}, "the confusion matrix of semseg is not square"),
+        ({"gains": {"edge": "x"}}, "gains are no numbers"),
+        ({"boundaries": {"odsF": 0.3}}, "boundaries lack protocol"),
+    ],
+)
+def test_evaluations_of_another_make(tmp_path: Path, change: dict, words: str) -> None:
+    file = tmp_path / "evaluation.json"
+    file.write_text(json.dumps({"scores": {"edge": {"loss": 0.3}}} | change))
+    with pytest.raises(UserError, match=rf"evaluation\.json is no whole evaluation \({words}"):
+        read_sources([file])

@@ -127,7 +127,7 @@ def test_clean_and_compatible_variants_are_named(tmp_path: Path) -> None:
     page = read(report([runs.write(tmp_path / "run")]))
     assert page.row("loss ↓")[2].startswith("as in published tables")
     assert page.row("loss, clean ↓")[2].startswith("clean definition")
-    assert page.row("boundaries")[1].startswith("SEISM boundaries, NYUD-v2, maxDist 0.011")
+    assert page.row("boundaries")[1].startswith("SEISM boundaries, NYUD-v2, 654 images, maxDist 0.011")
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:

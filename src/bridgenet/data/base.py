@@ -21,6 +21,8 @@ from bridgenet.errors import UserError
 
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
+SYNTHETIC = "scenes.json"
+"""`bridgenet data generate` leaves this file in the folder that it makes."""
 ASPECT_TOLERANCE = 0.015
 """A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
 
@@ -174,6 +176,11 @@ class DenseDataset(ABC):
     @abstractmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
         """The (H, W) integer map whose changes of label are the true boundaries of the boundary evaluation."""
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether `bridgenet data generate` made the images."""
+        return (self.folder / SYNTHETIC).is_file()
 
     def boundary_file(self, index: int) -> Path:
         """The file that :meth:`read_boundary_labels` reads for a sample."""

@@ -9,13 +9,10 @@ from pathlib import Path
 
 from bridgenet import data, parallel
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import SPLITS, DenseDataset
+from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
 from bridgenet.data.report import Fault, Report
 from bridgenet.data.statistics import Statistics, implausible
 from bridgenet.errors import UserError
-
-SYNTHETIC = "scenes.json"
-"""`bridgenet data generate` leaves this file in the folder that it makes."""
 
 
 @dataclass

@@ -44,8 +44,8 @@ class Normals(PixelMetric):
         pairs = list(zip(prediction.unbind(dim=2), truth))
         apart, along = _length([p - g for p, g in pairs]), _length([p + g for p, g in pairs])
         (angle,) = blank(valid, torch.atan2(apart, along).mul_(2 * 180 / math.pi))
-        # 180 deg exactly belongs to the last bin; NaN becomes a negative integer
-        bins = (angle * BINS_PER_DEGREE).clamp_(max=BINS - 1).to(torch.int32).clamp_(min=0)
+        # 180 deg exactly belongs to the last bin, and so does what is no number: it must not count as right.
+        bins = (angle.nan_to_num(nan=180.0) * BINS_PER_DEGREE).clamp_(max=BINS - 1).to(torch.int32)
         histogram = torch.bincount(bins.flatten(), minlength=BINS)
         histogram[0] -= valid.numel() - pooled_count(valid)
         return {"total": pooled_sum(angle), "histogram": histogram}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bridgenet import tasks
+from bridgenet import data, tasks
+from bridgenet.config import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
@@ -57,6 +59,7 @@ def examples(
     config = source.config
     if config is None:
         raise UserError(f"{source.folder} is not the folder of a run, whose weights and data are needed")
+    config = _as_evaluated(config, source)
     dataset = open_dataset(config, "val")
     wanted = {task: _chosen(task, source, dataset.ids, count) for task in source.scores if task in dataset.tasks}
     network = load(source.folder, device=device)
@@ -74,6 +77,23 @@ def examples(
         task: [strip(task, samples[name], caption, source.class_names(task)) for name, caption in chosen]
         for task, chosen in wanted.items()
     }
+
+
+def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
+    """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
+    from bridgenet.checkpoints import weights_path
+    from bridgenet.evaluate import weights_digest
+
+    told = source.evaluation
+    if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:
+        raise UserError(f"the weights in {source.folder} are not those that were evaluated; evaluate again")
+    settings = replace(
+        config.data, name=told.get("data_name", config.data.name), root=told.get("data_root", config.data.root)
+    )
+    if canvas := told.get("canvas"):
+        settings = replace(settings, eval_size=(canvas[0], canvas[1]))
+    known = [task for task in source.scores if task in data.info(settings.name).tasks]
+    return replace(config, data=replace(settings, tasks=known), precision=told.get("precision", config.precision))
 
 
 def _chosen(task: str, source: Source, ids: Sequence[str], count: int) -> list[tuple[str, str]]:

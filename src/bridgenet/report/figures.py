@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bridgenet import tasks
-from bridgenet.plots import evaluated_tasks, plot_headline, plot_loss, precision_recall_curve, rendered
+from bridgenet.plots import evaluated_tasks, literal, plot_headline, plot_loss, precision_recall_curve, rendered
 from bridgenet.report.blocks import Figure, Figures
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import boundary_protocol, confusion_of
@@ -66,7 +66,7 @@ def confusion(task: str, source: Source) -> Figure | None:
     if not shown.size:
         return None
     names = source.class_names(task)
-    labels = [names[i] if i < len(names) else f"class {i}" for i in shown]
+    labels = [literal(names[i]) if i < len(names) else f"class {i}" for i in shown]
     part = matrix[np.ix_(shown, shown)].astype(np.float64)
     shares = part / np.maximum(part.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.2 * max(len(shown), 8)

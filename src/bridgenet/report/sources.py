@@ -21,6 +21,8 @@ from bridgenet.scores import Scores
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 
+BOUNDARY_KEYS = ("protocol", "odsF", "odsP", "odsR", "threshold", "precision", "recall")
+
 
 @dataclass
 class Source:
@@ -52,7 +54,9 @@ class Source:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the images are rendered rooms, as far as the data folder is here to tell."""
+        """Whether the images are rendered rooms, as far as the evaluation or the data folder tells."""
+        if isinstance(told := self.evaluation.get("synthetic"), bool):
+            return told
         if self.config is None or self.info is None:
             return False
         try:
@@ -73,9 +77,9 @@ class Source:
 
     @property
     def compares_with_published(self) -> bool:
-        """Whether published numbers are of the same images."""
+        """Whether published numbers are of the same images; not if nobody knows where these are from."""
         counts = self.info.counts if self.info else {}
-        return not self.synthetic and self.evaluation.get("images") == counts.get("val")
+        return self.evaluation.get("synthetic") is False and self.evaluation.get("images") == counts.get("val")
 
     def class_names(self, task: str) -> list[str]:
         """Names of the classes as far as they are known, in the order of the classes."""
@@ -147,6 +151,8 @@ def _read(file: Path, name: str) -> Source:
     evaluation = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(evaluation.get("scores"), dict):
         evaluation = {"scores": evaluation}
+    if problem := _malformed(evaluation):
+        raise UserError(f"{file} is no whole evaluation ({problem}); bridgenet evaluate writes it anew")
     folder = file.parent
     is_run = (folder / "config.yaml").is_file() and (folder / LAST).is_file()
     table = folder / "per_image.csv"
@@ -159,3 +165,22 @@ def _read(file: Path, name: str) -> Source:
         rows=read_rows(folder / METRICS),
         per_image_csv=table.read_text(encoding="utf-8") if table.is_file() else "",
     )
+
+
+def _malformed(evaluation: Mapping[str, Any]) -> str | None:
+    """What in an evaluation is of another kind than `bridgenet evaluate` writes; None if nothing is."""
+    for key in ("details", "class_names", "gains", "boundaries"):
+        if not isinstance(evaluation.get(key) or {}, dict):
+            return f"{key} is no group"
+    if not all(isinstance(value, int | float) for value in (evaluation.get("gains") or {}).values()):
+        return "gains are no numbers"
+    boundaries = evaluation.get("boundaries") or {}
+    if missing := [key for key in BOUNDARY_KEYS if boundaries and key not in boundaries]:
+        return f"boundaries lack {missing[0]}"
+    for task, values in (evaluation.get("details") or {}).items():
+        if not isinstance(values, dict):
+            return f"details of {task} are no group"
+        rows = values.get("confusion") or []
+        if not (isinstance(rows, list) and all(isinstance(row, list) and len(row) == len(rows) for row in rows)):
+            return f"the confusion matrix of {task} is not square"
+    return None
