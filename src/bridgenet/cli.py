@@ -195,8 +195,8 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet import config as configuration
-    from bridgenet.evaluate import EvaluationOptions, evaluate_source, read_scores, settings_of
-    from bridgenet.scores import table
+    from bridgenet.evaluate import EvaluationOptions, evaluate_source, settings_of
+    from bridgenet.scores import read_scores, table
 
     is_run = (
         Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()

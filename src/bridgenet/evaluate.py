@@ -30,7 +30,7 @@ from bridgenet.errors import UserError
 from bridgenet.files import write_atomically, write_json
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.scores import Scores, gains, relative_gain
+from bridgenet.scores import Scores, gains, read_scores, relative_gain
 
 Progress = Callable[[int, int], None]
 
@@ -341,22 +341,6 @@ def _warn_of_other_reference(source: str, report: Mapping[str, Any]) -> None:
     for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):
         if key in other and other[key] != report[key]:
             warnings.warn(f"the reference has {key} {other[key]}, this evaluation {report[key]}", stacklevel=2)
-
-
-def read_scores(source: str | Path) -> Scores:
-    """The scores in an evaluation.json, or in the run folder that has one; UserError if there are none."""
-    path = Path(source)
-    path = path / "evaluation.json" if path.is_dir() else path
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            task: {key: float("nan") if value is None else float(value) for key, value in values.items()}
-            for task, values in found.get("scores", found).items()
-        }
-    except FileNotFoundError:
-        raise UserError(f"no scores at {path}; bridgenet evaluate writes them") from None
-    except (OSError, ValueError, TypeError, AttributeError):
-        raise UserError(f"{path} holds no scores, expected what bridgenet evaluate writes") from None
 
 
 def settings_of(source: str) -> list[str]:

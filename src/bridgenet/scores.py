@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 from bridgenet import tasks
+from bridgenet.errors import UserError
 from bridgenet.tasks import Headline
 
 Scores = dict[str, dict[str, float]]
@@ -32,6 +35,22 @@ def relative_gain(scores: Scores, reference: Scores) -> float:
     """The multi-task gain Δm as a share: the mean of :func:`gains`, 0 if there is none."""
     found = gains(scores, reference)
     return sum(found.values()) / len(found) if found else 0.0
+
+
+def read_scores(source: str | Path) -> Scores:
+    """The scores in an evaluation.json, or in the run folder that has one; UserError if there are none."""
+    path = Path(source)
+    path = path / "evaluation.json" if path.is_dir() else path
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            task: {key: float("nan") if value is None else float(value) for key, value in values.items()}
+            for task, values in found.get("scores", found).items()
+        }
+    except FileNotFoundError:
+        raise UserError(f"no scores at {path}; bridgenet evaluate writes them") from None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise UserError(f"{path} holds no scores, expected what bridgenet evaluate writes") from None
 
 
 def in_words(headline: Headline, value: float) -> str:

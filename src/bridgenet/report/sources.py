@@ -16,8 +16,7 @@ from bridgenet.checkpoints import LAST
 from bridgenet.config import RunConfig
 from bridgenet.config import load as load_config
 from bridgenet.errors import UserError
-from bridgenet.evaluate import read_scores
-from bridgenet.scores import Scores
+from bridgenet.scores import Scores, read_scores
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 

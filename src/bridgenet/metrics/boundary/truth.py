@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bridgenet.metrics.boundary.thinning import thin
+
 
 def boundaries(labels: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels of an (H, W) label map that differ from their right, lower or lower-right neighbour, thinned; (H, W) bool.
@@ -14,10 +16,8 @@ def boundaries(labels: NDArray[Any]) -> NDArray[np.bool_]:
     In the last row only the right neighbour counts, in the last column only the lower one; the corner has none.
     Protocol: SEISM's, which takes whatever is stored as a segmentation (a drawn line as well).
     """
-    from skimage.morphology import thin
-
     changes = np.zeros(labels.shape, bool)
     changes[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     changes[:-1] |= labels[:-1] != labels[1:]
     changes[:-1, :-1] |= labels[:-1, :-1] != labels[1:, 1:]
-    return thin(changes)
+    return thin(changes[None])[0]
