@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from bridgenet.ops.definitions import follow_definitions
+from bridgenet.ops.upsampled import compose, conv3x3_of_upsampled_sum
 
 
 def resize(x_BCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -12,6 +19,11 @@ def resize(x_BCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     if tuple(x_BCHW.shape[-2:]) == tuple(size):
         return x_BCHW
     return F.interpolate(x_BCHW, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def sum_of(tensors: Iterable[Tensor]) -> Tensor:
+    """Their sum, from left to right."""
+    return reduce(add, tensors)
 
 
 def to_tokens(x_BCHW: Tensor) -> Tensor:
@@ -56,7 +68,27 @@ class ConvBNReLU(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x_BCHW)))
+        return F.relu(self.bn(self.conv(x_BCHW)), inplace=True)
+
+
+class UpsampledConvBNReLU(ConvBNReLU):
+    """:class:`ConvBNReLU`, 3×3, of a sum of maps that are each projected (1×1) and enlarged first."""
+
+    def forward(  # type: ignore[override]
+        self, maps: Sequence[Tensor], projections: Sequence[nn.Conv2d | None], size: tuple[int, int]
+    ) -> Tensor:
+        """Maps (B, Dᵢ, hᵢ, wᵢ), for each a projection to the same width or None for the map itself → (B, C, H, W)."""
+        if follow_definitions():
+            projected = [x if project is None else project(x) for x, project in zip(maps, projections)]
+            return super().forward(sum_of(resize(x, size) for x in projected))
+        kernel, conv = self.conv.weight, self.conv
+        taps = [compose(kernel, None if project is None else project.weight) for project in projections]
+        biases = [project.bias for project in projections if project is not None]
+        if biases:  # a constant over the enlarged map: the map of one pixel, 1
+            maps = [*maps, maps[0].new_ones(len(maps[0]), 1, 1, 1)]
+            taps.append(compose(kernel, sum_of(biases)[:, None, None, None]))
+        y_BCHW = conv3x3_of_upsampled_sum(maps, taps, size, dilation=conv.dilation[0], bias=conv.bias)
+        return F.relu(self.bn(y_BCHW.contiguous(memory_format=torch.channels_last)), inplace=True)
 
 
 class Mlp(nn.Module):

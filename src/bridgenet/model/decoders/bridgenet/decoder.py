@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bridgenet.model.decoders.bridgenet.bfe import BridgeFeatureExtractor
 from bridgenet.model.decoders.bridgenet.tfr import TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
-from bridgenet.model.layers import ConvBNReLU, resize
+from bridgenet.model.layers import ConvBNReLU, UpsampledConvBNReLU, resize
 
 NUM_STAGES = 3
 
@@ -24,12 +24,12 @@ class UpBlock(nn.Module):
 
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
-        self.conv1 = ConvBNReLU(in_dim, dim, 3, dilation=2)
+        self.conv1 = UpsampledConvBNReLU(in_dim, dim, 3, dilation=2)
         self.conv2 = ConvBNReLU(dim, dim, 3, dilation=2)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         height, width = x_BCHW.shape[-2:]
-        return self.conv2(self.conv1(resize(x_BCHW, (2 * height, 2 * width))))
+        return self.conv2(self.conv1([x_BCHW], [None], (2 * height, 2 * width)))
 
 
 class Stage(nn.Module):
@@ -56,17 +56,14 @@ class Stage(nn.Module):
     def forward(
         self, side_BCHW: Tensor, task_maps: dict[str, Tensor], bridge: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
-        """Returns the refined task maps, the bridge feature and the contributions {task: (B, C, H, W)}."""
+        """Returns the refined task maps, the bridge feature and, for the output, the normed maps {task: (B, D, H, W)}."""
         if self.up is not None:
             task_maps = {task: up(task_maps[task]) for task, up in self.up.items()}
         bridge = self.bfe(side_BCHW, list(task_maps.values()), bridge)
         task_maps = self.tfr(task_maps, bridge)
         joint_BHWC = torch.cat(list(task_maps.values()), dim=1).permute(0, 2, 3, 1)
         normed = self.norm(joint_BHWC).permute(0, 3, 1, 2).chunk(len(task_maps), dim=1)
-        contributions = dict(zip(task_maps, normed))
-        if self.project is not None:
-            contributions = {task: project(contributions[task]) for task, project in self.project.items()}
-        return task_maps, bridge, contributions
+        return task_maps, bridge, dict(zip(task_maps, normed))
 
 
 class BridgeNetDecoder(nn.Module):
@@ -112,13 +109,10 @@ class BridgeNetDecoder(nn.Module):
             Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path)
             for i, side in enumerate([channels3, dims[0], dims[1]])
         )
-        self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
+        self.projections = nn.ModuleDict({task: UpsampledConvBNReLU(width, width, 3, bias=True) for task in tasks})
         for stage in self.stages:
-            for part in (
-                stage.up,
-                stage.bfe,
-                stage.tfr,
-            ):  # not `project`: as published, everything else is PyTorch's default
+            # Not `project`: as published, everything else is PyTorch's default.
+            for part in (stage.up, stage.bfe, stage.tfr):
                 if part is not None:
                     part.apply(_init_stage)
         for projection in self.projections.values():
@@ -126,18 +120,23 @@ class BridgeNetDecoder(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Maps F₀..F₃ (B, Bᵢ, Hᵢ, Wᵢ), fine to coarse → features {task: (B, C, 8h, 8w)}, logits {task: (B, n_t, h, w)}."""
-        _, f1, f2, f3 = features
+        # Channels last throughout: the many 1×1 and depthwise convolutions, norms and resizings are faster so.
+        f1, f2, f3 = (x.contiguous(memory_format=torch.channels_last) for x in features[1:])
         height, width = (max(1, side // self.base_divisor) for side in f3.shape[-2:])
         task_maps, intermediate_logits = self.tpp(resize(f3, (height, width)))
         sides = [f3, self.laterals[0](f2), self.laterals[1](f1)]
         bridge = None
-        sums: dict[str, Tensor] = {}
+        contributions: dict[str, list[Tensor]] = {task: [] for task in task_maps}
         for stage, side in zip(self.stages, sides):
-            task_maps, bridge, contributions = stage(side, task_maps, bridge)
-            for task, contribution in contributions.items():
-                contribution = resize(contribution, (8 * height, 8 * width))
-                sums[task] = sums[task] + contribution if task in sums else contribution
-        return {task: project(sums[task]) for task, project in self.projections.items()}, intermediate_logits
+            task_maps, bridge, normed = stage(side, task_maps, bridge)
+            for task, x_BCHW in normed.items():
+                contributions[task].append(x_BCHW)
+        size = (8 * height, 8 * width)
+        features = {
+            task: final(contributions[task], [stage.project and stage.project[task] for stage in self.stages], size)
+            for task, final in self.projections.items()
+        }
+        return features, intermediate_logits
 
 
 def _init_stage(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from bridgenet.model.layers import resize, rising_rates
+from bridgenet.ops.definitions import follow_definitions
 
 
 class RefinerBlock(nn.Module):
@@ -28,10 +29,37 @@ class RefinerBlock(nn.Module):
         self.expand = nn.Conv2d(hidden, dim, 1)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+    def forward(self, x_BCHW: Tensor, from_bridge_BCHW: Tensor) -> Tensor:
+        """`from_bridge_BCHW`: what the first 1×1 convolution makes of the bridge feature, its bias included."""
+        own = self.reduce.weight[:, : x_BCHW.shape[1]]
+        z = F.gelu(self.bn1(F.conv2d(x_BCHW, own) + from_bridge_BCHW))
+        z = F.gelu(self.bn2(self.depthwise(z)))
+        return x_BCHW + self.drop_path(self.expand(z))
+
+    def by_definition(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+        """The block as the paper draws it, from the bridge feature itself."""
         z = F.gelu(self.bn1(self.reduce(torch.cat([x_BCHW, bridge_BCHW], dim=1))))
         z = F.gelu(self.bn2(self.depthwise(z)))
         return x_BCHW + self.drop_path(self.expand(z))
+
+
+class Chain(nn.ModuleList):
+    """One task's refiner blocks, one after the other."""
+
+    def forward(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+        """Task map and bridge feature, both (B, D, H, W) → refined map (B, D, H, W)."""
+        if follow_definitions():
+            for block in self:
+                x_BCHW = block.by_definition(x_BCHW, bridge_BCHW)
+            return x_BCHW
+        # A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge, and that one is done for all blocks at once.
+        dim = x_BCHW.shape[1]
+        weight = torch.cat([block.reduce.weight[:, dim:] for block in self])
+        bias = torch.cat([block.reduce.bias for block in self])
+        hidden = [len(block.reduce.bias) for block in self]
+        for block, from_bridge in zip(self, F.conv2d(bridge_BCHW, weight, bias).split(hidden, dim=1)):
+            x_BCHW = block(x_BCHW, from_bridge)
+        return x_BCHW
 
 
 class TaskFeatureRefiner(nn.Module):
@@ -51,19 +79,10 @@ class TaskFeatureRefiner(nn.Module):
         super().__init__()
         rates = rising_rates(drop_path, len(dilations))
         self.chains = nn.ModuleDict(
-            {
-                task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates))
-                for task in tasks
-            }
+            {task: Chain(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates)) for task in tasks}
         )
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
         """Task maps {task: (B, D, H, W)} and the bridge feature (B, D, h₀, w₀) → refined maps of the same shapes."""
         bridge_BCHW = resize(bridge_BCHW, next(iter(task_maps.values())).shape[-2:])
-        refined = {}
-        for task, chain in self.chains.items():
-            x_BCHW = task_maps[task]
-            for block in chain:
-                x_BCHW = block(x_BCHW, bridge_BCHW)
-            refined[task] = x_BCHW
-        return refined
+        return {task: chain(task_maps[task], bridge_BCHW) for task, chain in self.chains.items()}

@@ -1,0 +1,30 @@
+"""A switch between the definitions of what the network computes and the ways that save work, equal up to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_follow_definitions = False
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # from torch 2.7 on
+
+
+@contextmanager
+def definitions() -> Iterator[None]:
+    """Within it networks compute as the paper writes it down: nothing split, hoisted or done at a coarser resolution.
+
+    For comparisons. A network that was prepared by :func:`bridgenet.optimize_for_inference` has no such way any more.
+    """
+    global _follow_definitions
+    before, _follow_definitions = _follow_definitions, True
+    try:
+        yield
+    finally:
+        _follow_definitions = before
+
+
+def follow_definitions() -> bool:
+    """Whether to compute by definition: within :func:`definitions`, and while a network is exported (sizes stay free)."""
+    return _follow_definitions or torch.onnx.is_in_onnx_export() or _is_exporting()
