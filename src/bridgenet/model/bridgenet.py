@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bridgenet.errors import UserError
 from bridgenet.hub import HubMixin
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import resize
@@ -64,6 +65,12 @@ class BridgeNet(nn.Module, HubMixin):
     information: Mapping[str, Any] = MappingProxyType({})
     """What is recorded beside the weights: step, scores, origin, licence (set by `load`, kept by `save`)."""
 
+    optimized: bool = False
+    """Whether :func:`bridgenet.optimize_for_inference` made it ready for inference, and so for nothing else."""
+
+    optimize_on_predict: bool = False
+    """Whether :meth:`predict` does so first (set by `load`)."""
+
     def __init__(self, backbone: Backbone, decoder: nn.Module, heads: Heads):
         super().__init__()
         self.backbone = backbone
@@ -97,8 +104,36 @@ class BridgeNet(nn.Module, HubMixin):
 
         return BridgeNetOutput(at_image_size(logits), at_image_size(intermediate))
 
-    def predict(self, image: Any, *, tasks: list[str] | None = None) -> Prediction:
-        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`."""
+    def train(self, mode: bool = True) -> BridgeNet:
+        if mode:
+            self._refuse_if_optimized("trained")
+        return super().train(mode)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_if_optimized("saved")
+        return super().state_dict(*args, **kwargs)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._refuse_if_optimized("moved or converted")
+        return super()._apply(fn, recurse)
+
+    def _refuse_if_optimized(self, done: str) -> None:
+        if self.optimized:
+            raise UserError(
+                f"this network is ready for inference (after its first predict, or optimize_for_inference): it cannot be "
+                f"{done} any more. Load it again, and predict with network.predict(image, optimize=False) until then"
+            )
+
+    def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True) -> Prediction:
+        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`.
+
+        A network that :func:`bridgenet.load` gave is made ready for inference by its first prediction, which makes it
+        faster and keeps it from being trained or saved; not so with `optimize=False`.
+        """
         from bridgenet.predict import predict_image
 
+        if optimize and self.optimize_on_predict and not self.training:
+            from bridgenet.inference import optimize_for_inference
+
+            optimize_for_inference(self)
         return predict_image(self, image, tasks=tasks)

@@ -19,13 +19,30 @@ from torch import Tensor
 
 from bridgenet.ops.linear import pointwise
 
-CHUNK = 1 << 22
-"""Elements of the largest tensor in between: channels are done in parts, whose tap maps stay near the processor."""
+CHUNK = 96
+"""Output channels done at a time, so that their tap maps stay near the processor."""
+BAND = 16
+"""Output rows done at a time: each band needs but a few rows of the maps."""
+
+
+def arrange(taps: Tensor) -> list[Tensor]:
+    """Taps (C, D, 3, 3) as :func:`conv3x3_of_upsampled_sum` reads them: 1×1 kernels (3·channels·3, D, 1, 1), for each chunk.
+
+    Their outputs come in an order (row tap, channel, column tap) such that no later step has to move anything.
+    """
+    return [part.permute(2, 0, 3, 1).reshape(-1, taps.shape[1], 1, 1) for part in taps.split(CHUNK)]
+
+
+def compose(kernel: Tensor, projection: Tensor | None) -> Tensor:
+    """The kernel (C, E, 3, 3) after a projection (E, D, 1, 1): (C, D, 3, 3)."""
+    if projection is None:
+        return kernel
+    return torch.einsum("ceyx,ed->cdyx", kernel, projection.flatten(1))
 
 
 def conv3x3_of_upsampled_sum(
     maps: Sequence[Tensor],
-    taps: Sequence[Tensor],
+    taps: Sequence[Sequence[Tensor]],
     size: tuple[int, int],
     *,
     dilation: int = 1,
@@ -36,7 +53,7 @@ def conv3x3_of_upsampled_sum(
 
     Args:
         maps: (B, Dᵢ, hᵢ, wᵢ), of one dtype.
-        taps: (C, Dᵢ, 3, 3), the 3×3 kernel after the projection; see :func:`compose`.
+        taps: for each map, :func:`arrange` of the kernel after the map's projection (:func:`compose`).
         size: (H, W) of the result.
         dilation: of the 3×3 convolution.
         bias: (C,) or None.
@@ -44,58 +61,63 @@ def conv3x3_of_upsampled_sum(
     Returns:
         (B, C, H, W), in memory (B, H, C, W).
     """
-    (height, width), batch, channels = size, len(maps[0]), len(taps[0])
-    vertical = torch.cat([_rows_matrix(x, height, dilation) for x in maps], dim=1)
-    horizontal = [_columns_matrix(x, width, dilation) for x in maps]
+    width, batch = size[1], len(maps[0])
     rows = [x.transpose(1, 2).flatten(0, 1).unsqueeze(2).contiguous() for x in maps]  # (B·h, D, 1, w)
-    num_rows = [3 * x.shape[2] for x in maps]
-    # The 1×1 convolution's outputs in an order such that no step has to move anything: row tap, channel, column tap.
-    weights = [x.permute(2, 0, 3, 1) for x in taps]
-
-    per_channel = batch * max(width * sum(num_rows), *(3 * x.shape[-1] * n for x, n in zip(maps, num_rows)))
-    step = max(1, CHUNK // per_channel)
+    across = [_columns_matrix(int(x.shape[3]), int(width), dilation).to(x) for x in maps]
+    bands = _row_bands(tuple(int(x.shape[2]) for x in maps), int(size[0]), dilation)
+    biases = None if bias is None else bias.split(CHUNK)
     keeps_graph = torch.is_grad_enabled()
-    result = maps[0].new_empty(0 if keeps_graph else (batch, height, channels, width))
-    parts = []
-    for first in range(0, channels, step):
-        last = min(first + step, channels)
-        widened = []
-        for row, weight, across, count in zip(rows, weights, horizontal, num_rows):
-            weight = weight[:, first:last].reshape(-1, row.shape[1], 1, 1)
-            tap_maps = F.conv2d(row, weight).reshape(-1, across.shape[1])  # (B·h·3·channels, 3·w)
-            widened.append(pointwise(tap_maps, across).view(batch, count, -1))
-        part = torch.matmul(vertical, torch.cat(widened, dim=1)).unflatten(2, (last - first, width))
-        if bias is not None:
-            part = part + bias[first:last, None] if keeps_graph else part.add_(bias[first:last, None])
-        if relu:
-            part = F.relu(part, inplace=not keeps_graph)
-        if keeps_graph:
-            parts.append(part)
-        else:
-            result[:, :, first:last] = part
-    if keeps_graph:
-        result = torch.cat(parts, dim=2)
-    return result.transpose(1, 2)
+    num_channels = sum(len(kernel) for kernel in taps[0]) // 9
+    result = maps[0].new_empty(0 if keeps_graph else (batch, size[0], num_channels, width))
+    parts = result.split(CHUNK, dim=2) if not keeps_graph else [None] * len(taps[0])
+    done = []
+    for chunk, (kernels, part) in enumerate(zip(zip(*taps), parts)):
+        widened = []  # (B, 3·h, channels·W) of each map
+        for row, kernel, matrix in zip(rows, kernels, across):
+            tap_maps = F.conv2d(row, kernel).reshape(-1, matrix.shape[1])  # (B·h·3·channels, 3·w)
+            widened.append(pointwise(tap_maps, matrix).view(batch, 3 * (len(row) // batch), -1))
+        down = []
+        for matrix, windows in bands:
+            needed = torch.cat([x[:, first:last] for x, (first, last) in zip(widened, windows)], dim=1)
+            down.append(torch.matmul(matrix.to(needed), needed))
+        if part is None:
+            part = torch.cat(down, dim=1).unflatten(2, (-1, width))
+        else:  # straight to its place
+            torch.cat(down, dim=1, out=part.flatten(2))
+        if biases is not None:
+            part = part.add_(biases[chunk][:, None])
+        done.append(F.relu(part, inplace=True) if relu else part)
+    return (torch.cat(done, dim=2) if keeps_graph else result).transpose(1, 2)
 
 
-def compose(kernel: Tensor, projection: Tensor | None) -> Tensor:
-    """The kernel (C, E, 3, 3) after a projection (E, D, 1, 1): (C, D, 3, 3)."""
-    if projection is None:
-        return kernel
-    return torch.einsum("ceyx,ed->cdyx", kernel, projection.flatten(1))
-
-
-def _rows_matrix(x_BCHW: Tensor, height: int, dilation: int) -> Tensor:
-    """(height, h·3): from the rows of the tap maps, a row's three taps side by side, to the rows of the result."""
-    return _tap_matrix(x_BCHW.shape[2], height, dilation).transpose(1, 2).flatten(1).to(x_BCHW)
-
-
-def _columns_matrix(x_BCHW: Tensor, width: int, dilation: int) -> Tensor:
-    """(width, 3·w): from the columns of the three tap maps, one after the other, to the columns of the result."""
-    return _tap_matrix(x_BCHW.shape[3], width, dilation).flatten(1).to(x_BCHW)
-
-
+@torch.compiler.assume_constant_result
 @cache
+def _columns_matrix(small: int, large: int, dilation: int) -> Tensor:
+    """(large, 3·small) float64: from the columns of the three tap maps, one after the other, to the columns of the result."""
+    return _tap_matrix(small, large, dilation).flatten(1)
+
+
+@torch.compiler.assume_constant_result
+@cache
+def _row_bands(small: tuple[int, ...], large: int, dilation: int) -> list[tuple[Tensor, tuple[tuple[int, int], ...]]]:
+    """For each band of the result's rows: a matrix (rows, n) float64, and which rows of each map's tap maps are the n.
+
+    The rows of one map's tap maps are counted with a row's three taps side by side.
+    """
+    matrices = [_tap_matrix(side, large, dilation).transpose(1, 2).flatten(1) for side in small]
+    bands = []
+    for first in range(0, large, BAND):
+        parts, windows = [], []
+        for matrix in matrices:
+            band = matrix[first : first + BAND]
+            read = band.any(dim=0).nonzero()
+            window = (int(read.min()), int(read.max()) + 1) if len(read) else (0, 1)
+            parts.append(band[:, slice(*window)])
+            windows.append(window)
+        bands.append((torch.cat(parts, dim=1), tuple(windows)))
+    return bands
+
+
 def _tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     """(large, 3, small) float64: enlarging along one axis and, of the result, the place before, itself, the one after."""
     identity = torch.eye(small, dtype=torch.float64)[None, None]

@@ -15,6 +15,7 @@ from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import ChannelNorm, Mlp, rising_rates
 from bridgenet.ops import dcnv3
+from bridgenet.ops.linear import softmax_of_few
 
 EPS = 1e-6
 
@@ -61,7 +62,7 @@ class DeformableConv(nn.Module):
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
         u_BHWC = F.gelu(self.norm(self.depthwise(x_BHWC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
-        mask = self.mask(u_BHWC).unflatten(-1, (self.groups, 9)).softmax(dim=-1).flatten(-2)
+        mask = softmax_of_few(self.mask(u_BHWC).unflatten(-1, (self.groups, 9))).flatten(-2)
         y_BHWC = dcnv3(
             self.value(x_BHWC), self.offset(u_BHWC), mask, num_groups=self.groups, offset_scale=self.offset_scale
         )

@@ -31,6 +31,9 @@ class UpBlock(nn.Module):
         height, width = x_BCHW.shape[-2:]
         return self.conv2(self.conv1([x_BCHW], [None], (2 * height, 2 * width)))
 
+    def prepare_for_inference(self) -> None:
+        self.conv1.prepare_for_inference([None])
+
 
 class Stage(nn.Module):
     """One scale: up blocks (not at the first), BFE, TFR, and this scale's contribution to the output."""
@@ -133,10 +136,19 @@ class BridgeNetDecoder(nn.Module):
                 contributions[task].append(x_BCHW)
         size = (8 * height, 8 * width)
         features = {
-            task: final(contributions[task], [stage.project and stage.project[task] for stage in self.stages], size)
-            for task, final in self.projections.items()
+            task: final(contributions[task], self._projections(task), size) for task, final in self.projections.items()
         }
         return features, intermediate_logits
+
+    def _projections(self, task: str) -> list[nn.Conv2d | None]:
+        """Of each stage's contribution to that task's output."""
+        return [stage.project[task] if stage.project is not None else None for stage in self.stages]
+
+    def prepare_for_inference(self) -> None:
+        for task, final in self.projections.items():
+            final.prepare_for_inference(self._projections(task))
+        for stage in self.stages:
+            stage.project = None
 
 
 def _init_stage(module: nn.Module) -> None:

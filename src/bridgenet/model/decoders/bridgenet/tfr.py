@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from bridgenet.model.layers import resize, rising_rates
+from bridgenet.model.layers import folded, pointwise_conv, resize, rising_rates
 from bridgenet.ops.definitions import follow_definitions
 
 
@@ -28,38 +28,34 @@ class RefinerBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(hidden)
         self.expand = nn.Conv2d(hidden, dim, 1)
         self.drop_path = DropPath(drop_path)
+        self.is_split = False
 
     def forward(self, x_BCHW: Tensor, from_bridge_BCHW: Tensor) -> Tensor:
         """`from_bridge_BCHW`: what the first 1×1 convolution makes of the bridge feature, its bias included."""
-        own = self.reduce.weight[:, : x_BCHW.shape[1]]
-        z = F.gelu(self.bn1(F.conv2d(x_BCHW, own) + from_bridge_BCHW))
+        z = F.gelu(self.bn1(self._own(x_BCHW) + from_bridge_BCHW))
         z = F.gelu(self.bn2(self.depthwise(z)))
         return x_BCHW + self.drop_path(self.expand(z))
+
+    def _own(self, x_BCHW: Tensor) -> Tensor:
+        if self.is_split:
+            return self.reduce(x_BCHW)
+        return F.conv2d(x_BCHW, self.reduce.weight[:, : x_BCHW.shape[1]])
+
+    def split(self) -> tuple[Tensor, Tensor]:
+        """Fold the norms and keep only the task map's part of the first convolution; gives weight and bias of the bridge's."""
+        reduce = folded(self.reduce, self.bn1)
+        dim = reduce.in_channels // 2
+        self.reduce = pointwise_conv(reduce.weight[:, :dim], None)
+        self.depthwise = folded(self.depthwise, self.bn2)
+        self.bn1 = self.bn2 = nn.Identity()
+        self.is_split = True
+        return reduce.weight[:, dim:], reduce.bias
 
     def by_definition(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
         """The block as the paper draws it, from the bridge feature itself."""
         z = F.gelu(self.bn1(self.reduce(torch.cat([x_BCHW, bridge_BCHW], dim=1))))
         z = F.gelu(self.bn2(self.depthwise(z)))
         return x_BCHW + self.drop_path(self.expand(z))
-
-
-class Chain(nn.ModuleList):
-    """One task's refiner blocks, one after the other."""
-
-    def forward(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
-        """Task map and bridge feature, both (B, D, H, W) → refined map (B, D, H, W)."""
-        if follow_definitions():
-            for block in self:
-                x_BCHW = block.by_definition(x_BCHW, bridge_BCHW)
-            return x_BCHW
-        # A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge, and that one is done for all blocks at once.
-        dim = x_BCHW.shape[1]
-        weight = torch.cat([block.reduce.weight[:, dim:] for block in self])
-        bias = torch.cat([block.reduce.bias for block in self])
-        hidden = [len(block.reduce.bias) for block in self]
-        for block, from_bridge in zip(self, F.conv2d(bridge_BCHW, weight, bias).split(hidden, dim=1)):
-            x_BCHW = block(x_BCHW, from_bridge)
-        return x_BCHW
 
 
 class TaskFeatureRefiner(nn.Module):
@@ -79,10 +75,41 @@ class TaskFeatureRefiner(nn.Module):
         super().__init__()
         rates = rising_rates(drop_path, len(dilations))
         self.chains = nn.ModuleDict(
-            {task: Chain(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates)) for task in tasks}
+            {
+                task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates))
+                for task in tasks
+            }
         )
+
+        self.hidden = [dim // squeeze for squeeze in squeezes]
+        self.from_bridge: nn.ModuleDict | None = None
+        """Once prepared for inference: per task, the bridge feature's 1×1 convolution for all blocks."""
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
         """Task maps {task: (B, D, H, W)} and the bridge feature (B, D, h₀, w₀) → refined maps of the same shapes."""
         bridge_BCHW = resize(bridge_BCHW, next(iter(task_maps.values())).shape[-2:])
-        return {task: chain(task_maps[task], bridge_BCHW) for task, chain in self.chains.items()}
+        refine = self._by_definition if follow_definitions() and self.from_bridge is None else self._refine
+        return {task: refine(task, task_maps[task], bridge_BCHW) for task in self.chains}
+
+    def _refine(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+        # A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge, and that one is done for all blocks at once.
+        chain = self.chains[task]
+        if self.from_bridge is None:
+            weight = torch.cat([block.reduce.weight[:, bridge_BCHW.shape[1] :] for block in chain])
+            joint = F.conv2d(bridge_BCHW, weight, torch.cat([block.reduce.bias for block in chain]))
+        else:
+            joint = self.from_bridge[task](bridge_BCHW)
+        for block, from_bridge_BCHW in zip(chain, joint.split(self.hidden, dim=1)):
+            x_BCHW = block(x_BCHW, from_bridge_BCHW)
+        return x_BCHW
+
+    def _by_definition(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+        for block in self.chains[task]:
+            x_BCHW = block.by_definition(x_BCHW, bridge_BCHW)
+        return x_BCHW
+
+    def prepare_for_inference(self) -> None:
+        self.from_bridge = nn.ModuleDict()
+        for task, chain in self.chains.items():
+            weights, biases = zip(*(block.split() for block in chain))
+            self.from_bridge[task] = pointwise_conv(torch.cat(weights), torch.cat(biases))
