@@ -55,9 +55,13 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     sizes.add_argument("--batch", type=_positive, default=1)
     batches.add_argument("--size", type=_size, metavar="HxW", help="of the images (default: the network's own)")
 
-    data = add("data", "training samples from disk")
-    data.add_argument("dataset", metavar="nyud|pascal", help="the data set")
-    data.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
+    data = add("data", "training samples from files, on one core; rooms in a published layout are made for it")
+    data.add_argument("dataset", metavar="nyud|pascal", help="the layout")
+    data.add_argument("--size", type=_size, metavar="HxW", help="of the pictures (default: the data set's own)")
+    data.add_argument("--images", type=_positive, default=24, help="pictures made")
+    data.add_argument("--batch", type=_positive, default=3)
+    data.add_argument("--samples", type=_positive, default=60, help="loaded in each run")
+    data.add_argument("--runs", type=_positive, default=5)
 
     metrics = add("metrics", "updates of the tasks' metrics")
     metrics.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")

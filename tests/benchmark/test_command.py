@@ -14,7 +14,9 @@ import torch
 from bridgenet import cli
 from bridgenet.benchmark import machine
 from bridgenet.benchmark.cost import Cost
+from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.isolation import Failed
+from bridgenet.benchmark.rates import summary
 
 FAST = ["--runs", "1", "--product", "32", "--device", "cpu"]
 
@@ -101,6 +103,18 @@ def test_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(arguments) == 0
     assert "depth" in capsys.readouterr().out
     assert set(read(tmp_path / "metrics.json")["records"][0]["result"]["tasks"]) >= {"semseg", "edge"}
+
+
+def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"rates": {name: summary([60.0, 70.0]) for name in RATES}}
+    result |= {"bytes_per_sample": 10, "cache_bytes_per_sample": 10}
+    monkeypatch.setattr("bridgenet.benchmark.results.isolated", lambda work, case: result)
+    arguments = ["benchmark", "data", "pascal", "--size", "96x128", "--samples", "6", "--out", str(tmp_path)]
+    assert cli.run(arguments) == 0
+    assert "rooms in pascal's layout, 96×128" in capsys.readouterr().out
+    (record,) = read(tmp_path / "data.json")["records"]
+    assert (record["case"]["layout"], record["case"]["samples"]) == ("pascal", 6)
+    assert record["result"]["rates"]["loading"]["median"] == 65
 
 
 def test_cost(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

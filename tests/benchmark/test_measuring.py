@@ -13,6 +13,7 @@ from bridgenet import tasks
 from bridgenet.benchmark import inference, rates
 from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import count
+from bridgenet.benchmark.data import RATES, DataCase, measure_data
 from bridgenet.benchmark.inference import measure_inference
 from bridgenet.benchmark.metrics import MetricsCase, measure_metrics
 from bridgenet.benchmark.training import measure_training
@@ -143,3 +144,10 @@ def test_metrics_of_all_tasks() -> None:
     assert list(result["tasks"]) == tasks.names()
     for found in result["tasks"].values():
         assert len(found["seconds"]["values"]) == 2 and found["seconds"]["min"] > 0
+
+
+def test_samples_from_files() -> None:
+    pytest.importorskip("bridgenet.benchmark.loading")
+    result = measure_data(DataCase(images=1, size=(64, 96), samples=1, batch=1, runs=2))
+    assert list(result["rates"]) == list(RATES)
+    assert all(found["min"] > 0 and len(found["values"]) == 2 for found in result["rates"].values())

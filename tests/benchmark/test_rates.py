@@ -47,6 +47,25 @@ def test_g_is_of_float32_on_a_cpu(precision: str, product: float, best: float, m
     assert (len(found["G"]["values"]), found["bandwidth"]["median"]) == (3, 30)
 
 
+def test_time_on_a_gpu_is_between_events_that_were_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            done.append("event")
+
+        def elapsed_time(self, end: Event) -> float:
+            assert done == ["wait", "event", "run", "event", "wait"]
+            return 250.0  # [ms]
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: done.append("wait"))
+    assert rates.seconds_of(lambda: done.append("run"), torch.device("cuda")) == 0.25
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_is_bytes_of_this_process() -> None:
     """Between what it holds now and the largest that its parent or itself ever held."""

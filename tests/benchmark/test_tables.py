@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bridgenet.benchmark import plots, tables
+from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.lines import fit
 from bridgenet.benchmark.rates import summary
 
@@ -98,5 +99,16 @@ def test_pictures() -> None:
     with_line = plots.draw_scaling("tasks", "tasks", x, points, {"seconds": fit(x, x)})
     without = plots.draw_scaling("tasks", "tasks", x, points, {})
     assert with_line.size == without.size and (np.asarray(with_line) != np.asarray(without)).any()
-    metrics = plots.draw_metrics("metrics", {"tasks": {"depth": {"seconds": summary([0.01, 0.02])}}})
-    assert np.asarray(metrics).std() > 1
+    values = {"depth": summary([0.01, 0.02])}
+    bars, with_goal = plots.draw_bars("bars", "ms", values), plots.draw_bars("bars", "ms", values, goal=0.03)
+    assert bars.size == with_goal.size and (np.asarray(bars) != np.asarray(with_goal)).any()
+
+
+def test_data_table() -> None:
+    result = {"rates": {name: summary([60.0, 70.0, 80.0]) for name in RATES}}
+    result |= {"bytes_per_sample": 2_500_000, "cache_bytes_per_sample": 1_250_000}
+    lines = tables.data_table("nyud", result).splitlines()
+    assert lines[1].split()[-5:] == ["70", "(60", "to", "80)", "24"]
+    assert lines[2].split()[0] == "cached" and lines[2].split()[-1] == "–"
+    assert lines[-1] == "a sample takes 2.50 MB in a batch, 1.25 MB in a cache"
+    assert "24" not in tables.data_table("pascal", result)

@@ -9,10 +9,12 @@ from typing import Any
 
 from bridgenet.benchmark import tables
 from bridgenet.benchmark.cases import Case, Size, grid, published_size
+from bridgenet.benchmark.data import DataCase, measure_data
 from bridgenet.benchmark.inference import measure_inference
 from bridgenet.benchmark.lines import Line, fit
 from bridgenet.benchmark.machine import check_precisions, choose_devices, in_words
 from bridgenet.benchmark.metrics import MetricsCase, measure_metrics
+from bridgenet.benchmark.reference import METRICS_GOAL
 from bridgenet.benchmark.results import NOTE, Results
 from bridgenet.benchmark.training import measure_training
 from bridgenet.errors import UserError
@@ -44,7 +46,8 @@ def networks(options: argparse.Namespace, kept: list[Results]) -> int:
         cases = [dataclasses.replace(case, batch=case.config.batch_size) for case in cases]
     results = _measure(kind, cases, options, kept)
     print(tables.case_table(results.records))
-    print(tables.rates_line(results.records))
+    if not results.is_empty:
+        print(tables.rates_line(results.records))
     from bridgenet.benchmark.plots import draw_cases
 
     title = f"{kind}: {results.content['machine']['processor']}, {tables.shared([x['case'] for x in results.records])}"
@@ -127,19 +130,44 @@ def metrics(options: argparse.Namespace, kept: list[Results]) -> int:
     record = results.measure(measure_metrics, case, dataclasses.asdict(case))
     print(f"{device}, batch {case.batch}, {tables.size(case.size)}, {case.runs} updates of each")
     print(tables.metrics_table(record["result"]) if record["result"] else f"– {record['error']}")
-    from bridgenet.benchmark.plots import draw_metrics
+    from bridgenet.benchmark.plots import draw_bars
 
-    title = f"one update, batch {case.batch}, {tables.size(case.size)}, {device}"
-    return _finish(results, lambda: draw_metrics(title, record["result"]))
+    title = f"One update of a metric, batch {case.batch}, {tables.size(case.size)}, {device}"
+    return _finish(
+        results,
+        lambda: draw_bars(
+            title,
+            "ms: median and range",
+            {name: found["seconds"] for name, found in record["result"]["tasks"].items()},
+            factor=1000,
+            goal=METRICS_GOAL,
+        ),
+    )
 
 
 def data(options: argparse.Namespace, kept: list[Results]) -> int:
     """Training samples from disk."""
     from bridgenet import data as datasets
 
-    datasets.get(options.dataset)
-    datasets.data_root(options.root, flag="--root")
-    raise UserError("not yet")
+    name = datasets.info(options.dataset).name
+    case = DataCase(
+        layout=name,
+        images=options.images,
+        size=options.size,
+        batch=options.batch,
+        samples=options.samples,
+        runs=options.runs,
+    )
+    results = _open(options, "data", ["cpu"], kept)
+    record = results.measure(measure_data, case, dataclasses.asdict(case))
+    result = record["result"]
+    told = tables.size(case.size) if case.size else "the size of photographs"
+    print(f"rooms in {name}'s layout, {told}, all tasks, batch {case.batch}, one core")
+    print(tables.data_table(name, result) if result else f"– {record['error']}")
+    from bridgenet.benchmark.plots import draw_bars
+
+    title = f"Training samples of {name}, one core"
+    return _finish(results, lambda: draw_bars(title, "samples a second: median and range", result["rates"]))
 
 
 def cost(options: argparse.Namespace, kept: list[Results]) -> int:

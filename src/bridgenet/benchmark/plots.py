@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from bridgenet.benchmark.lines import Line
-from bridgenet.benchmark.reference import METRICS_GOAL
 from bridgenet.benchmark.tables import NAMES, differing, duration
 from bridgenet.plots import COLOURS, literal, rendered
 
@@ -93,21 +92,29 @@ def draw_scaling(
     return rendered(figure)
 
 
-def draw_metrics(title: str, result: Record) -> Image.Image:
-    """A bar per task for one update of its metric."""
+def draw_bars(
+    title: str, label: str, values: Mapping[str, Record], *, factor: float = 1, goal: float | None = None
+) -> Image.Image:
+    """A bar per entry, with its range.
+
+    Args:
+        values: by name, what :func:`bridgenet.benchmark.rates.summary` gives; drawn times `factor`.
+        goal: drawn as a line, in the unit of the drawing.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(7, 1.4 + 0.35 * len(values)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    names = list(result["tasks"])
-    seconds = [result["tasks"][name]["seconds"] for name in names]
-    medians = 1000 * np.array([x["median"] for x in seconds])
-    errors = [medians - [1000 * x["min"] for x in seconds], [1000 * x["max"] for x in seconds] - medians]
-    axes.barh(names, medians, xerr=errors, color=COLOURS[0], height=0.7, error_kw={"ecolor": "0.2", "capsize": 3})
-    axes.axvline(METRICS_GOAL, color="0.4", linestyle="--", linewidth=1, label=f"goal {METRICS_GOAL:g} ms")
-    axes.set(title=literal(title), xlabel="ms: median and range")
+    medians, low, high = (factor * np.array([x[key] for x in values.values()]) for key in ("median", "min", "max"))
+    errors = [medians - low, high - medians]
+    axes.barh(
+        list(values), medians, xerr=errors, color=COLOURS[0], height=0.7, error_kw={"ecolor": "0.2", "capsize": 3}
+    )
+    if goal is not None:
+        axes.axvline(goal, color="0.4", linestyle="--", linewidth=1, label=f"goal {goal:g}")
+        axes.legend(frameon=False, fontsize=8)
+    axes.set(title=literal(title), xlabel=label)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8)
     return rendered(figure)

@@ -48,6 +48,11 @@ class Results:
         """Whether every case gave a result."""
         return all(record["result"] is not None for record in self.records)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no case gave a result."""
+        return all(record["result"] is None for record in self.records)
+
     def write(self) -> None:
         """Write all there is, atomically."""
         write_json(self.path, self.content)
@@ -73,7 +78,7 @@ class Results:
         from bridgenet.plots import save
 
         path = self.path.with_suffix(".png")
-        if not any(record["result"] for record in self.records):
+        if self.is_empty:
             with contextlib.suppress(OSError):  # of an earlier measurement
                 path.unlink()
             return None

@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.lines import Line
-from bridgenet.benchmark.reference import METRICS, METRICS_GOAL, REFERENCE, TRAINING, Reference
+from bridgenet.benchmark.reference import LOADING, METRICS, METRICS_GOAL, REFERENCE, TRAINING, Reference
 
 Record = Mapping[str, Any]
 
@@ -172,3 +173,14 @@ def metrics_table(result: Mapping[str, Any]) -> str:
         met = "yes" if 1000 * found["seconds"]["median"] < METRICS_GOAL else "no"
         rows.append([name, spread(found["seconds"]), known, met])
     return aligned(rows)
+
+
+def data_table(layout: str, result: Mapping[str, Any]) -> str:
+    """Samples a second, and bytes of a sample."""
+    rows = [["", "", "samples/s", "reference"]]
+    for name, found in result["rates"].items():
+        told = f"{found['median']:.0f} ({found['min']:.0f} to {found['max']:.0f})"
+        known = f"{LOADING[layout]:.0f}" if name == "loading" and layout in LOADING else "–"
+        rows.append([name, RATES[name], told, known])
+    in_batch, in_cache = (result[key] / 1e6 for key in ("bytes_per_sample", "cache_bytes_per_sample"))
+    return aligned(rows, left=2) + f"\na sample takes {in_batch:.2f} MB in a batch, {in_cache:.2f} MB in a cache"
