@@ -109,7 +109,8 @@ def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
         except ImportError:
             pass
         else:
-            yield optimize_for_inference(network, precision=case.precision, compile=case.is_compiled)
+            precision: Any = case.precision
+            yield optimize_for_inference(network, precision=precision, compile=case.is_compiled)
             return
     with definitions(), autocast(torch.device(case.device), case.precision):
         yield torch.compile(network) if case.is_compiled else network
