@@ -32,9 +32,9 @@ def draw_cases(title: str, records: Sequence[Record]) -> Image.Image:
     floors = [max(r["result"]["floor"]["operations"], r["result"]["floor"]["bytes"]) for r in done]
     times.barh(places, medians, xerr=errors, color=colours, height=0.7, error_kw={"ecolor": "0.2", "capsize": 3})
     times.plot(floors, places, "|", color="black", markersize=14, markeredgewidth=2, label="floor")
-    for place, record, x in zip(places, done, seconds):
+    for place, record, x, floor in zip(places, done, seconds, floors):
         text = f"{duration(x['median'])}, share {record['result']['share']:.2f}"
-        times.annotate(text, (x["max"], place), (6, 0), textcoords="offset points", va="center", fontsize=8)
+        times.annotate(text, (max(x["max"], floor), place), (6, 0), textcoords="offset points", va="center", fontsize=8)
     times.set(title=literal(title), xlabel="seconds of a batch: median and range", yticks=places, yticklabels=labels)
     times.margins(x=0.28)
     times.set_xlim(left=0)
