@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_boundaries, cli_data, cli_report
+from bridgenet import cli_benchmark, cli_boundaries, cli_data, cli_report
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -94,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_boundaries.add_command(command)
     cli_report.add_command(command)
     cli_data.add_commands(command)
+    cli_benchmark.add_command(command)
 
     demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"))
@@ -288,5 +289,6 @@ COMMANDS = {
     "report": cli_report.run,
     "data": cli_data.run_data,
     "weights": cli_data.run_weights,
+    "benchmark": cli_benchmark.run,
     "demo": _demo,
 }

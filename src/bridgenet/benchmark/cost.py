@@ -1,0 +1,103 @@
+"""Parameters, multiply-adds and bytes of a network, counted without memory for its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from bridgenet.benchmark.cases import Case, Size, published_size
+from bridgenet.benchmark.reference import REFERENCE
+from bridgenet.config import RunConfig
+from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.training.run import network_config
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one image.
+
+    Attributes:
+        parameters: number of them; `backbone_parameters` those of the backbone.
+        gmac: multiply-adds of convolutions and matrix products [billion], as torch's FlopCounterMode counts them: norms,
+            activations, resizing and DCNv3's sampling are not in it, nor is what no computation reads.
+        weight_bytes: in float32.
+        activation_bytes: what these operations read and write beside the weights, in float32.
+    """
+
+    parameters: int
+    backbone_parameters: int
+    gmac: float
+    weight_bytes: int
+    activation_bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+class _Bytes(TorchDispatchMode):
+    """Adds up the operands and results of the operations that FlopCounterMode counts."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if getattr(func, "_overloadpacket", None) in flop_registry:
+            leaves = tree_leaves((args, kwargs or {}, out))
+            self.total += sum(leaf.numel() * leaf.element_size() for leaf in leaves if isinstance(leaf, Tensor))
+        return out
+
+
+def description(config: RunConfig, num_tasks: int | None = None) -> NetworkConfig:
+    """The network of a run's settings; with the first `num_tasks` tasks, and copies of them beyond those there are."""
+    network = network_config(config)
+    if num_tasks is not None:
+        own = list(network.num_outputs.items())
+        turns = [(own[i % len(own)], i // len(own)) for i in range(num_tasks)]
+        network.num_outputs = {name if turn == 0 else f"{name}_{turn + 1}": n for (name, n), turn in turns}
+    return network
+
+
+def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = None) -> Cost:
+    """The cost of one image of `size` (height, width), the published size by default."""
+    with torch.device("meta"):
+        network = build_network(description(config, num_tasks)).eval()
+        image = torch.empty(1, 3, *(size or published_size(config)))
+    with torch.no_grad(), definitions(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
+        network(image)
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    return Cost(
+        parameters=sum(p.numel() for p in network.parameters()),
+        backbone_parameters=sum(p.numel() for p in network.backbone.parameters()),
+        gmac=counter.get_total_flops() / 2e9,
+        weight_bytes=weights,
+        activation_bytes=max(moved.total - weights, 0),
+    )
+
+
+def gmac_of(case: Case, counted: Cost) -> tuple[float, str]:
+    """GMAC of one image, and whose count it is: the reference's where its network and size are measured, else ours."""
+    known = REFERENCE.get(case.network)
+    if known and case.num_tasks is None and case.size == published_size(case.config):
+        return known.gmac, "reference"
+    return counted.gmac, "counted"
+
+
+@contextmanager
+def definitions() -> Iterator[None]:
+    """Within it networks compute everything as it is defined."""
+    from bridgenet import ops
+
+    if hasattr(ops, "definitions"):
+        with ops.definitions():
+            yield
+    else:
+        yield

@@ -1,0 +1,130 @@
+"""Time, memory and share of what the machine can do, of a network's forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from bridgenet.benchmark.cases import Case
+from bridgenet.benchmark.cost import Cost, count, definitions, description, gmac_of
+from bridgenet.benchmark.rates import Rates, peak_memory, seconds_of, summary
+from bridgenet.evaluate import autocast
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import build_network
+
+
+def measure_inference(case: Case) -> dict[str, Any]:
+    """Seconds of a forward pass, with random weights, and what goes with them; see :func:`measured`.
+
+    From a batch of normalised images, on the device, to logits; from one 8-bit picture to decoded maps if
+    `case.end_to_end`. To be called in a process of its own, so that the peak of memory is this case's.
+    """
+    allocator = prepare_process(case)
+    torch.manual_seed(0)
+    network = build_network(description(case.config, case.num_tasks)).eval().to(case.device)
+    with _way(case, network) as run_network, torch.inference_mode():
+        run = _picture_in(case, network) if case.end_to_end else _tensors_in(case, network, run_network)
+        return measured(case, run, passes=1) | {"allocator_tuned": allocator}
+
+
+def measured(case: Case, run: Callable[[], Any], *, passes: int) -> dict[str, Any]:
+    """Time the runs of a case, with readings of the machine's rates between them.
+
+    Args:
+        passes: forward passes whose arithmetic a run's is counted as: 1, a training step 3.
+
+    Returns:
+        `seconds` of a batch, `images_per_second`, `first_run` [s]; `rates` of the machine; `gmac` of the batch and whose
+        count it is; `share` = 2·GMAC / (time · G); `floor`: the seconds that the operations take at the machine's best rate
+        and the bytes at its bandwidth; `memory`: peak, and `memory_built` before the first run, libraries included [bytes];
+        `cost` of one image as this project counts it.
+    """
+    device = torch.device(case.device)
+    built = peak_memory(device)
+    first = [seconds_of(run, device) for _ in range(case.warm_up)]
+    rates = Rates(device, case.precision, case.side)
+    seconds = []
+    for _ in range(case.runs):
+        rates.read()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # of the matrices just multiplied
+        seconds.append(seconds_of(run, device))
+    memory = peak_memory(device)
+    times, found = summary(seconds), rates.as_dict()
+    counted = count(case.config, case.size, case.num_tasks)
+    gmac, source = gmac_of(case, counted)
+    gmac *= passes * case.batch
+    moved = _bytes(case, counted, passes)
+    return {
+        "seconds": times,
+        "images_per_second": case.batch / times["median"],
+        "first_run": first[0] if first else None,
+        "rates": found,
+        "gmac": gmac,
+        "gmac_source": source,
+        "share": 2e9 * gmac / (times["median"] * found["G"]["median"]),
+        "floor": {
+            "operations": 2e9 * gmac / found["best"],
+            "bytes": moved / found["bandwidth"]["median"],
+            "bytes_moved": moved,
+        },
+        "memory": memory,
+        "memory_built": built,
+        "cost": counted.as_dict(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _bytes(case: Case, counted: Cost, passes: int) -> float:
+    """Bytes that must be moved: weights once a pass, activations of the batch; of a training step also the optimiser's."""
+    weights, activations = counted.weight_bytes, counted.activation_bytes * case.batch
+    narrow = 0.5 if case.precision == "bfloat16" else 1.0
+    moved = passes * narrow * (weights + activations)
+    if case.kind == "training":
+        moved += 7 * weights  # Adam reads weights, gradients and two moments, and writes all but the gradients
+    return moved
+
+
+def prepare_process(case: Case) -> bool:
+    """Set up the allocator as the command line does for itself; whether it is."""
+    if case.is_plain:
+        return False
+    try:
+        from bridgenet.allocator import tune
+    except ImportError:
+        return False
+    return tune()
+
+
+@contextmanager
+def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
+    """The network as it is to be called; it is changed in place if it is to be optimised."""
+    if not case.is_plain:
+        try:
+            from bridgenet.inference import optimize_for_inference
+        except ImportError:
+            pass
+        else:
+            precision: Any = case.precision
+            yield optimize_for_inference(network, precision=precision, compile=case.is_compiled)
+            return
+    with definitions(), autocast(torch.device(case.device), case.precision):
+        yield torch.compile(network) if case.is_compiled else network
+
+
+def _tensors_in(case: Case, network: BridgeNet, run_network: Callable[..., Any]) -> Callable[[], Any]:
+    parameter = next(network.parameters())
+    images = torch.randn(case.batch, 3, *case.size, generator=torch.Generator().manual_seed(0))
+    images = images.to(parameter.device, parameter.dtype)
+    return lambda: run_network(images)
+
+
+def _picture_in(case: Case, network: BridgeNet) -> Callable[[], Any]:
+    from bridgenet.predict import predict_image
+
+    picture = np.random.default_rng(0).integers(0, 256, (*case.size, 3), dtype=np.uint8)
+    return lambda: predict_image(network, picture, max_pixels=case.size[0] * case.size[1])

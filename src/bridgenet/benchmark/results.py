@@ -1,0 +1,86 @@
+"""What was measured, kept in a JSON file that is whole after every case."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bridgenet.benchmark.isolation import Failed, isolated
+from bridgenet.benchmark.machine import describe, versions
+from bridgenet.errors import UserError
+from bridgenet.files import write_json
+
+NOTE = "Weights are random: these are costs, no results of a network."
+
+
+class Results:
+    """The file NAME.json in a folder, which is made if need be. What it held before is replaced.
+
+    UserError if it cannot be written; found out before anything is measured.
+    """
+
+    def __init__(self, folder: Path, name: str, devices: Sequence[str] = ("cpu",)) -> None:
+        self.path = folder / f"{name}.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {folder} cannot be made: {error.strerror}") from None
+        self.content: dict[str, Any] = {
+            "kind": name,
+            "note": NOTE,
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "machine": describe(devices),
+            "versions": versions(),
+            "records": [],
+        }
+        self.write()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """`{"case": …, "result": … or None, "error": … or None}`, in the order they were measured in."""
+        return self.content["records"]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every case gave a result."""
+        return all(record["result"] is not None for record in self.records)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no case gave a result."""
+        return all(record["result"] is None for record in self.records)
+
+    def write(self) -> None:
+        """Write all there is, atomically."""
+        write_json(self.path, self.content)
+
+    def measure(self, work: Callable[[Any], dict[str, Any]], case: Any, told: dict[str, Any]) -> dict[str, Any]:
+        """Measure in a fresh process; keep and return the record, in which `told` stands for the case."""
+        record: dict[str, Any] = {"case": told, "result": None, "error": None}
+        try:
+            record["result"] = isolated(work, case)
+        except Failed as failure:
+            record["error"] = str(failure)
+        self.records.append(record)
+        self.write()
+        return record
+
+    def add(self, **values: Any) -> None:
+        """Keep something beside the records."""
+        self.content.update(values)
+        self.write()
+
+    def picture(self, draw: Callable[[], Any]) -> Path | None:
+        """Draw NAME.png beside the file; None if there is nothing to draw."""
+        from bridgenet.plots import save
+
+        path = self.path.with_suffix(".png")
+        if self.is_empty:
+            with contextlib.suppress(OSError):  # of an earlier measurement
+                path.unlink()
+            return None
+        save(draw(), path)
+        return path

@@ -1,0 +1,94 @@
+"""Time, memory and share of what the machine can do, of a training step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, cast
+
+import torch
+
+from bridgenet import tasks
+from bridgenet.benchmark.cases import Case
+from bridgenet.benchmark.cost import definitions, description
+from bridgenet.benchmark.inference import measured, prepare_process
+from bridgenet.benchmark.samples import decoded_batch
+from bridgenet.evaluate import autocast
+from bridgenet.losses import MultiTaskLoss
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import build_network
+from bridgenet.training.optimisation import make_optimizer
+
+PASSES = 3
+"""Forward passes that a step's arithmetic is counted as: one forward, two backward."""
+
+
+def measure_training(case: Case) -> dict[str, Any]:
+    """Seconds of an optimiser step (forward, losses, backward, clipping, update) on one batch, and what goes with them.
+
+    Random weights, random images and labels, already on the device. To be called in a process of its own.
+    """
+    allocator = prepare_process(case)
+    device = torch.device(case.device)
+    torch.manual_seed(0)
+    network = build_network(description(case.config)).to(device)
+    network.backbone.set_checkpointing(case.is_checkpointed or case.config.network.checkpoint_backbone)
+    if case.is_checkpointed and hasattr(network.decoder, "set_checkpointing"):
+        cast(Any, network.decoder).set_checkpointing(True)
+    with definitions() if case.is_plain else nullcontext():
+        return measured(case, _step(case, network, device), passes=PASSES) | {"allocator_tuned": allocator}
+
+
+def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], Any]:
+    """One step of the run that the case's settings describe."""
+    settings = case.config.optimizer
+    optimizer = make_optimizer(
+        network,
+        name=settings.name,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        betas=tuple(settings.betas),
+    )
+    weights = {name: weight for name, weight in case.config.loss.weights.items() if name in network.tasks}
+    criterion = MultiTaskLoss(list(network.tasks), weights, case.config.loss.intermediate_weight)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(case.batch, 3, *case.size, generator=generator).to(device)
+    targets = {
+        name: decoded_batch(tasks.get(name), outputs, case.batch, case.size)[1].to(device)
+        for name, outputs in network.tasks.items()
+    }
+    step = _step_class()(
+        network,
+        criterion,
+        optimizer,
+        model=torch.compile(network) if case.is_compiled else network,
+        precision=case.precision,
+        grad_clip=settings.grad_clip,
+    )
+    return lambda: step(itertools.repeat({"image": images, **targets}))
+
+
+def _step_class() -> Any:
+    try:
+        from bridgenet.training.step import TrainingStep
+    except ImportError:
+        return _Step
+    return TrainingStep
+
+
+class _Step:
+    """What TrainingStep does, without it."""
+
+    def __init__(self, network: BridgeNet, criterion: MultiTaskLoss, optimizer: Any, **settings: Any) -> None:
+        self.network, self.criterion, self.optimizer, self.settings = network, criterion, optimizer, settings
+
+    def __call__(self, batches: Iterator[dict[str, Any]]) -> None:
+        batch = next(batches)
+        self.network.train()
+        with autocast(batch["image"].device, self.settings["precision"]):
+            output = self.settings["model"](batch["image"])
+        self.criterion(output, batch).total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings["grad_clip"])
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
