@@ -35,8 +35,9 @@ def load_optimizer_tensors(
         name, _, entry = key.rpartition("/")
         if name not in names:
             raise UserError(f"{path}: optimiser state of '{name}', which this network does not have")
-        # Adam keeps its step count on the CPU, everything else beside the parameter.
-        device = "cpu" if entry == "step" else names[name].device
+        # Adam keeps its step count on the CPU unless it is fused, everything else beside the parameter.
+        on_cpu = entry == "step" and not optimizer.param_groups[0].get("fused")
+        device = "cpu" if on_cpu else names[name].device
         optimizer.state[names[name]][entry] = value.to(device)
 
 

@@ -114,7 +114,8 @@ class Run:
             log_with=config.trackers or None,
             project_config=ProjectConfiguration(project_dir=str(out), logging_dir=str(out / "tensorboard")),
             # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            # No static graph: it would forbid the micro-batches that are not synchronised.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         size = config.data.size or self.train_set.info.size
