@@ -15,15 +15,15 @@ from bridgenet.training.optimisation import make_optimizer
 SETTINGS = {"lr": 1e-2, "weight_decay": 1e-2, "betas": (0.8, 0.99)}
 
 
-def small(dtype: torch.dtype = torch.float32) -> nn.Module:
+def small(dtype: torch.dtype = torch.float32, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3)).to(dtype)
+    return nn.Sequential(nn.Conv2d(3, 5, 2), nn.Conv2d(5, 3, 2)).to(dtype=dtype, memory_format=memory_format)
 
 
 def advance(network: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
     dtype = next(network.parameters()).dtype
     for step in steps:
-        x = torch.randn(4, 7, generator=torch.Generator().manual_seed(step)).to(dtype)
+        x = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(step)).to(dtype)
         optimizer.zero_grad()
         network(x).square().sum().backward()
         optimizer.step()
@@ -32,7 +32,7 @@ def advance(network: nn.Module, optimizer: torch.optim.Optimizer, steps: range) 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
 def test_fused_numbers_and_state_are_those_of_the_loop(name: str, dtype: torch.dtype, bound: float) -> None:
-    """A run that was begun with either goes on with the other."""
+    """A run that was begun with either goes on with the other, whatever the weights' memory format."""
     loop, fused = small(dtype), small(dtype)
     slow = make_optimizer(loop, name=name, fused=False, **SETTINGS)
     fast = make_optimizer(fused, name=name, **SETTINGS)
@@ -49,7 +49,8 @@ def test_fused_numbers_and_state_are_those_of_the_loop(name: str, dtype: torch.d
     resumed = small(dtype)
     resumed.load_state_dict(loop.state_dict())
     optimizer = make_optimizer(resumed, name=name, **SETTINGS)
-    load_optimizer_tensors(optimizer, resumed, {key: x.clone() for key, x in states[0].items()}, Path("last"))
+    read = {key: x.clone(memory_format=torch.contiguous_format) for key, x in states[0].items()}  # as from a file
+    load_optimizer_tensors(optimizer, resumed, read, Path("last"))
     advance(loop, slow, range(5, 9))
     advance(resumed, optimizer, range(5, 9))
     for key, value in loop.state_dict().items():
