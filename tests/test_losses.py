@@ -83,8 +83,10 @@ def test_no_valid_pixel_gives_zero_and_zero_gradients(task: str) -> None:
 
 @each_task
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan, 1e30])
-def test_ignored_pixels_take_no_part(task: str, bad: float) -> None:
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_ignored_pixels_take_no_part(task: str, bad: float, memory_format: torch.memory_format) -> None:
     logits, target = batch(task)
+    logits = logits.contiguous(memory_format=memory_format)
     ignored = (target == IGNORE).all(dim=1, keepdim=True)
     spoilt = torch.where(ignored, bad, logits).requires_grad_()
     loss = loss_of(task)(spoilt, target)
@@ -92,6 +94,18 @@ def test_ignored_pixels_take_no_part(task: str, bad: float) -> None:
     assert loss.item() == pytest.approx(loss_of(task)(logits, target).item(), rel=1e-12)
     assert spoilt.grad is not None and spoilt.grad.isfinite().all()
     assert spoilt.grad[ignored.expand_as(spoilt)].abs().max() == 0
+
+
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.balanced_cross_entropy])
+def test_the_memory_format_of_logits_changes_nothing(loss: Callable[..., Tensor]) -> None:
+    logits, target = batch("sal")
+    rows = logits.clone().requires_grad_()
+    channels_last = logits.clone(memory_format=torch.channels_last).requires_grad_()
+    values = [loss(rows, target), loss(channels_last, target)]
+    (values[0] + values[1]).backward()
+    assert values[0].item() == pytest.approx(values[1].item(), rel=1e-12)
+    torch.testing.assert_close(channels_last.grad, rows.grad, rtol=1e-12, atol=0)
+    assert rows.grad is not None and rows.grad.abs().max() > 0
 
 
 @each_task

@@ -18,17 +18,19 @@ from bridgenet.tasks import register as register_task
 from bridgenet.version import __version__
 
 if TYPE_CHECKING:
+    from bridgenet.allocator import tune as tune_allocator
     from bridgenet.checkpoints import load, save
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
 
 _LAZY = {
-    "load": "bridgenet.checkpoints",
-    "save": "bridgenet.checkpoints",
-    "BridgeNet": "bridgenet.model.bridgenet",
-    "BridgeNetOutput": "bridgenet.model.bridgenet",
-    "NetworkConfig": "bridgenet.model.config",
-    "build_network": "bridgenet.model.config",
+    "load": "bridgenet.checkpoints:load",
+    "save": "bridgenet.checkpoints:save",
+    "BridgeNet": "bridgenet.model.bridgenet:BridgeNet",
+    "BridgeNetOutput": "bridgenet.model.bridgenet:BridgeNetOutput",
+    "NetworkConfig": "bridgenet.model.config:NetworkConfig",
+    "build_network": "bridgenet.model.config:build_network",
+    "tune_allocator": "bridgenet.allocator:tune",
 }
 
 __all__ = [
@@ -42,10 +44,12 @@ __all__ = [
     "load",
     "register_task",
     "save",
+    "tune_allocator",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+        module, _, attribute = _LAZY[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
     raise AttributeError(f"module 'bridgenet' has no attribute '{name}'")

@@ -7,8 +7,10 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from bridgenet import allocator
     from bridgenet.cli import run
 
+    allocator.tune()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -106,8 +106,15 @@ def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tens
 
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """(B, 1, H, W), 0 where not valid. No reduction inside: the reduced form is not deterministic on CUDA."""
-    indices = target[:, 0].long()
-    return F.cross_entropy(_blank(logits, valid), indices, ignore_index=IGNORE, reduction="none")[:, None]
+    logits, indices = _blank(logits, valid), target[:, 0].long()
+    if logits.is_contiguous(
+        memory_format=torch.channels_last
+    ):  # over (B, n, H, W) PyTorch would copy to the other layout
+        logits_Nn, indices_N = logits.permute(0, 2, 3, 1).flatten(0, 2), indices.flatten()
+        pixels = F.cross_entropy(logits_Nn, indices_N, ignore_index=IGNORE, reduction="none").view_as(indices)
+    else:
+        pixels = F.cross_entropy(logits, indices, ignore_index=IGNORE, reduction="none")
+    return pixels[:, None]
 
 
 def _blank(values: Tensor, valid: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from bridgenet import allocator
 from bridgenet.errors import UserError
 
 Shared = TypeVar("Shared")
@@ -68,6 +69,7 @@ def _start_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
     import cv2
 
     _worker = (work, shared)
+    allocator.tune()  # a process of our own
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the processes are the parallelism
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers

@@ -125,7 +125,7 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
     run.optimizer.register_step_pre_hook(
         lambda *_: seen.update({name: p.grad.clone() for name, p in run.network.named_parameters()})
     )
-    run.config.optimizer.grad_clip = 1e9
+    run.step.grad_clip = 1e9
     run._step(0, iter([batch for _, batch in batches]))
     for name, gradient in expected.items():
         torch.testing.assert_close(seen[name], gradient, rtol=1e-5, atol=1e-6)

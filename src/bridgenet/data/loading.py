@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from bridgenet import allocator
 from bridgenet.data.base import DenseDataset
 from bridgenet.data.transforms import EvaluationTransform, TrainingTransform, centre_offset
 from bridgenet.errors import UserError
@@ -210,6 +211,7 @@ def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
 
 
 def _start_worker(worker: int) -> None:
+    allocator.tune()  # a process of our own, forked or not
     cv2.setNumThreads(0)  # the workers are the parallelism
     if hasattr(os, "setpgrp"):  # Ctrl-C and a scheduler's SIGTERM are for the main process, which finishes its step
         os.setpgrp()

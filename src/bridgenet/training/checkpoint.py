@@ -35,9 +35,14 @@ def load_optimizer_tensors(
         name, _, entry = key.rpartition("/")
         if name not in names:
             raise UserError(f"{path}: optimiser state of '{name}', which this network does not have")
-        # Adam keeps its step count on the CPU, everything else beside the parameter.
-        device = "cpu" if entry == "step" else names[name].device
-        optimizer.state[names[name]][entry] = value.to(device)
+        parameter = names[name]
+        if entry == "step":  # Adam keeps it on the CPU unless it is fused
+            value = value.to(parameter.device if optimizer.param_groups[0].get("fused") else "cpu")
+        elif (
+            value.shape == parameter.shape
+        ):  # in the parameter's memory format too: fused kernels take that for granted
+            value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        optimizer.state[parameter][entry] = value
 
 
 def save_last(

@@ -10,15 +10,21 @@ from torch import nn
 from bridgenet.errors import UserError, nearest
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+FUSED_DEVICES = ("cpu", "cuda")
 
 
 def make_optimizer(network: nn.Module, *, name: str, **settings: Any) -> torch.optim.Optimizer:
-    """One parameter group with every trainable parameter; settings that are not given are PyTorch's defaults."""
+    """One parameter group with every trainable parameter, updated by one kernel where PyTorch has it for their device.
+
+    Settings that are not given are PyTorch's defaults. Parameters must be on their device already.
+    """
     if name not in OPTIMIZERS:
         raise UserError(
             f"optimizer.name: '{name}' is not an optimiser{nearest(name, OPTIMIZERS)} ({', '.join(OPTIMIZERS)})"
         )
-    return OPTIMIZERS[name]([p for p in network.parameters() if p.requires_grad], **settings)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    settings.setdefault("fused", all(p.device.type in FUSED_DEVICES for p in parameters))
+    return OPTIMIZERS[name](parameters, **settings)
 
 
 def poly_schedule(

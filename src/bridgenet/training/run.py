@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,17 @@ from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, 
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
-from bridgenet.evaluate import autocast, check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
+from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
-from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
+from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.scores import Scores, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
+from bridgenet.training.step import TrainingStep
 
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
@@ -113,7 +114,8 @@ class Run:
             log_with=config.trackers or None,
             project_config=ProjectConfiguration(project_dir=str(out), logging_dir=str(out / "tensorboard")),
             # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            # No static graph: it would forbid the micro-batches that are not synchronised.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         size = config.data.size or self.train_set.info.size
@@ -144,6 +146,15 @@ class Run:
             self.optimizer, steps=config.steps, power=config.optimizer.power, start_step=self.progress["step"]
         )
         self.model = self._distribute(self.network)
+        self.step = TrainingStep(
+            self.network,
+            self.criterion,
+            self.optimizer,
+            model=self.model,
+            precision=config.precision,
+            grad_clip=config.optimizer.grad_clip,
+            accumulate=config.accumulate,
+        )
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
     def _prepare_folder(self, resume: bool) -> list[dict[str, Any]]:
@@ -215,40 +226,12 @@ class Run:
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
-        """One optimiser step; returns its losses, mean over the micro-batches, and the gradient's norm before clipping."""
+        """One optimiser step, everything random in it from the seed and the step; see :class:`TrainingStep`."""
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
-        self.model.train()
-        losses: dict[str, Tensor] = {}
-        for micro_batch in range(self.config.accumulate):
-            batch = next(batches)
-            is_last = micro_batch + 1 == self.config.accumulate
-            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                output = self._forward(batch["image"].to(self.accelerator.device, non_blocking=True))
-                targets = {
-                    task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.tasks
-                }
-                terms = self.criterion(output, targets)
-                self.accelerator.backward(terms.total / self.config.accumulate)
-            for name, value in terms.by_name().items():
-                losses[name] = losses.get(name, 0) + value.detach() / self.config.accumulate
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.grad_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        result = self.step(batches)
         self.schedule.step()
-        return losses, norm
-
-    def _forward(self, images: Tensor) -> BridgeNetOutput:
-        try:
-            with autocast(self.accelerator.device, self.config.precision):
-                return self.model(images)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise UserError(
-                f"batches of {len(images)} at {images.shape[-2]}×{images.shape[-1]} leave batch norms a single value at the "
-                "coarsest map; give a larger data.size or batch_size"
-            ) from None
+        return result
 
     def _row(self, losses: dict[str, Tensor], norm: Tensor, rate: float) -> dict[str, Any]:
         """The step's row of metrics.jsonl. A collective call."""

@@ -1,0 +1,86 @@
+"""One optimiser step: forward, losses, backward, clipping, update. What a run repeats and a benchmark times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bridgenet.errors import UserError
+from bridgenet.evaluate import autocast
+from bridgenet.losses import LossTerms, MultiTaskLoss
+from bridgenet.model.bridgenet import BridgeNet
+
+
+class TrainingStep:
+    """Makes optimiser steps.
+
+    Args:
+        network: what is trained, on its device.
+        criterion: its losses.
+        optimizer: of the network's parameters.
+        model: the network as wrapped for data-parallel training; the network itself if None.
+        precision: `float32`, or `bfloat16` for autocast.
+        grad_clip: largest norm of the gradient.
+        accumulate: micro-batches per step.
+    """
+
+    def __init__(
+        self,
+        network: BridgeNet,
+        criterion: MultiTaskLoss,
+        optimizer: torch.optim.Optimizer,
+        *,
+        model: nn.Module | None = None,
+        precision: str = "float32",
+        grad_clip: float = 10.0,
+        accumulate: int = 1,
+    ):
+        self.network, self.criterion, self.optimizer = network, criterion, optimizer
+        self.model = network if model is None else model
+        self.precision, self.grad_clip, self.accumulate = precision, grad_clip, accumulate
+        self.device = next(network.parameters()).device
+
+    def __call__(self, batches: Iterator[Mapping[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
+        """Take `accumulate` batches (`"image"` and every task) and make one step.
+
+        Returns the losses by name (see :class:`LossTerms`), mean over the micro-batches, and the gradient's norm before
+        clipping. Both stay on the device: nothing waits for it.
+        """
+        self.model.train()
+        losses: dict[str, Tensor] = {}
+        for micro_batch in range(self.accumulate):
+            batch = next(batches)
+            is_last = micro_batch + 1 == self.accumulate
+            with nullcontext() if is_last else self._no_sync():
+                images, *targets = (
+                    batch[name].to(self.device, non_blocking=True) for name in ("image", *self.network.tasks)
+                )
+                terms = self._forward(images, dict(zip(self.network.tasks, targets)))
+                (terms.total / self.accumulate).backward()
+            for name, value in terms.by_name().items():
+                losses[name] = losses.get(name, 0) + value.detach() / self.accumulate
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return losses, norm
+
+    def _no_sync(self) -> Any:
+        """Gradients of a micro-batch that is not the last stay with the process."""
+        return getattr(self.model, "no_sync", nullcontext)()
+
+    def _forward(self, images: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
+        try:
+            with autocast(self.device, self.precision):
+                output = self.model(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                f"batches of {len(images)} at {images.shape[-2]}×{images.shape[-1]} leave batch norms a single value at the "
+                "coarsest map; give a larger data.size or batch_size"
+            ) from None
+        return self.criterion(output, targets)
