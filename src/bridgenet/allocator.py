@@ -32,6 +32,12 @@ def tune() -> bool:
     return bool(mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)) and taken
 
 
+def release() -> None:
+    """Give memory that is free back to the system, wherever in the heap it lies (glibc; elsewhere nothing is done)."""
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _is_glibc() -> bool:
     try:
         return bool(os.confstr("CS_GNU_LIBC_VERSION"))

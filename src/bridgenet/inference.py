@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from bridgenet import allocator
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.ops.linear import use_pointwise
@@ -64,6 +65,7 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
     for module in list(network.modules()):
         if hasattr(module, "prepare_for_inference"):
             module.prepare_for_inference()
+            allocator.release()  # what lies between weights that stay would never be asked for again
     network.to(dtype)
     for module in network.modules():
         if dtype == torch.bfloat16 and device.type == "cpu" and hasattr(module, "fused_attn"):
@@ -74,6 +76,7 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
             pack(network)
         else:
             use_pointwise(network)
+    allocator.release()
     network.optimized = True
     if compile:
         network.compile(mode="reduce-overhead" if device.type == "cuda" else None)

@@ -13,9 +13,12 @@ import timm.layers
 import torch
 from torch import Tensor, nn
 
+from bridgenet import allocator
 from bridgenet.ops.linear import PointwiseLinear
 
 Activation = Literal["none", "relu", "gelu"]
+LARGE = 1 << 20
+"""Weights of so many elements leave a gap worth giving back when they are packed."""
 _GELUS = (nn.GELU, timm.layers.GELU)
 
 
@@ -29,7 +32,7 @@ def can_pack() -> bool:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution, zero padded, and what follows it; weights are packed at the first call, for that size of map.
+    """A convolution, zero padded, and what follows it; packed at its first call, for the size of that call's map.
 
     Args:
         conv: its weights are taken over.
@@ -38,23 +41,28 @@ class PackedConv2d(nn.Module):
 
     def __init__(self, conv: nn.Conv2d, activation: Activation = "none"):
         super().__init__()
+        self.geometry = (conv.padding, conv.stride, conv.dilation, conv.groups)
         self.weight = conv.weight.detach()
         self.bias = None if conv.bias is None else conv.bias.detach()
-        self.geometry = (conv.padding, conv.stride, conv.dilation, conv.groups)
         self.activation = activation
-        self.packed = False
+        self.is_packed = False
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        padding, stride, dilation, groups = self.geometry
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
-        if not self.packed:
-            self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(
-                self.weight.to_mkldnn(), padding, stride, dilation, groups, list(x_BCHW.shape)
-            )
-            self.packed = True
+        if not self.is_packed:
+            self._pack(x_BCHW.shape)
+        padding, stride, dilation, groups = self.geometry
         return torch.ops.mkldnn._convolution_pointwise(
             x_BCHW, self.weight, self.bias, padding, stride, dilation, groups, self.activation, [], "none"
         )
+
+    def _pack(self, shape: torch.Size) -> None:
+        # Which order is best depends on the map's size; other sizes are taken too.
+        size = self.weight.numel()
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(self.weight.to_mkldnn(), *self.geometry, shape)
+        self.is_packed = True
+        if size >= LARGE:
+            allocator.release()
 
 
 class PackedLinear(PackedConv2d):

@@ -6,7 +6,7 @@ the output is at (8h, 8w); widths are C, C//2, C//4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +121,7 @@ class BridgeNetDecoder(nn.Module):
         for projection in self.projections.values():
             nn.init.trunc_normal_(projection.conv.weight, std=0.02)
 
-    def forward(self, features: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, features: Sequence[Tensor]) -> tuple[Mapping[str, Tensor], dict[str, Tensor]]:
         """Maps F₀..F₃ (B, Bᵢ, Hᵢ, Wᵢ), fine to coarse → features {task: (B, C, 8h, 8w)}, logits {task: (B, n_t, h, w)}."""
         # Channels last throughout: the many 1×1 and depthwise convolutions, norms and resizings are faster so.
         f1, f2, f3 = (x.contiguous(memory_format=torch.channels_last) for x in features[1:])
@@ -135,20 +135,34 @@ class BridgeNetDecoder(nn.Module):
             for task, x_BCHW in normed.items():
                 contributions[task].append(x_BCHW)
         size = (8 * height, 8 * width)
-        features = {
-            task: final(contributions[task], self._projections(task), size) for task, final in self.projections.items()
-        }
-        return features, intermediate_logits
+        return _Features(self, contributions, size), intermediate_logits
 
-    def _projections(self, task: str) -> list[nn.Conv2d | None]:
+    def project_of(self, task: str) -> list[nn.Conv2d | None]:
         """Of each stage's contribution to that task's output."""
         return [stage.project[task] if stage.project is not None else None for stage in self.stages]
 
     def prepare_for_inference(self) -> None:
         for task, final in self.projections.items():
-            final.prepare_for_inference(self._projections(task))
+            final.prepare_for_inference(self.project_of(task))
         for stage in self.stages:
             stage.project = None
+
+
+class _Features(Mapping[str, Tensor]):
+    """Each task's feature, computed when it is asked for: they are the largest maps, and so only one is held at a time."""
+
+    def __init__(self, decoder: BridgeNetDecoder, contributions: dict[str, list[Tensor]], size: tuple[int, int]):
+        self.decoder, self.contributions, self.size = decoder, contributions, size
+
+    def __getitem__(self, task: str) -> Tensor:
+        projections = self.decoder.project_of(task)
+        return self.decoder.projections[task](self.contributions[task], projections, self.size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.contributions)
+
+    def __len__(self) -> int:
+        return len(self.contributions)
 
 
 def _init_stage(module: nn.Module) -> None:
