@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import BEST, LAST, read_information
+from bridgenet.data.batches import to_device
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Interrupted, Run, train
 from tests.training.tiny import tiny_config
@@ -117,8 +118,9 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
     batches = list(zip(range(3), run._loader(), strict=False))
     expected = {}
     for _, batch in batches:
-        output = run.network(batch["image"])
-        (run.criterion(output, {task: batch[task] for task in run.network.tasks}).total / 3).backward()
+        seen = to_device(batch, "cpu", list(run.network.tasks))
+        output = run.network(seen["image"])
+        (run.criterion(output, seen).total / 3).backward()
     expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
     run.network.zero_grad()
     seen = {}

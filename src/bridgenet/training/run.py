@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
 from bridgenet.config import RunConfig
+from bridgenet.data.batches import to_device
+from bridgenet.data.cache import open_cache
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
 from bridgenet.evaluate import autocast, check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
@@ -201,6 +203,9 @@ class Run:
 
     def _loader(self) -> Any:
         config = self.config
+        cache = open_cache(self.train_set, config.data.cache, config.data.cache_folder)
+        if cache is not None and self.accelerator.is_main_process:
+            print(f"note: {cache.describe()}")
         return training_loader(
             self.train_set,
             size=config.data.size or self.train_set.info.size,
@@ -212,6 +217,7 @@ class Run:
             rank=self.rank,
             world=self.world,
             accumulate=config.accumulate,
+            cache=cache,
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
@@ -221,14 +227,10 @@ class Run:
         self.model.train()
         losses: dict[str, Tensor] = {}
         for micro_batch in range(self.config.accumulate):
-            batch = next(batches)
+            batch = to_device(next(batches), self.accelerator.device, list(self.network.tasks))
             is_last = micro_batch + 1 == self.config.accumulate
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                output = self._forward(batch["image"].to(self.accelerator.device, non_blocking=True))
-                targets = {
-                    task: batch[task].to(self.accelerator.device, non_blocking=True) for task in self.network.tasks
-                }
-                terms = self.criterion(output, targets)
+                terms = self.criterion(self._forward(batch["image"]), batch)
                 self.accelerator.backward(terms.total / self.config.accumulate)
             for name, value in terms.by_name().items():
                 losses[name] = losses.get(name, 0) + value.detach() / self.config.accumulate
