@@ -92,6 +92,22 @@ def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, mon
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_the_cache_changes_nothing_and_may_change_on_resuming(
+    nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(nyud_root, steps=4)
+    train(config, tmp_path / "without", device="cpu")
+    on_disk = replace(config.data, cache="disk", cache_folder=str(tmp_path / "cache"), workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_asked_to_stop", lambda self, stop, step: step == 2)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "with", device="cpu")
+    train(replace(config, data=on_disk), tmp_path / "with", resume=True, device="cpu")
+    assert read_rows(tmp_path / "with" / METRICS) == read_rows(tmp_path / "without" / METRICS)
+    assert list((tmp_path / "cache").glob("nyud-train-*/*.safetensors"))
+    assert f"note: decoded samples are kept in {tmp_path / 'cache'}" in capsys.readouterr().out
+
+
 def test_the_number_of_workers_changes_nothing(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, steps=2)
     for workers in (0, 2):
