@@ -59,3 +59,30 @@ def test_direction_does_not_depend_on_length(vector: list[float], scale: float) 
     unit = decoding.normalise(x, dim=0)
     assert unit.norm().item() == pytest.approx(1)
     assert torch.allclose(unit, decoding.normalise(x * scale, dim=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_class_is_that_of_the_first_largest_logit(dtype: torch.dtype) -> None:
+    x = torch.randint(-3, 3, (3, 40, 6, 7), generator=torch.Generator().manual_seed(1)).to(dtype)  # most have ties
+    x[0, 5, 0, 0] = torch.inf
+    x[0, :, 0, 1] = -torch.inf
+    x[1, 7, 2, 2] = x[1, 30, 2, 2] = torch.nan  # the larger, and the first of two
+    x[1, 2, 2, 2] = torch.inf
+    found = decoding.class_index(x)
+    assert found.dtype == torch.int64
+    assert found[1, 2, 2] == 7
+    assert torch.equal(found, x.argmax(dim=1))
+    for other in (x[..., 1:, ::2], x.contiguous(memory_format=torch.channels_last), x[:, :1], x[:0], x.long()):
+        assert torch.equal(decoding.class_index(other), other.argmax(dim=1))
+
+
+def test_class_of_logits_that_need_a_gradient() -> None:
+    x = logits(40).requires_grad_()
+    assert torch.equal(decoding.class_index(x), x.argmax(dim=1))
+
+
+def test_first_largest_takes_maps_as_they_are_made() -> None:
+    x = torch.tensor([[1.0, 2, torch.nan, 0], [3, 2, 5, 4], [3, 1, 9, torch.nan], [0, 2, 9, 9]])
+    index, largest = decoding.first_largest(row for row in x)
+    assert index.tolist() == [1, 0, 0, 1]
+    assert largest[:2].tolist() == [3, 2] and largest[2:].isnan().all()

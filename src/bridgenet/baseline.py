@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bridgenet import data, tasks
+from bridgenet.data.batches import to_device
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.data.transforms import EvaluationTransform
 from bridgenet.metrics import boundary
@@ -66,8 +67,9 @@ def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, siz
     """The scores of constant logits on a validation split, by the metrics that networks are scored by."""
     metrics = {task: tasks.resolve(tasks.get(task).metric)(logits[task].shape[1]) for task in val_set.tasks}
     for batch in evaluation_loader(val_set, size=size, batch_size=8, num_workers=0):
+        targets = to_device(batch, "cpu", val_set.tasks)
         for task, metric in metrics.items():
-            target = batch[task]
+            target = targets[task]
             metric.update(logits[task].expand(len(target), -1, *target.shape[-2:]), target)
     scores = {task: metric.compute() for task, metric in metrics.items()}
     if "edge" in scores:

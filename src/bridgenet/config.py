@@ -58,6 +58,9 @@ class DataSettings:
         size: (height, width) of training crops [pixels]; the data set's own if not given.
         eval_size: (height, width) of the canvas that evaluation pads to [pixels]; the data set's own if not given.
         workers: processes that load data, per training process.
+        cache: keep decoded training samples in memory (shared by all processes of a machine, as long as the run lasts),
+            on disk (stays), or not at all.
+        cache_folder: where on disk; else the environment's BRIDGENET_CACHE, or ~/.cache/bridgenet.
     """
 
     name: str = "nyud"
@@ -66,6 +69,8 @@ class DataSettings:
     size: tuple[int, int] | None = None
     eval_size: tuple[int, int] | None = None
     workers: int = 2
+    cache: Literal["none", "memory", "disk"] = "none"
+    cache_folder: str | None = None
 
 
 @dataclass

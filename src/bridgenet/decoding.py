@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,39 @@ def decode(task_name: str, logits: Tensor) -> Tensor:
 
 
 def class_index(logits: Tensor) -> Tensor:
-    """(B, n, H, W) -> (B, H, W) int64, the class of the largest logit, 0..n-1."""
-    return logits.argmax(dim=1)
+    """(B, n, H, W) -> (B, H, W) int64, the class of the largest logit, 0..n-1; of equal ones the first.
+
+    As in `torch.argmax`, NaN counts as larger than any number.
+    """
+    in_planes = logits.stride(-1) == 1 or logits.shape[-1] == 1
+    if logits.device.type != "cpu" or not in_planes or torch.compiler.is_compiling() or not logits.is_floating_point():
+        return logits.argmax(dim=1)
+    # On CPUs argmax along a dimension that is not the last one takes several times as long as this.
+    index = torch.empty((len(logits), *logits.shape[2:]), dtype=torch.int64)
+    for image, out in zip(logits.detach(), index):
+        first, largest = first_largest(image)
+        out.copy_(image.argmax(dim=0) if largest.isnan().any() else first)
+    return index
+
+
+def first_largest(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Index of the first largest of some maps of one shape and floating type, at each place, and its value.
+
+    The maps are looked at one at a time and may be made as they are asked for. From the first NaN on the others do not
+    count: the value is NaN, the index that of the largest before it.
+
+    Returns:
+        Index, float32 (whole numbers), and value, in the maps' type.
+    """
+    remaining = iter(maps)
+    largest = next(remaining).clone()
+    index = torch.zeros_like(largest, dtype=torch.float32)
+    is_larger = torch.empty_like(index)
+    for place, values in enumerate(remaining, start=1):
+        torch.gt(values, largest, out=is_larger)  # as 0 and 1: three times as fast as Booleans and a mask
+        torch.maximum(index, is_larger.mul_(place), out=index)
+        torch.maximum(largest, values, out=largest)
+    return index, largest
 
 
 def foreground_probability(logits: Tensor) -> Tensor:

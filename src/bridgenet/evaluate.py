@@ -24,6 +24,7 @@ from bridgenet.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
 from bridgenet.config import RunConfig
+from bridgenet.data.batches import to_device
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
@@ -88,11 +89,11 @@ def evaluate(
     network.eval()
     with torch.inference_mode():
         for batch in loader:
-            images = batch["image"].to(device, non_blocking=True)
+            seen = to_device(batch, device, dataset.tasks)
             with autocast(device, precision):
-                logits = network(images).logits
+                logits = network(seen["image"]).logits
             for task, metric in metrics.items():
-                metric.update(logits[task], batch[task].to(device, non_blocking=True))
+                metric.update(logits[task], seen[task])
                 for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
                     per_image.setdefault(name, {})[task] = row
             if edge_folder is not None and "edge" in logits:

@@ -50,17 +50,17 @@ def _finite(values: Any) -> Any:
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
-def lock(file: IO[bytes]) -> bool:
+def lock(file: IO[bytes], *, shared: bool = False) -> bool:
     """Keep other processes that ask out until `file` is closed; False if another keeps us out.
 
-    Where the system or the file system knows no locks, everybody is let in.
+    `shared` locks keep out no other shared ones. Asked for again, a file's lock changes its kind. Where the system or the file system knows no locks, everybody is let in.
     """
     try:
         import fcntl
     except ImportError:
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

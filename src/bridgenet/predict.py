@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.transforms import normalise
-from bridgenet.decoding import decode
+from bridgenet.data.batches import normalise
+from bridgenet.decoding import decode, first_largest
 from bridgenet.errors import UserError, nearest
 from bridgenet.images import SUFFIXES, read_picture
 from bridgenet.model.bridgenet import BridgeNet
@@ -135,8 +135,8 @@ def predict_image(
         factor = math.sqrt(max_pixels / (height * width))
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    normalised = torch.from_numpy(normalise(small.astype(np.float32))).permute(2, 0, 1)[None]
-    logits = network(normalised.to(parameter.device, parameter.dtype)).logits
+    pixels = torch.from_numpy(np.ascontiguousarray(small)).permute(2, 0, 1)[None]
+    logits = network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
     maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.tasks}
     return Prediction(picture, maps, dict(config.class_names) if config is not None else {})
 
@@ -174,13 +174,8 @@ def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]
 
 def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """arg max of the resized logits, one class at a time: all 40 at once would need gigabytes for a photograph."""
-    best = resize(logits[:, :1].float(), size)[0, 0]
-    index = torch.zeros(size, dtype=torch.int64, device=logits.device)
-    for channel in range(1, logits.shape[1]):
-        value = resize(logits[:, channel : channel + 1].float(), size)[0, 0]
-        index.masked_fill_(value > best, channel)
-        best = torch.maximum(best, value)
-    return index.cpu().numpy()
+    maps = (resize(channel[None, None].float(), size)[0, 0] for channel in logits[0])
+    return first_largest(maps)[0].long().cpu().numpy()
 
 
 def find_pictures(inputs: Sequence[str], out: Path | None = None) -> tuple[dict[str, Path], list[str]]:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import default_collate
 
 from bridgenet import data
+from bridgenet.data.batches import collate, to_device
 from bridgenet.data.loading import TransformedDataset
-from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD, EvaluationTransform
+from bridgenet.data.transforms import EvaluationTransform
 from bridgenet.decoding import decode
 from bridgenet.model.bridgenet import BridgeNet
 
@@ -58,20 +58,25 @@ def predicted_samples(
     network.eval()
     try:
         for index in indices:
-            batch = default_collate([transformed[index]])
+            batch = collate([transformed[index]])
+            seen = to_device(batch, device, dataset.tasks)
             autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
             with torch.inference_mode(), autocast:
-                logits = network(batch["image"].to(device)).logits
+                logits = network(seen["image"]).logits
             (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
             inside = (slice(top, top + height), slice(left, left + width))
-            image = batch["image"][0].permute(1, 2, 0).numpy()[inside] * IMAGE_STD + IMAGE_MEAN
             yield PredictedSample(
                 id=batch["id"][0],
-                photo=(image * 255).round().clip(0, 255).astype(np.uint8),
+                photo=batch["image"][0].permute(1, 2, 0).numpy()[inside].astype(np.uint8),
                 predictions={
                     task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks
                 },
-                truths={task: batch[task][0].permute(1, 2, 0).squeeze(-1).numpy()[inside] for task in dataset.tasks},
+                truths={task: _map(seen[task][0].cpu())[inside] for task in dataset.tasks},
             )
     finally:
         network.train(was_training)
+
+
+def _map(target: torch.Tensor) -> NDArray[Any]:
+    """(C, H, W) → (H, W) or (H, W, C)."""
+    return target.permute(1, 2, 0).squeeze(-1).numpy()

@@ -74,10 +74,16 @@ def test_batch_larger_than_the_data_set() -> None:
 
 def test_training_batch(folder: Path) -> None:
     batch = train(folder, end_step=1)[0]
-    assert list(batch) == ["image", "semseg", "depth", "normals", "edge", "id", "size"]
+    assert list(batch) == ["image", "semseg", "depth", "normals", "edge", "place", "mirrored", "id", "size"]
     assert batch["image"].shape == (2, 3, 6, 7)
     assert batch["normals"].shape == (2, 3, 6, 7)
-    assert batch["edge"].dtype == torch.float32
+    assert {key: str(batch[key].dtype) for key in ("image", "semseg", "depth", "normals", "edge")} == {
+        "image": "torch.uint8",
+        "semseg": "torch.uint8",
+        "depth": "torch.float32",
+        "normals": "torch.uint8",
+        "edge": "torch.uint8",
+    }
     assert batch["size"].tolist() == [[8, 10]] * 2
     assert set(batch["id"]) <= {"0001", "0002", "0003"}
 
@@ -92,7 +98,7 @@ def test_augmentation_follows_seed_epoch_and_sample(folder: Path) -> None:
     halves = [train(folder, batch_size=1, world=2, rank=rank) for rank in range(2)]
     for batch, first, second in zip(whole, *halves, strict=True):
         assert torch.equal(batch["image"], torch.cat([first["image"], second["image"]]))
-    seen = {(name, image.sum().item()) for batch in whole for name, image in zip(batch["id"], batch["image"])}
+    seen = {(name, image.sum().item()) for batch in whole for name, image in zip(batch["id"], batch["image"].double())}
     assert len(seen) == 8  # the same sample looks different in each epoch
 
 
@@ -110,6 +116,7 @@ def test_evaluation_tells_where_the_image_lies(folder: Path) -> None:
     assert batch["id"] == ["0004", "0005"]
     assert batch["size"].tolist() == [[8, 10]] * 2
     assert batch["offset"].tolist() == [[1, 3]] * 2
+    assert batch["place"].tolist() == [[1, 3, 8, 10]] * 2
     inside = batch["depth"][1, 0, 1:9, 3:13].numpy()
     np.testing.assert_array_equal(inside, dataset.load(1)["depth"][..., 0])
 

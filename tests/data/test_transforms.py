@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bridgenet.data import transforms
-from bridgenet.data.transforms import IMAGE_MEAN, IMAGE_STD, EvaluationTransform, Sample, TrainingTransform
+from bridgenet.data import photometric, transforms
+from bridgenet.data.transforms import EvaluationTransform, Sample, TrainingTransform
+from bridgenet.data.views import View, centre_offset, nearest
 from bridgenet.errors import UserError
 
 TASKS = ["semseg", "depth", "human_parts", "normals", "edge"]
@@ -46,42 +47,47 @@ def test_scale_sizes_and_values() -> None:
     assert transforms.scale(make_sample(), 0.7)["image"].shape == (8, 11, 3)  # 8.4 and 11.2 cut down
 
 
-def test_random_scale_spans_half_to_double() -> None:
-    sample = {"image": np.zeros((100, 10, 3), np.float32)}
-    heights = [transforms.random_scale(sample, rng(seed))["image"].shape[0] for seed in range(200)]
-    assert 50 <= min(heights) < 60
-    assert 190 < max(heights) <= 200
-    assert 115 < np.mean(heights) < 135
+def views(source: tuple[int, int], size: tuple[int, int], count: int, **labels: np.ndarray) -> list[View]:
+    sample = {"image": np.zeros((*source, 3), np.float32), **labels}
+    return [transforms.draw_view(sample, size, rng(seed)) for seed in range(count)]
 
 
-def test_crop_takes_one_window_of_everything() -> None:
+def test_drawn_scale_spans_half_to_double() -> None:
+    factors = [view.factor for view in views((100, 10), (9, 9), 200)]
+    assert 0.5 <= min(factors) < 0.6
+    assert 1.9 < max(factors) <= 2
+    assert 1.15 < np.mean(factors) < 1.35
+
+
+def test_view_takes_one_window_of_everything() -> None:
     place = np.arange(12 * 16, dtype=np.float32).reshape(12, 16, 1)
-    cropped = transforms.random_crop({"image": place, "depth": place}, (5, 20), rng())
-    assert cropped["image"].shape == (5, 16, 1)  # the width is smaller than asked for and stays
-    np.testing.assert_array_equal(cropped["image"], cropped["depth"])
-    assert (np.diff(cropped["image"][:, 0, 0]) == 16).all()
+    view = View((12, 16), 1.0, (3, 0), (5, 16), False, (5, 16))
+    image, target = view.image(place.repeat(3, axis=2)), view.target("semseg", place)
+    np.testing.assert_array_equal(image[..., :1], target)
+    np.testing.assert_array_equal(target, place[3:8])
 
 
-def test_crop_reaches_every_place() -> None:
-    place = np.arange(4, dtype=np.float32).reshape(1, 4, 1)
-    starts = {transforms.random_crop({"image": place}, (1, 2), rng(seed))["image"][0, 0, 0] for seed in range(40)}
-    assert starts == {0, 1, 2}
+def test_window_is_drawn_from_every_place_and_smaller_sides_stay() -> None:
+    drawn = views((8, 8), (4, 30), 300)
+    assert all(view.window == (4, min(30, int(8 * view.factor))) for view in drawn)
+    half = [view.corner[0] for view in drawn if int(8 * view.factor) == 6]
+    assert set(half) == {0, 1, 2}
+    assert {view.corner[1] for view in drawn} == {0}
 
 
 def test_crop_avoids_a_single_class() -> None:
-    labels = np.zeros((1, 40, 1), np.float32)
+    labels = np.zeros((1, 40, 1), np.uint8)
     labels[:, 20:] = 1
     labels[:, ::7] = 255
-    sample = {"image": np.zeros((1, 40, 3), np.float32), "semseg": labels}
 
-    def share(seed: int) -> float:
-        cropped = transforms.random_crop(sample, (1, 10), rng(seed))["semseg"]
+    def share(view: View) -> float:
+        cropped = view.target("semseg", labels)
         valid = cropped[cropped != 255]
         return max((valid == 0).mean(), (valid == 1).mean())
 
-    # 5 of 31 places are balanced: ten draws find one in 83 % of the cases, one draw in 16 %
-    balanced = np.mean([share(seed) <= 0.75 for seed in range(200)])
-    assert 0.7 < balanced < 0.95
+    # one place in six is balanced at scale 1: ten draws find one in 83 % of the cases, one draw in 16 %
+    drawn = views((1, 40), (1, 10), 200, semseg=labels)
+    assert 0.7 < np.mean([share(view) <= 0.75 for view in drawn]) < 0.95
 
 
 @pytest.mark.parametrize(
@@ -99,8 +105,30 @@ def test_rule_of_the_crop(labels: list[int], varied: bool) -> None:
 
 
 def test_last_crop_stands_when_none_is_varied() -> None:
-    sample = {"image": np.zeros((9, 9, 3), np.float32), "semseg": np.zeros((9, 9, 1), np.float32)}
-    assert transforms.random_crop(sample, (4, 4), rng())["semseg"].shape == (4, 4, 1)
+    (view,) = views((9, 9), (4, 4), 1, semseg=np.zeros((9, 9, 1), np.float32))
+    assert view.window == (4, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(5, 8), (17, 31), (18, 32), (36, 61), (53, 90)])
+def test_view_fetches_opencv_s_nearest_neighbours(size: tuple[int, int], channels: int, dtype: type) -> None:
+    source = rng().integers(0, 255, (27, 45, channels)).astype(dtype)
+    expected = cv2.resize(source, size[::-1], interpolation=cv2.INTER_NEAREST).reshape(*size, channels)
+    rows, columns = nearest(27, size[0]), nearest(45, size[1])
+    np.testing.assert_array_equal(source[rows[:, None], columns], expected)
+    factor = size[0] / 27
+    view = View.whole((27, 45), factor=factor)
+    by_factor = cv2.resize(source, view.canvas[::-1], interpolation=cv2.INTER_NEAREST).reshape(*view.canvas, channels)
+    np.testing.assert_array_equal(view.target("sal", source), by_factor)
+
+
+def test_view_of_many_channels() -> None:
+    source = rng().uniform(0, 1, (6, 7, 9)).astype(np.float32)
+    view = View.whole((6, 7), mirrored=True, canvas=(8, 7))
+    seen = view.target("edge", source)
+    np.testing.assert_array_equal(seen[1:7], source[:, ::-1])
+    assert (seen[[0, 7]] == 255).all()
 
 
 def test_flip_mirrors_and_turns_x_of_normals() -> None:
@@ -113,10 +141,8 @@ def test_flip_mirrors_and_turns_x_of_normals() -> None:
     )
 
 
-def test_random_flip_is_fair() -> None:
-    sample = {"image": np.arange(2, dtype=np.float32).reshape(1, 2, 1)}
-    flipped = [transforms.random_flip(sample, rng(seed))["image"][0, 0, 0] for seed in range(300)]
-    assert 120 < np.sum(flipped) < 180
+def test_mirroring_is_fair() -> None:
+    assert 120 < sum(view.mirrored for view in views((4, 4), (4, 4), 300)) < 180
 
 
 def pixel(*rgb: int) -> np.ndarray:
@@ -124,22 +150,22 @@ def pixel(*rgb: int) -> np.ndarray:
 
 
 def test_brightness_and_contrast_clip_and_round_down() -> None:
-    assert transforms.adjust(pixel(10, 100, 250), 1.0, 31.7)[0, 0].tolist() == [41, 131, 255]
-    assert transforms.adjust(pixel(10, 100, 250), 1.0, -31.7)[0, 0].tolist() == [0, 68, 218]
-    assert transforms.adjust(pixel(10, 101, 250), 1.5, 0.0)[0, 0].tolist() == [15, 151, 255]
+    assert photometric.adjust(pixel(10, 100, 250), 1.0, 31.7)[0, 0].tolist() == [41, 131, 255]
+    assert photometric.adjust(pixel(10, 100, 250), 1.0, -31.7)[0, 0].tolist() == [0, 68, 218]
+    assert photometric.adjust(pixel(10, 101, 250), 1.5, 0.0)[0, 0].tolist() == [15, 151, 255]
 
 
 def test_saturation() -> None:
     # (200, 120, 120): V 200, S 255·80/200 = 102; half of it is 51, so the lows rise to 200·(1 − 51/255)
-    assert transforms.saturate(pixel(200, 120, 120), 0.5)[0, 0].tolist() == [200, 160, 160]
-    assert transforms.saturate(pixel(77, 77, 77), 1.5)[0, 0].tolist() == [77, 77, 77]
+    assert photometric.saturate(pixel(200, 120, 120), 0.5)[0, 0].tolist() == [200, 160, 160]
+    assert photometric.saturate(pixel(77, 77, 77), 1.5)[0, 0].tolist() == [77, 77, 77]
 
 
 def test_hue_turns_and_wraps() -> None:
-    assert transforms.shift_hue(pixel(255, 0, 0), 60)[0, 0].tolist() == [0, 255, 0]  # 60 steps of 2 degrees
-    below_zero = transforms.shift_hue(pixel(255, 0, 0), -18)
+    assert photometric.shift_hue(pixel(255, 0, 0), 60)[0, 0].tolist() == [0, 255, 0]  # 60 steps of 2 degrees
+    below_zero = photometric.shift_hue(pixel(255, 0, 0), -18)
     assert cv2.cvtColor(below_zero, cv2.COLOR_RGB2HSV)[0, 0].tolist() == [162, 255, 255]
-    assert transforms.shift_hue(pixel(9, 9, 9), 18)[0, 0].tolist() == [9, 9, 9]
+    assert photometric.shift_hue(pixel(9, 9, 9), 18)[0, 0].tolist() == [9, 9, 9]
 
 
 def test_photometric_distortion_stays_in_whole_numbers() -> None:
@@ -147,51 +173,43 @@ def test_photometric_distortion_stays_in_whole_numbers() -> None:
     before = image.copy()
     unchanged = 0
     for seed in range(60):
-        distorted = transforms.photometric_distortion(image, rng(seed))
-        assert distorted.dtype == np.float32
-        assert distorted.min() >= 0
-        assert distorted.max() <= 255
-        np.testing.assert_array_equal(distorted, np.floor(distorted))
+        distorted = photometric.photometric_distortion(image, rng(seed))
+        assert distorted.dtype == np.uint8
+        np.testing.assert_array_equal(distorted, photometric.photometric_distortion(image.astype(np.uint8), rng(seed)))
         unchanged += np.array_equal(distorted, np.floor(image))
     assert 0 < unchanged < 20  # nothing is drawn in one of 16 cases
     np.testing.assert_array_equal(image, before)
 
 
-def test_normalise() -> None:
-    image = np.full((1, 1, 3), 51, np.float32)
-    np.testing.assert_allclose(
-        transforms.normalise(image)[0, 0], (0.2 - np.array(IMAGE_MEAN)) / np.array(IMAGE_STD), rtol=1e-6
-    )
-
-
 def test_padding_is_centred_with_the_odd_pixel_below_and_right() -> None:
-    sample = {"image": np.full((1, 2, 3), 7, np.float32), "semseg": column(1, 2), "depth": column(3, 4)}
-    padded = transforms.pad_to(sample, (4, 5))
-    assert transforms.centre_offset((1, 2), (4, 5)) == (1, 1)
+    view = View.whole((1, 2), canvas=(4, 5))
+    assert centre_offset((1, 2), (4, 5)) == (1, 1)
+    assert view.place == (1, 1, 1, 2)
     expected = np.full((4, 5), 255)
     expected[1, 1:3] = 1, 2
-    np.testing.assert_array_equal(padded["semseg"][..., 0], expected)
-    assert padded["depth"][1].ravel().tolist() == [0, 3, 4, 0, 0]
-    assert padded["image"][1, :, 0].tolist() == [0, 7, 7, 0, 0]
+    np.testing.assert_array_equal(view.target("semseg", column(1, 2))[..., 0], expected)
+    assert view.target("depth", column(3, 4))[1].ravel().tolist() == [0, 3, 4, 0, 0]
+    assert view.on_canvas(np.full((1, 2, 3), 7, np.uint8))[0, 1].tolist() == [0, 7, 7, 0, 0]
 
 
-def test_ignore() -> None:
-    marked = transforms.apply_ignore(
-        {
-            "image": np.zeros((1, 3, 3), np.float32),
-            "depth": column(0, 2, 255),
-            "normals": np.array([[[0, 0, 0], [0, 0, 1], [0, 1, 0]]], np.float32),
-            "human_parts": column(0, 255, 0),
-            "semseg": column(0, 0, 0),
-        }
-    )
-    assert not marked["image"].any()
-    assert marked["depth"].ravel().tolist() == [255, 2, 255]
-    assert marked["normals"][0].tolist() == [[255, 255, 255], [0, 0, 1], [0, 1, 0]]
-    assert marked["human_parts"].ravel().tolist() == [255, 255, 255]
-    assert marked["semseg"].ravel().tolist() == [0, 0, 0]
-    with_a_part = transforms.apply_ignore({"human_parts": column(0, 255, 4)})
-    assert with_a_part["human_parts"].ravel().tolist() == [0, 255, 4]
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_unknown_labels(dtype: type) -> None:
+    def marked(name: str, *values: float) -> list[float]:
+        return transforms.mark_unknown(name, column(*values).astype(dtype)).ravel().tolist()
+
+    assert marked("depth", 0, 2, 255) == [255, 2, 255]
+    assert marked("human_parts", 0, 255, 0) == [255, 255, 255]
+    assert marked("human_parts", 0, 255, 4) == [0, 255, 4]
+    assert marked("human_parts", 0, 1) == [0, 1]
+    assert marked("human_parts", 254, 0) == [254, 0]
+    assert marked("semseg", 0, 0, 0) == [0, 0, 0]
+
+
+def test_unknown_normals_are_zero_in_float32_only() -> None:
+    normals = np.array([[[0, 0, 0], [0, 0, 1], [0, 1, 0]]], np.float32)
+    assert transforms.mark_unknown("normals", normals)[0].tolist() == [[255, 255, 255], [0, 0, 1], [0, 1, 0]]
+    encoded = np.zeros((1, 2, 3), np.uint8)  # (−1, −1, −1) as stored
+    assert transforms.mark_unknown("normals", encoded) is encoded
 
 
 @pytest.mark.parametrize("size", [(10, 14), (40, 50)], ids=["cropped", "padded"])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import BEST, LAST, read_information
+from bridgenet.data.batches import to_device
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Interrupted, Run, train
 from tests.training.tiny import tiny_config
@@ -91,6 +92,22 @@ def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, mon
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_the_cache_changes_nothing_and_may_change_on_resuming(
+    nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(nyud_root, steps=4)
+    train(config, tmp_path / "without", device="cpu")
+    on_disk = replace(config.data, cache="disk", cache_folder=str(tmp_path / "cache"), workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_asked_to_stop", lambda self, stop, step: step == 2)
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "with", device="cpu")
+    train(replace(config, data=on_disk), tmp_path / "with", resume=True, device="cpu")
+    assert read_rows(tmp_path / "with" / METRICS) == read_rows(tmp_path / "without" / METRICS)
+    assert list((tmp_path / "cache").glob("nyud-train-*/*.safetensors"))
+    assert f"note: decoded samples are kept in {tmp_path / 'cache'}" in capsys.readouterr().out
+
+
 def test_the_number_of_workers_changes_nothing(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, steps=2)
     for workers in (0, 2):
@@ -117,8 +134,9 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
     batches = list(zip(range(3), run._loader(), strict=False))
     expected = {}
     for _, batch in batches:
-        output = run.network(batch["image"])
-        (run.criterion(output, {task: batch[task] for task in run.network.tasks}).total / 3).backward()
+        seen = to_device(batch, "cpu", list(run.network.tasks))
+        output = run.network(seen["image"])
+        (run.criterion(output, seen).total / 3).backward()
     expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
     run.network.zero_grad()
     seen = {}

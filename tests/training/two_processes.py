@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from bridgenet.data.batches import to_device
 from bridgenet.training.run import Run
 from tests.training.tiny import tiny_config
 
@@ -17,9 +18,9 @@ from tests.training.tiny import tiny_config
 def first_gradients(run: Run) -> dict[str, torch.Tensor]:
     """Gradients of the first step's joint batch, without clipping; on every process the same."""
     run.model.eval()
-    batch = next(iter(run._loader()))
+    batch = to_device(next(iter(run._loader())), "cpu", list(run.network.tasks))
     output = run.model(batch["image"])
-    run.criterion(output, {task: batch[task] for task in run.network.tasks}).total.backward()
+    run.criterion(output, batch).total.backward()
     return {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
 
 

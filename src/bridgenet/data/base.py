@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 
 from bridgenet import tasks as task_registry
+from bridgenet.data.compact import expanded
 from bridgenet.data.readers import read_image
-from bridgenet.data.transforms import Sample, resize
+from bridgenet.data.transforms import Sample
+from bridgenet.data.views import resize
 from bridgenet.errors import UserError
 
 Interpolation = Literal["nearest", "cubic"]
@@ -83,8 +85,9 @@ class Target:
     Attributes:
         files: the files it is made of, relative to the data set's folder, ``{id}`` standing for the sample; each as
             the alternatives to look for, best first.
-        read: ``(paths, image size (H, W)) -> (h, w, C) float32``, one path for each entry of `files`; (h, w) is that of
-            the stored target. Raises UserError naming the file that is wrong.
+        read: ``(paths, image size (H, W)) -> (h, w, C)``, float32, or uint8 where that is exact (see
+            :mod:`bridgenet.data.compact`), one path for each entry of `files`; (h, w) is that of the stored target. Raises
+            UserError naming the file that is wrong.
     """
 
     files: tuple[tuple[str, ...], ...]
@@ -152,21 +155,31 @@ class DenseDataset(ABC):
         Raises:
             UserError: a file is missing, damaged, of the wrong kind, shape or range of values.
         """
+        return {name: expanded(name, array) for name, array in self.compact(index).items()}
+
+    def compact(self, index: int) -> Sample:
+        """The sample as :meth:`load` gives it in the smallest types: the image uint8, targets uint8 where that is exact.
+
+        See :mod:`bridgenet.data.compact`. The arrays are not to be changed. Raises UserError as :meth:`load` does.
+        """
         image = self.load_image(index)
         size = (image.shape[0], image.shape[1])
-        return {"image": image, **{task: self.load_target(task, index, size) for task in self.tasks}}
+        return {"image": image, **{task: self.compact_target(task, index, size) for task in self.tasks}}
 
     def load_image(self, index: int) -> np.ndarray:
-        """The picture of a sample, (H, W, 3) float32 RGB in [0, 255]. UserError if it cannot be read."""
+        """The picture of a sample, (H, W, 3) uint8 RGB. UserError if it cannot be read."""
         return read_image(self.image_path(index))
 
-    def load_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
-        """The target of a task in the image's `size` (H, W), (H, W, C) float32. Raises UserError as :meth:`load` does."""
-        return self.fit_target(task, index, self.stored_target(task, index, size), size)
+    def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
+        """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
+        target = self.targets[task].read(self.target_paths(task, index), size)
+        if target.shape[:2] != size and task_registry.get(task).interpolation == "cubic":
+            target = expanded(task, target)
+        return self.fit_target(task, index, target, size)
 
     def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task as it is stored, (h, w, C) float32, for an image of `size` (H, W)."""
-        return self.targets[task].read(self.target_paths(task, index), size)
+        return expanded(task, self.targets[task].read(self.target_paths(task, index), size))
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """A stored target in the image's `size` (H, W); UserError if its shape is another."""

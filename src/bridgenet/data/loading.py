@@ -15,11 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from bridgenet import allocator
 from bridgenet.data.base import DenseDataset
-from bridgenet.data.transforms import EvaluationTransform, TrainingTransform, centre_offset
+from bridgenet.data.batches import collate
+from bridgenet.data.cache import SampleCache
+from bridgenet.data.transforms import EvaluationTransform, TrainingTransform
 from bridgenet.errors import UserError
 
 
@@ -46,22 +48,30 @@ class BatchLoader(DataLoader[dict[str, Any]]):
 class TransformedDataset(Dataset[dict[str, Any]]):
     """A data set with its transform, as tensors.
 
-    Items: ``"image"`` (3, H, W) and every task (C, H, W), float32; ``"id"``; ``"size"`` int64 [height, width] of the
-    image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image in the padded canvas.
+    Items: ``"image"`` (3, H, W), 8-bit values, and every task (C, H, W), uint8 where that is exact, else float32;
+    :func:`bridgenet.data.batches.to_device` makes of batches of them what networks, losses and metrics take. ``"place"``
+    int64 [top, left, height, width] of the image on the canvas and ``"mirrored"`` bool, for that; ``"id"``; ``"size"``
+    int64 [height, width] of the image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image.
 
     Args:
         dataset: the samples.
         transform: a :class:`TrainingTransform` makes the items be asked for as (epoch, index), a
             :class:`EvaluationTransform` as index.
         seed: with epoch and index the seed of the augmentation.
+        cache: keeps the samples of `dataset` decoded.
     """
 
     def __init__(
-        self, dataset: DenseDataset, transform: TrainingTransform | EvaluationTransform, seed: int = 0
+        self,
+        dataset: DenseDataset,
+        transform: TrainingTransform | EvaluationTransform,
+        seed: int = 0,
+        cache: SampleCache | None = None,
     ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.seed = seed
+        self.source = cache or dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -69,14 +79,13 @@ class TransformedDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         name = self.dataset.ids[index]
-        sample = self.dataset.load(index)
-        size = (sample["image"].shape[0], sample["image"].shape[1])
-        extra = {"id": name, "size": torch.tensor(size)}
+        sample = self.source.compact(index)
+        extra = {"id": name, "size": torch.tensor(sample["image"].shape[:2])}
         if isinstance(self.transform, TrainingTransform):
-            sample = self.transform(sample, np.random.default_rng([self.seed, epoch, index]))
+            sample = self.transform.prepare(sample, np.random.default_rng([self.seed, epoch, index]))
         else:
-            sample = self.transform(sample, name)
-            extra["offset"] = torch.tensor(centre_offset(size, self.transform.size))
+            sample = self.transform.prepare(sample, name)
+            extra["offset"] = torch.from_numpy(sample["place"][:2])
         return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
 
     def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> list[dict[str, Any]] | Failure:
@@ -155,6 +164,7 @@ def training_loader(
     rank: int = 0,
     world: int = 1,
     accumulate: int = 1,
+    cache: SampleCache | None = None,
 ) -> BatchLoader:
     """Augmented micro-batches of `size` (height, width) for the steps asked for; see :class:`StepSampler`.
 
@@ -170,7 +180,7 @@ def training_loader(
         world=world,
         accumulate=accumulate,
     )
-    transformed = TransformedDataset(dataset, TrainingTransform(size, dataset.tasks), seed)
+    transformed = TransformedDataset(dataset, TrainingTransform(size, dataset.tasks), seed, cache)
     return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers))
 
 
@@ -207,7 +217,7 @@ def _common(num_workers: int) -> dict[str, Any]:
 
 
 def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
-    return items if isinstance(items, Failure) else default_collate(items)
+    return items if isinstance(items, Failure) else collate(items)
 
 
 def _start_worker(worker: int) -> None:

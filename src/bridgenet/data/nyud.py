@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists
-from bridgenet.data.readers import read_classes, read_depth, read_normals, read_png
-from bridgenet.tasks import IGNORE
+from bridgenet.data.compact import compact_normals
+from bridgenet.data.readers import read_classes, read_depth, read_png, read_probability
 
 _CLASS_NAMES = tuple(class_lists()["nyu40"])
 
 
 def _semseg(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    stored = read_classes(paths[0], highest=len(_CLASS_NAMES)).astype(np.float32)
-    return np.where(stored == 0, np.float32(IGNORE), stored - 1)[..., None]
+    stored = read_classes(paths[0], highest=len(_CLASS_NAMES))
+    return (stored - np.uint8(1))[..., None]  # 0, unlabelled, becomes 255, ignored
 
 
 def _depth(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
@@ -24,11 +24,11 @@ def _depth(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 
 def _normals(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    return read_normals(paths[0])
+    return compact_normals(read_png(paths[0], channels=3))
 
 
 def _edge(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    return read_png(paths[0], channels=1)[..., None].astype(np.float32) / np.float32(255)
+    return read_probability(paths[0])
 
 
 class NYUDv2(DenseDataset):

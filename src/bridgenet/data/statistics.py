@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.transforms import apply_ignore
+from bridgenet.data.transforms import mark_unknown
 from bridgenet.tasks import IGNORE
 
 LENGTH_TOLERANCE = 0.1
@@ -46,7 +46,7 @@ class Statistics:
     def of(cls, task: str, target: np.ndarray, *, resized: bool = False) -> Statistics:
         """The statistics of one target as it is loaded, (H, W, C) float32."""
         kind = task_registry.get(task).kind
-        known = apply_ignore({task: target})[task][..., 0] != IGNORE
+        known = mark_unknown(task, target)[..., 0] != IGNORE
         values = np.linalg.norm(target, axis=-1)[known] if kind == "normals" else target[..., 0][known]
         return cls(
             pixels=known.size,

@@ -27,6 +27,8 @@ MAY_CHANGE = {
     "network.checkpoint_backbone",
     "data.root",
     "data.workers",
+    "data.cache",
+    "data.cache_folder",
     "steps",
     "evaluation_batch_size",
     "save_every",

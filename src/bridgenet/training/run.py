@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
 from bridgenet.config import RunConfig
+from bridgenet.data.cache import open_cache
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
@@ -212,6 +213,9 @@ class Run:
 
     def _loader(self) -> Any:
         config = self.config
+        cache = open_cache(self.train_set, config.data.cache, config.data.cache_folder)
+        if cache is not None and self.accelerator.is_main_process:
+            print(f"note: {cache.describe()}")
         return training_loader(
             self.train_set,
             size=config.data.size or self.train_set.info.size,
@@ -223,6 +227,7 @@ class Run:
             rank=self.rank,
             world=self.world,
             accumulate=config.accumulate,
+            cache=cache,
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""Thinning of many maps of one image at once: 64 maps as the bits of one array of 64-bit words.
+"""Thinning of many maps of one image at once: up to 64 maps as the bits of one array of words.
 
 The rule is Guo and Hall's in the form that scikit-image's `thin` has; results are identical to it.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[Any]  # uint64
+Words = NDArray[Any]  # uint64, uint8 for few maps
 
 WORD = 64
 
@@ -19,14 +19,15 @@ def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(N, H, W) bool → the same, each map thinned to convergence."""
     count, height, width = maps.shape
     thinned = np.empty_like(maps)
+    word = np.uint8 if count <= 8 else np.uint64
     for first in range(0, count, WORD):
         part = maps[first : first + WORD]
-        words = np.zeros((height, width), np.uint64)
+        words = np.zeros((height, width), word)
         for bit, image in enumerate(part):
-            words |= image.astype(np.uint64) << np.uint64(bit)
+            words |= image.astype(word) << word(bit)
         words = _thin_words(words)
         for bit in range(len(part)):
-            thinned[first + bit] = (words >> np.uint64(bit)) & np.uint64(1)
+            thinned[first + bit] = (words >> word(bit)) & word(1)
     return thinned
 
 
