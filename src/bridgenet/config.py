@@ -115,6 +115,7 @@ class RunConfig:
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
         precision: float32 or bfloat16 (autocast).
+        compile: network and losses by `torch.compile`, which takes minutes at the first step; the numbers within rounding.
         seed: of weights, order of samples, augmentation and drop path.
         evaluate_every: steps between evaluations; there is one at the end as well.
         evaluation_batch_size: images per evaluation batch and process.
@@ -132,6 +133,7 @@ class RunConfig:
     batch_size: int = 3
     accumulate: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     seed: int = 42
     evaluate_every: int = 1000
     evaluation_batch_size: int = 6

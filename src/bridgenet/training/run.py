@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
+from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
@@ -123,6 +124,8 @@ class Run:
             raise UserError(
                 f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
+        if config.compile:
+            check_compiler(self.accelerator.device)
         torch.manual_seed(config.seed)
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
@@ -154,6 +157,7 @@ class Run:
             precision=config.precision,
             grad_clip=config.optimizer.grad_clip,
             accumulate=config.accumulate,
+            backend="inductor" if config.compile else None,
         )
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
