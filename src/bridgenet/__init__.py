@@ -20,6 +20,7 @@ from bridgenet.version import __version__
 if TYPE_CHECKING:
     from bridgenet.allocator import tune as tune_allocator
     from bridgenet.checkpoints import load, save
+    from bridgenet.inference import optimize_for_inference
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
 
@@ -30,6 +31,7 @@ _LAZY = {
     "BridgeNetOutput": "bridgenet.model.bridgenet:BridgeNetOutput",
     "NetworkConfig": "bridgenet.model.config:NetworkConfig",
     "build_network": "bridgenet.model.config:build_network",
+    "optimize_for_inference": "bridgenet.inference:optimize_for_inference",
     "tune_allocator": "bridgenet.allocator:tune",
 }
 
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "build_network",
     "load",
+    "optimize_for_inference",
     "register_task",
     "save",
     "tune_allocator",

@@ -71,6 +71,13 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
     )
+    predict.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "auto"],
+        default="float32",
+        help="auto: bfloat16 where the processor is faster in it",
+    )
+    predict.add_argument("--compile", action="store_true", help="have PyTorch compile the network first (minutes)")
     _network_config(predict)
     _device(predict)
 
@@ -227,10 +234,14 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _predict(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.checkpoints import load
+    from bridgenet.inference import optimize_for_inference
     from bridgenet.predict import predict_all
 
     started = time.perf_counter()
-    network = load(options.source, device=options.device, config=options.config)
+    how = {"precision": options.precision, "compile": options.compile}
+    network = load(options.source, device=options.device, config=options.config, **how)
+    if not network.optimized:
+        optimize_for_inference(network)
     counts = predict_all(network, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)
     print(f"{counts['images']} images, {counts['skipped']} skipped, {time.perf_counter() - started:.1f} s")
     return PARTLY_DONE if counts["skipped"] else 0

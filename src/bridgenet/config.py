@@ -26,6 +26,7 @@ class NetworkSettings:
         backbone_kwargs: settings of the backbone itself.
         checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
             it: less memory, more time, the same numbers (InternImage and plain transformers).
+        checkpoint_decoder: the same of the refiner blocks.
         embed_dim: width E of the task features.
         extra_channels: C − E.
         refine_depth: refiner blocks per stage, d.
@@ -39,6 +40,7 @@ class NetworkSettings:
     backbone_checkpoint: str | None = None
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     checkpoint_backbone: bool = False
+    checkpoint_decoder: bool = False
     embed_dim: int = 512
     extra_channels: int = 64
     refine_depth: int = 18
@@ -120,6 +122,7 @@ class RunConfig:
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
         precision: float32 or bfloat16 (autocast).
+        compile: network and losses by `torch.compile`, which takes minutes at the first step; the numbers within rounding.
         seed: of weights, order of samples, augmentation and drop path.
         evaluate_every: steps between evaluations; there is one at the end as well.
         evaluation_batch_size: images per evaluation batch and process.
@@ -137,6 +140,7 @@ class RunConfig:
     batch_size: int = 3
     accumulate: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     seed: int = 42
     evaluate_every: int = 1000
     evaluation_batch_size: int = 6

@@ -29,6 +29,7 @@ from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
 from bridgenet.files import write_atomically, write_json
+from bridgenet.inference import optimize_for_inference
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.scores import Scores, gains, read_scores, relative_gain
@@ -218,6 +219,8 @@ def evaluate_source(
     dataset, config = _dataset_for(network, source, config)
     if reference is not None and not set(reference) & set(dataset.tasks):
         raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
+    if config.precision == "float32":
+        optimize_for_inference(network)
     model: Any = network
     if options.flip or options.scales != (1.0,):
         model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)

@@ -8,7 +8,7 @@ order, half precision.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -62,6 +62,7 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
     network.eval().requires_grad_(False)
+    module: Any
     for module in list(network.modules()):
         if hasattr(module, "prepare_for_inference"):
             module.prepare_for_inference()

@@ -15,9 +15,9 @@ from bridgenet.training.optimisation import make_optimizer
 SETTINGS = {"lr": 1e-2, "weight_decay": 1e-2, "betas": (0.8, 0.99)}
 
 
-def small(dtype: torch.dtype = torch.float32, memory_format: torch.memory_format = torch.channels_last) -> nn.Module:
+def small(dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 5, 2), nn.Conv2d(5, 3, 2)).to(dtype=dtype, memory_format=memory_format)
+    return nn.Sequential(nn.Conv2d(3, 5, 2), nn.Conv2d(5, 3, 2)).to(dtype=dtype, memory_format=torch.channels_last)
 
 
 def advance(network: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:

@@ -149,6 +149,44 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
         torch.testing.assert_close(seen[name], gradient, rtol=1e-5, atol=1e-6)
 
 
+def test_a_compiled_run_leaves_the_same_files_and_may_go_on_without(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backends = []
+    monkeypatch.setattr("bridgenet.training.run.check_compiler", lambda device: None)
+    monkeypatch.setattr(
+        "bridgenet.training.step.compiled", lambda function, backend: backends.append(backend) or function
+    )
+    config = tiny_config(nyud_root, steps=3)
+    train(config, tmp_path / "plain", device="cpu")
+    assert not backends
+    train(replace(config, steps=2, compile=True), tmp_path / "compiled", device="cpu")
+    train(config, tmp_path / "compiled", resume=True, device="cpu")
+    assert backends == ["inductor"]
+    plain, compiled = (load_file(tmp_path / name / LAST) for name in ("plain", "compiled"))
+    assert {key: x.shape for key, x in plain.items()} == {key: x.shape for key, x in compiled.items()}
+
+
+def test_no_compiler_is_told_before_the_folder_is_touched(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridgenet.compilation.shutil.which", lambda name: None)
+    with pytest.raises(UserError, match="compile needs a compiler"):
+        train(tiny_config(nyud_root, compile=True), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_an_older_version_is_known_and_goes_on(nyud_root: Path, tmp_path: Path) -> None:
+    config, out = tiny_config(nyud_root, steps=1), tmp_path / "run"
+    train(config, out, device="cpu")
+    settings = yaml.safe_load((out / "config.yaml").read_text())
+    del settings["compile"]
+    (out / "config.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(UserError, match="Use --resume to go on or --overwrite"):
+        train(config, out, device="cpu")
+    train(replace(config, steps=2), out, resume=True, device="cpu")
+
+
 def test_folder_in_use(nyud_root: Path, tmp_path: Path) -> None:
     config, out = tiny_config(nyud_root, steps=1), tmp_path / "run"
     train(config, out, device="cpu")

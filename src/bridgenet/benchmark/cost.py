@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from bridgenet.benchmark.cases import Case, Size, published_size
 from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.config import RunConfig
 from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.ops import definitions
 from bridgenet.training.run import network_config
 
 
@@ -89,15 +88,3 @@ def gmac_of(case: Case, counted: Cost) -> tuple[float, str]:
     if known and case.num_tasks is None and case.size == published_size(case.config):
         return known.gmac, "reference"
     return counted.gmac, "counted"
-
-
-@contextmanager
-def definitions() -> Iterator[None]:
-    """Within it networks compute everything as it is defined."""
-    from bridgenet import ops
-
-    if hasattr(ops, "definitions"):
-        with ops.definitions():
-            yield
-    else:
-        yield

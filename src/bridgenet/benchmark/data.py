@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from bridgenet.benchmark.rates import summary
 
@@ -32,7 +32,7 @@ def measure_data(case: DataCase) -> dict[str, Any]:
     from bridgenet.benchmark.loading import measure_loading
 
     found = measure_loading(
-        case.layout,
+        cast(Any, case.layout),
         images=case.images,
         size=case.size,
         repetitions=case.runs,

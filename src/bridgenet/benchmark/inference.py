@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from bridgenet import allocator
 from bridgenet.benchmark.cases import Case
-from bridgenet.benchmark.cost import Cost, count, definitions, description, gmac_of
+from bridgenet.benchmark.cost import Cost, count, description, gmac_of
 from bridgenet.benchmark.rates import Rates, peak_memory, seconds_of, summary
 from bridgenet.evaluate import autocast
+from bridgenet.inference import optimize_for_inference
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
+from bridgenet.ops import definitions
 
 
 def measure_inference(case: Case) -> dict[str, Any]:
@@ -23,12 +26,12 @@ def measure_inference(case: Case) -> dict[str, Any]:
     From a batch of normalised images, on the device, to logits; from one 8-bit picture to decoded maps if
     `case.end_to_end`. To be called in a process of its own, so that the peak of memory is this case's.
     """
-    allocator = prepare_process(case)
+    is_tuned = prepare_process(case)
     torch.manual_seed(0)
     network = build_network(description(case.config, case.num_tasks)).eval().to(case.device)
     with _way(case, network) as run_network, torch.inference_mode():
         run = _picture_in(case, network) if case.end_to_end else _tensors_in(case, network, run_network)
-        return measured(case, run, passes=1) | {"allocator_tuned": allocator}
+        return measured(case, run, passes=1) | {"allocator_tuned": is_tuned}
 
 
 def measured(case: Case, run: Callable[[], Any], *, passes: int) -> dict[str, Any]:
@@ -93,25 +96,16 @@ def prepare_process(case: Case) -> bool:
     """Set up the allocator as the command line does for itself; whether it is."""
     if case.is_plain:
         return False
-    try:
-        from bridgenet.allocator import tune
-    except ImportError:
-        return False
-    return tune()
+    return allocator.tune()
 
 
 @contextmanager
 def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
     """The network as it is to be called; it is changed in place if it is to be optimised."""
     if not case.is_plain:
-        try:
-            from bridgenet.inference import optimize_for_inference
-        except ImportError:
-            pass
-        else:
-            precision: Any = case.precision
-            yield optimize_for_inference(network, precision=precision, compile=case.is_compiled)
-            return
+        precision: Any = case.precision
+        yield optimize_for_inference(network, precision=precision, compile=case.is_compiled)
+        return
     with definitions(), autocast(torch.device(case.device), case.precision):
         yield torch.compile(network) if case.is_compiled else network
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -11,14 +11,16 @@ import torch
 
 from bridgenet import tasks
 from bridgenet.benchmark.cases import Case
-from bridgenet.benchmark.cost import definitions, description
+from bridgenet.benchmark.cost import description
 from bridgenet.benchmark.inference import measured, prepare_process
 from bridgenet.benchmark.samples import decoded_batch
-from bridgenet.evaluate import autocast
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
+from bridgenet.ops import definitions
+from bridgenet.ops.linear import use_pointwise
 from bridgenet.training.optimisation import make_optimizer
+from bridgenet.training.step import TrainingStep
 
 PASSES = 3
 """Forward passes that a step's arithmetic is counted as: one forward, two backward."""
@@ -33,9 +35,9 @@ def measure_training(case: Case) -> dict[str, Any]:
     device = torch.device(case.device)
     torch.manual_seed(0)
     network = build_network(description(case.config)).to(device)
+    use_pointwise(network)
     network.backbone.set_checkpointing(case.is_checkpointed or case.config.network.checkpoint_backbone)
-    if case.is_checkpointed and hasattr(network.decoder, "set_checkpointing"):
-        cast(Any, network.decoder).set_checkpointing(True)
+    cast(Any, network.decoder).set_checkpointing(case.is_checkpointed or case.config.network.checkpoint_decoder)
     with definitions() if case.is_plain else nullcontext():
         return measured(case, _step(case, network, device), passes=PASSES) | {"allocator_tuned": allocator}
 
@@ -58,37 +60,12 @@ def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], 
         name: decoded_batch(tasks.get(name), outputs, case.batch, case.size)[1].to(device)
         for name, outputs in network.tasks.items()
     }
-    step = _step_class()(
+    step = TrainingStep(
         network,
         criterion,
         optimizer,
-        model=torch.compile(network) if case.is_compiled else network,
+        model=cast(Any, torch.compile(network)) if case.is_compiled else network,
         precision=case.precision,
         grad_clip=settings.grad_clip,
     )
     return lambda: step(itertools.repeat({"image": images, **targets}))
-
-
-def _step_class() -> Any:
-    try:
-        from bridgenet.training.step import TrainingStep
-    except ImportError:
-        return _Step
-    return TrainingStep
-
-
-class _Step:
-    """What TrainingStep does, without it."""
-
-    def __init__(self, network: BridgeNet, criterion: MultiTaskLoss, optimizer: Any, **settings: Any) -> None:
-        self.network, self.criterion, self.optimizer, self.settings = network, criterion, optimizer, settings
-
-    def __call__(self, batches: Iterator[dict[str, Any]]) -> None:
-        batch = next(batches)
-        self.network.train()
-        with autocast(batch["image"].device, self.settings["precision"]):
-            output = self.settings["model"](batch["image"])
-        self.criterion(output, batch).total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings["grad_clip"])
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)

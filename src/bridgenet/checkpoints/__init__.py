@@ -30,6 +30,7 @@ from bridgenet.checkpoints.reference import (
 )
 from bridgenet.errors import UserError
 from bridgenet.files import replacing
+from bridgenet.inference import Precision, optimize_for_inference, resolve_precision
 from bridgenet.model.backbones.timm_backbones import PlainTransformer, Pyramid
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
@@ -159,8 +160,14 @@ def load(
     *,
     device: str | torch.device = "auto",
     config: Mapping[str, Any] | str | Path | None = None,
+    precision: Precision = "float32",
+    compile: bool = False,
 ) -> BridgeNet:
     """A network in evaluation mode, ready to be called or to predict. Nothing that is loaded can run code.
+
+    The first `model.predict(…)` brings the weights into the form that computes fastest, with equal results (see
+    :func:`bridgenet.optimize_for_inference`); from then on it is for inference only. To train it or to save it, do so
+    before, or predict with `optimize=False`. Another precision, or compiling, does so at once.
 
     Args:
         source: a run folder, this project's weights (`.safetensors`), a checkpoint in the authors' names (`.pth.tar`,
@@ -170,6 +177,8 @@ def load(
         config: for a checkpoint in the authors' names of a network other than the eight published, what the file cannot
             tell, in the authors' keys: `backbone_kwargs`, `image_size`, `mtt_resolution_downsample_rate`, `dilated_ratio`;
             or a JSON or YAML file of them. Keys that are known already may be present; they must agree with the file.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
+        compile: have PyTorch compile the network at its first call.
 
     Returns:
         `model(images)` takes (B, 3, H, W) normalised images and gives `logits` and `intermediate_logits`;
@@ -198,7 +207,11 @@ def load(
     network.information = information
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return network.to(device).eval()
+    network.to(device).eval()
+    if resolve_precision(precision, next(network.parameters()).device) != torch.float32 or compile:
+        return optimize_for_inference(network, precision=precision, compile=compile)
+    network.optimize_on_predict = True
+    return network
 
 
 def open_reference(

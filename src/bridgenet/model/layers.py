@@ -80,7 +80,7 @@ class ConvBNReLU(nn.Module):
         super().__init__()
         padding = dilation * (kernel_size // 2)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=bias)
-        self.bn = nn.BatchNorm2d(out_channels)
+        self.bn: nn.Module = nn.BatchNorm2d(out_channels)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x_BCHW)), inplace=True)
@@ -130,7 +130,7 @@ class UpsampledConvBNReLU(ConvBNReLU):
         super().prepare_for_inference()
         for chunks in self._arranged(self.conv.weight, projections):
             self.taps.append(nn.ParameterList(nn.Parameter(x.contiguous(), requires_grad=False) for x in chunks))
-        self.conv.weight = None
+        self.conv.register_parameter("weight", None)
 
 
 class Mlp(nn.Module):
@@ -152,7 +152,7 @@ class QueryProjection(nn.Module):
     def __init__(self, dim: int):
         super().__init__()
         self.conv = nn.Conv2d(dim, dim, 3, stride=2, padding=1, groups=dim, bias=False)
-        self.bn = nn.BatchNorm2d(dim)
+        self.bn: nn.Module = nn.BatchNorm2d(dim)
         self.linear = nn.Linear(dim, dim)
 
     def forward(self, x_BCHW: Tensor) -> tuple[Tensor, torch.Size]:

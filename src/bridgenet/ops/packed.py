@@ -7,7 +7,7 @@ the same operators; they are not documented, so where they are missing layers st
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import timm.layers
 import torch
@@ -59,7 +59,8 @@ class PackedConv2d(nn.Module):
     def _pack(self, shape: torch.Size) -> None:
         # Which order is best depends on the map's size; other sizes are taken too.
         size = self.weight.numel()
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(self.weight.to_mkldnn(), *self.geometry, shape)
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+        self.weight = reorder(self.weight.to_mkldnn(), *self.geometry, shape)
         self.is_packed = True
         if size >= LARGE:
             allocator.release()
@@ -81,6 +82,7 @@ class PackedLinear(PackedConv2d):
 
 def pack(module: nn.Module) -> None:
     """Replace every convolution (zero padded) and linear layer inside by a packed one."""
+    layer: Any
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) in (nn.Linear, PointwiseLinear):
@@ -95,8 +97,10 @@ def _is_plain(conv: nn.Conv2d) -> bool:
 
 def fuse_gelu(module: nn.Module) -> None:
     """In timm's and our own MLPs, `fc1` packed with the GELU that follows it."""
+    mlp: Any
     for mlp in module.modules():
-        first, activation = getattr(mlp, "fc1", None), getattr(mlp, "act", None)
+        first: Any = getattr(mlp, "fc1", None)
+        activation = getattr(mlp, "act", None)
         if type(first) in (nn.Linear, PointwiseLinear) and type(activation) in _GELUS:
             if getattr(activation, "approximate", "none") != "none":
                 continue

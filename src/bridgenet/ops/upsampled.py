@@ -90,16 +90,12 @@ def conv3x3_of_upsampled_sum(
     return (torch.cat(done, dim=2) if keeps_graph else result).transpose(1, 2)
 
 
-@torch.compiler.assume_constant_result
-@cache
 def _columns_matrix(small: int, large: int, dilation: int) -> Tensor:
     """(large, 3·small) float64: from the columns of the three tap maps, one after the other, to the columns of the result."""
     return _tap_matrix(small, large, dilation).flatten(1)
 
 
-@torch.compiler.assume_constant_result
-@cache
-def _row_bands(small: tuple[int, ...], large: int, dilation: int) -> list[tuple[Tensor, tuple[tuple[int, int], ...]]]:
+def _row_bands(small: Sequence[int], large: int, dilation: int) -> list[tuple[Tensor, list[tuple[int, int]]]]:
     """For each band of the result's rows: a matrix (rows, n) float64, and which rows of each map's tap maps are the n.
 
     The rows of one map's tap maps are counted with a row's three taps side by side.
@@ -107,20 +103,31 @@ def _row_bands(small: tuple[int, ...], large: int, dilation: int) -> list[tuple[
     matrices = [_tap_matrix(side, large, dilation).transpose(1, 2).flatten(1) for side in small]
     bands = []
     for first in range(0, large, BAND):
-        parts, windows = [], []
-        for matrix in matrices:
-            band = matrix[first : first + BAND]
-            read = band.any(dim=0).nonzero()
-            window = (int(read.min()), int(read.max()) + 1) if len(read) else (0, 1)
-            parts.append(band[:, slice(*window)])
-            windows.append(window)
-        bands.append((torch.cat(parts, dim=1), tuple(windows)))
+        last = min(first + BAND, large)
+        top, bottom = max(first - dilation, 0), min(last - 1 + dilation, large - 1)  # rows of the enlarged map
+        windows = [(3 * _source(top, side, large), 3 * min(_source(bottom, side, large) + 2, side)) for side in small]
+        parts = [matrix[first:last, left:right] for matrix, (left, right) in zip(matrices, windows)]
+        bands.append((torch.cat(parts, dim=1), windows))
     return bands
+
+
+def _source(place: int, small: int, large: int) -> int:
+    """The first of the two rows of a map that a row of the enlarged map lies between."""
+    return max(((2 * place + 1) * small - large) // (2 * large), 0)
 
 
 def _tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     """(large, 3, small) float64: enlarging along one axis and, of the result, the place before, itself, the one after."""
+    if torch.compiler.is_compiling():  # it would not look into a cache
+        return _made_tap_matrix(small, large, dilation)
+    return _cached_tap_matrix(small, large, dilation)
+
+
+def _made_tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     identity = torch.eye(small, dtype=torch.float64)[None, None]
     enlarge = F.interpolate(identity, size=(large, small), mode="bilinear", align_corners=False)[0, 0]
     bordered = F.pad(enlarge, (0, 0, dilation, dilation))
     return torch.stack([bordered[k * dilation : k * dilation + large] for k in range(3)], dim=1)
+
+
+_cached_tap_matrix = cache(_made_tap_matrix)

@@ -25,10 +25,12 @@ MAY_CHANGE = {
     "network.pretrained",
     "network.backbone_checkpoint",
     "network.checkpoint_backbone",
+    "network.checkpoint_decoder",
     "data.root",
     "data.workers",
     "data.cache",
     "data.cache_folder",
+    "compile",
     "steps",
     "evaluation_batch_size",
     "save_every",
@@ -36,7 +38,10 @@ MAY_CHANGE = {
     "trackers",
     "log_images",
 }
-"""Settings that a run may be resumed with other values of: they change no step that is still to be made (but `steps` the rate)."""
+"""Settings that a run may be resumed with other values of: they change no step that is still to be made (but
+`steps` the rate, and `compile` the rounding)."""
+LATER = {"compile"}
+"""Settings that the runs of older versions do not have."""
 
 
 def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -65,7 +70,7 @@ def _is_run(out: Path) -> bool:
         values = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
-    return isinstance(values, dict) and set(values) == set(RunConfig().as_dict())
+    return isinstance(values, dict) and set(values) | LATER == set(RunConfig().as_dict())
 
 
 def _step_of(out: Path) -> Any:

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 
 from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
+from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig
+from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
 from bridgenet.data.loading import training_loader
 from bridgenet.errors import UserError
@@ -33,6 +35,7 @@ from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
@@ -124,11 +127,17 @@ class Run:
             raise UserError(
                 f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
+        if config.compile:
+            check_compiler(self.accelerator.device)
         torch.manual_seed(config.seed)
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
         self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
+        if config.network.checkpoint_decoder:
+            decoder: Any = self.network.decoder
+            decoder.set_checkpointing()
+        use_pointwise(self.network)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
             self.network,
@@ -155,6 +164,7 @@ class Run:
             precision=config.precision,
             grad_clip=config.optimizer.grad_clip,
             accumulate=config.accumulate,
+            backend="inductor" if config.compile else None,
         )
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
@@ -186,7 +196,8 @@ class Run:
     def train(self) -> Scores:
         """The loop."""
         config = self.config
-        batches = iter(self._loader())
+        device, names = self.accelerator.device, list(self.network.tasks)
+        batches = (to_device(batch, device, names) for batch in self._loader())
         with _stop_signals() as stop, self.reporter:
             for step in range(self.progress["step"], config.steps):
                 started = time.perf_counter()

@@ -7,6 +7,7 @@ the output is at (8h, 8w); widths are C, C//2, C//4.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -137,14 +138,22 @@ class BridgeNetDecoder(nn.Module):
         size = (8 * height, 8 * width)
         return _Features(self, contributions, size), intermediate_logits
 
+    def set_checkpointing(self, enable: bool = True) -> None:
+        """Compute the inside of the refiner blocks again in the backward pass instead of keeping it."""
+        for stage in self.stages:
+            stage.tfr.is_checkpointed = enable
+
     def project_of(self, task: str) -> list[nn.Conv2d | None]:
         """Of each stage's contribution to that task's output."""
-        return [stage.project[task] if stage.project is not None else None for stage in self.stages]
+        return [stage.project[task] if stage.project is not None else None for stage in self._stages()]
+
+    def _stages(self) -> list[Any]:
+        return list(self.stages)
 
     def prepare_for_inference(self) -> None:
         for task, final in self.projections.items():
             final.prepare_for_inference(self.project_of(task))
-        for stage in self.stages:
+        for stage in self._stages():
             stage.project = None
 
 

@@ -5,12 +5,16 @@ Source: the BridgeNet paper, section on TFR (Zhang et al., TPAMI 2025).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bridgenet.model.layers import folded, pointwise_conv, resize, rising_rates
 from bridgenet.ops.definitions import follow_definitions
@@ -23,9 +27,9 @@ class RefinerBlock(nn.Module):
         super().__init__()
         hidden = dim // squeeze
         self.reduce = nn.Conv2d(2 * dim, hidden, 1)
-        self.bn1 = nn.BatchNorm2d(hidden)
+        self.bn1: nn.Module = nn.BatchNorm2d(hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation, groups=hidden, bias=False)
-        self.bn2 = nn.BatchNorm2d(hidden)
+        self.bn2: nn.Module = nn.BatchNorm2d(hidden)
         self.expand = nn.Conv2d(hidden, dim, 1)
         self.drop_path = DropPath(drop_path)
         self.is_split = False
@@ -49,7 +53,7 @@ class RefinerBlock(nn.Module):
         self.depthwise = folded(self.depthwise, self.bn2)
         self.bn1 = self.bn2 = nn.Identity()
         self.is_split = True
-        return reduce.weight[:, dim:], reduce.bias
+        return reduce.weight[:, dim:], cast(Tensor, reduce.bias)
 
     def by_definition(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
         """The block as the paper draws it, from the bridge feature itself."""
@@ -81,6 +85,8 @@ class TaskFeatureRefiner(nn.Module):
             }
         )
 
+        self.is_checkpointed = False
+        """Whether the inside of a block is computed again in the backward pass instead of being kept."""
         self.hidden = [dim // squeeze for squeeze in squeezes]
         self.from_bridge: nn.ModuleDict | None = None
         """Once prepared for inference: per task, the bridge feature's 1×1 convolution for all blocks."""
@@ -93,14 +99,18 @@ class TaskFeatureRefiner(nn.Module):
 
     def _refine(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
         # A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge, and that one is done for all blocks at once.
-        chain = self.chains[task]
+        chain: Any = self.chains[task]
         if self.from_bridge is None:
             weight = torch.cat([block.reduce.weight[:, bridge_BCHW.shape[1] :] for block in chain])
             joint = F.conv2d(bridge_BCHW, weight, torch.cat([block.reduce.bias for block in chain]))
         else:
             joint = self.from_bridge[task](bridge_BCHW)
         for block, from_bridge_BCHW in zip(chain, joint.split(self.hidden, dim=1)):
-            x_BCHW = block(x_BCHW, from_bridge_BCHW)
+            if self.is_checkpointed and torch.is_grad_enabled():
+                again = partial(_again, block)
+                x_BCHW = checkpoint(block, x_BCHW, from_bridge_BCHW, use_reentrant=False, context_fn=again)
+            else:
+                x_BCHW = block(x_BCHW, from_bridge_BCHW)
         return x_BCHW
 
     def _by_definition(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
@@ -113,3 +123,20 @@ class TaskFeatureRefiner(nn.Module):
         for task, chain in self.chains.items():
             weights, biases = zip(*(block.split() for block in chain))
             self.from_bridge[task] = pointwise_conv(torch.cat(weights), torch.cat(biases))
+
+
+def _again(block: RefinerBlock) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts of a checkpointed block's two forward passes: the second leaves the norms' running statistics alone."""
+    return nullcontext(), _without_statistics([block.bn1, block.bn2])
+
+
+@contextmanager
+def _without_statistics(norms: Sequence[Any]) -> Iterator[None]:
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before):
+            norm.momentum, norm.num_batches_tracked = momentum, count
