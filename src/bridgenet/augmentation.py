@@ -39,6 +39,7 @@ class TestTimeAugmentation(nn.Module):
         super().__init__()
         check_scales(scales)
         self.network = network
+        self.training = network.training
         self.flip = flip
         self.scales = tuple(float(scale) for scale in scales)
 

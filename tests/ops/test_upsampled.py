@@ -77,3 +77,13 @@ def test_float32_and_bfloat16_stay_near() -> None:
             got = conv3x3_of_upsampled_sum([x.to(dtype) for x in maps], taps, (28, 36))
         assert got.dtype == dtype
         assert (got - exact).abs().max() <= bound * exact.abs().max()
+
+
+def test_inference_before_training() -> None:
+    """What is kept from inference must not keep gradients from being recorded."""
+    maps, kernel, _ = case([(4, 11)])
+    with torch.inference_mode():
+        conv3x3_of_upsampled_sum(maps, [arrange(kernel)], (9, 13))
+    kernel.requires_grad_()
+    conv3x3_of_upsampled_sum(maps, [arrange(kernel)], (9, 13)).sum().backward()
+    assert kernel.grad is not None

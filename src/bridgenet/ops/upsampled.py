@@ -130,4 +130,7 @@ def _made_tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     return torch.stack([bordered[k * dilation : k * dilation + large] for k in range(3)], dim=1)
 
 
-_cached_tap_matrix = cache(_made_tap_matrix)
+@cache
+@torch.inference_mode(False)  # what is kept may be asked for by inference first and by training then
+def _cached_tap_matrix(small: int, large: int, dilation: int) -> Tensor:
+    return _made_tap_matrix(small, large, dilation)

@@ -196,8 +196,7 @@ class Run:
     def train(self) -> Scores:
         """The loop."""
         config = self.config
-        device, names = self.accelerator.device, list(self.network.tasks)
-        batches = (to_device(batch, device, names) for batch in self._loader())
+        batches = iter(self._loader())
         with _stop_signals() as stop, self.reporter:
             for step in range(self.progress["step"], config.steps):
                 started = time.perf_counter()
@@ -245,7 +244,8 @@ class Run:
         """One optimiser step, everything random in it from the seed and the step; see :class:`TrainingStep`."""
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
-        result = self.step(batches)
+        device, names = self.accelerator.device, list(self.network.tasks)
+        result = self.step(map(lambda batch: to_device(batch, device, names), batches))
         self.schedule.step()
         return result
 
