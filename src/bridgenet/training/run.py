@@ -245,7 +245,7 @@ class Run:
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
         device, names = self.accelerator.device, list(self.network.tasks)
-        result = self.step(map(lambda batch: to_device(batch, device, names), batches))
+        result = self.step(to_device(batch, device, names) for batch in batches)
         self.schedule.step()
         return result
 
