@@ -115,6 +115,7 @@ def test_the_first_prediction_of_a_loaded_network_makes_it_ready(tmp_path: Path)
     assert network.optimized
     np.testing.assert_allclose(after.depth, before.depth, atol=1e-5)
     assert (after.semseg == before.semseg).mean() > 0.999
+    np.testing.assert_array_equal(network.predict(picture).depth, after.depth)
     fresh = trained()
     fresh.predict(picture)
     assert not fresh.optimized  # it was not loaded: whoever built it may want to train it

@@ -132,7 +132,7 @@ class BridgeNet(nn.Module, HubMixin):
         """
         from bridgenet.predict import predict_image
 
-        if optimize and self.optimize_on_predict and not self.training:
+        if optimize and self.optimize_on_predict and not self.optimized and not self.training:
             from bridgenet.inference import optimize_for_inference
 
             optimize_for_inference(self)
