@@ -62,11 +62,12 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
     network.eval().requires_grad_(False)
+    network.backbone.to(dtype)
     module: Any
-    for module in list(network.modules()):
-        if hasattr(module, "prepare_for_inference"):
-            module.prepare_for_inference()
-            allocator.release()  # what lies between weights that stay would never be asked for again
+    # Not a list of all modules: it would keep the weights that are replaced.
+    for module in [module for module in network.modules() if hasattr(module, "prepare_for_inference")]:
+        allocator.release()  # what lies between weights that stay would never be asked for again
+        module.prepare_for_inference()
     network.to(dtype)
     for module in network.modules():
         if dtype == torch.bfloat16 and device.type == "cpu" and hasattr(module, "fused_attn"):
