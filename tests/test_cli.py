@@ -58,6 +58,12 @@ def test_importing_is_light() -> None:
     assert python(f"import sys, bridgenet; print({HEAVY})") == "[]\n"
 
 
+def test_predicting_loads_nothing_of_training_and_evaluation() -> None:
+    unused = "accelerate", "torchmetrics", "scipy", "skimage", "tensorboard", "rich", "jsonargparse"
+    code = f"import sys, bridgenet.predict, bridgenet.checkpoints, bridgenet.visualize\nprint([m for m in {unused} if m in sys.modules])"
+    assert python(code) == "[]\n"
+
+
 def test_help_is_light() -> None:
     code = f"""
 import sys

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from bridgenet import allocator
+from bridgenet.compilation import check_compiler
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.ops.linear import use_pointwise
@@ -55,12 +56,14 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
         The network.
 
     Raises:
-        UserError: another precision, or the network has been made ready already.
+        UserError: another precision, no compiler where one is needed, or the network has been made ready already.
     """
     if network.optimized:
         raise UserError("this network is ready for inference already; load it again for another precision")
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
+    if compile:
+        check_compiler(device)
     network.eval().requires_grad_(False)
     network.backbone.to(dtype)
     module: Any
