@@ -87,3 +87,19 @@ def test_inference_before_training() -> None:
     kernel.requires_grad_()
     conv3x3_of_upsampled_sum(maps, [arrange(kernel)], (9, 13)).sum().backward()
     assert kernel.grad is not None
+
+
+def test_what_the_backward_pass_keeps() -> None:
+    """Maps and kernels, not the tap maps, which are many times as large."""
+    maps, kernel, _ = case([(12, 12)], channels=8, batch=1, dtype=torch.float32)
+    leaves = [maps[0].requires_grad_(), kernel.requires_grad_()]
+    kept: dict[int, int] = {}
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept[x.data_ptr()] = x.numel()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        conv3x3_of_upsampled_sum(maps, [arrange(kernel)], (24, 24))
+    constants = 4 * 24 * 36
+    assert sum(kept.values()) <= sum(2 * x.numel() for x in leaves) + constants < 9 * maps[0].numel()

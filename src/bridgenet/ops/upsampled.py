@@ -67,6 +67,8 @@ def conv3x3_of_upsampled_sum(
     bands = _row_bands(tuple(int(x.shape[2]) for x in maps), int(size[0]), dilation)
     biases = None if bias is None else bias.split(CHUNK)
     keeps_graph = torch.is_grad_enabled()
+    # A convolution would keep the tap maps, by far the largest tensors, for the gradient of the constant matrix.
+    widen = F.linear if keeps_graph else pointwise
     num_channels = sum(len(kernel) for kernel in taps[0]) // 9
     result = maps[0].new_empty(0 if keeps_graph else (batch, size[0], num_channels, width))
     parts = result.split(CHUNK, dim=2) if not keeps_graph else [None] * len(taps[0])
@@ -75,7 +77,7 @@ def conv3x3_of_upsampled_sum(
         widened = []  # (B, 3·h, channels·W) of each map
         for row, kernel, matrix in zip(rows, kernels, across):
             tap_maps = F.conv2d(row, kernel).reshape(-1, matrix.shape[1])  # (B·h·3·channels, 3·w)
-            widened.append(pointwise(tap_maps, matrix).view(batch, 3 * (len(row) // batch), -1))
+            widened.append(widen(tap_maps, matrix).view(batch, 3 * (len(row) // batch), -1))
         down = []
         for matrix, windows in bands:
             needed = torch.cat([x[:, first:last] for x, (first, last) in zip(widened, windows)], dim=1)
