@@ -108,6 +108,8 @@ def build_timm(
 
     probe = _create(name, kwargs, num_classes=0)
     reductions = [entry["reduction"] for entry in getattr(probe, "feature_info", [])]
+    knows_its_size = hasattr(getattr(probe, "patch_embed", None), "strict_img_size")
+    del probe  # a second set of weights
     backbone: PlainTransformer | Pyramid
     if len(set(reductions)) == 1:
         size = _round_up(image_size, int(reductions[0]))
@@ -120,7 +122,7 @@ def build_timm(
         strides = _checked_strides(strides or PYRAMID_STRIDES)
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         options: dict[str, Any] = {"features_only": True, "out_indices": indices, "pretrained": pretrained}
-        if hasattr(getattr(probe, "patch_embed", None), "strict_img_size"):  # Swin: windows know the size, but need not
+        if knows_its_size:  # Swin: windows know the size, but need not
             options |= {"img_size": _round_up(image_size, strides[-1]), "strict_img_size": False}
         backbone = Pyramid(_create(name, kwargs, **options))
     else:
