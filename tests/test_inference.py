@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,45 @@ def test_results_are_those_of_the_definitions(backbone: str) -> None:
     assert deviation(network(images()), expected) < 2e-5
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("swinv2_tiny_window8_256", {"embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 4, 8]}),
+        ("pvt_v2_b0", {}),
+    ],
+)
+@torch.no_grad()
+def test_backbones_that_use_their_layers_in_ways_of_their_own(name: str, settings: dict) -> None:
+    """Swin V2 reads its linear layers' weights itself; PVT v2's MLP has a convolution between `fc1` and its GELU."""
+    network = build(num_tasks=1, backbone=name, backbone_kwargs=settings).eval()
+    expected = network(images())
+    optimize_for_inference(network)
+    assert deviation(network(images()), expected) < 2e-5
+
+
+@torch.no_grad()
+def test_several_threads_predict_first(tmp_path: Path) -> None:
+    bridgenet.save(trained(), tmp_path / "x.safetensors")
+    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    expected = network.predict(picture, optimize=False).depth
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(network.predict, [picture] * 8):
+            np.testing.assert_allclose(result.depth, expected, atol=1e-5)
+
+
+def test_a_failed_prediction_changes_nothing(tmp_path: Path) -> None:
+    bridgenet.save(trained(), tmp_path / "x.safetensors")
+    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
+    picture = np.zeros((40, 60, 3), np.uint8)
+    for image, tasks in ((tmp_path / "none.jpg", None), (picture, ["depht"])):
+        with pytest.raises(UserError):
+            network.predict(image, tasks=tasks)
+    assert not network.optimized
+    network.double().predict(picture)
+    assert next(network.parameters()).dtype == torch.float64  # as the user wants it
+
+
 @torch.no_grad()
 def test_other_sizes_than_the_first() -> None:
     network = trained("vit")
@@ -69,7 +109,7 @@ def test_bfloat16(backbone: str) -> None:
 def test_without_the_operators_for_packing(monkeypatch: pytest.MonkeyPatch) -> None:
     network = trained("internimage")
     expected = network(images())
-    monkeypatch.setattr("bridgenet.inference.can_pack", lambda: False)
+    monkeypatch.setattr("bridgenet.inference.can_pack", lambda dtype: False)
     optimize_for_inference(network)
     assert not any(isinstance(x, packed.PackedConv2d) for x in network.modules())
     assert deviation(network(images()), expected) < 2e-5
@@ -96,6 +136,7 @@ def test_what_is_ready_can_do_nothing_else(tmp_path: Path) -> None:
         lambda: bridgenet.save(network, tmp_path / "x.safetensors"),
         lambda: network.save_pretrained(tmp_path / "x"),
         lambda: network.double(),
+        lambda: network.load_state_dict({}, strict=False),
         lambda: optimize_for_inference(network),
     ):
         with pytest.raises(UserError, match="oad it again"):

@@ -18,6 +18,8 @@ MMAP_THRESHOLDS = (1 << 30, 1 << 25)
 TRIM_THRESHOLD = (1 << 31) - 1
 """Free memory at the heap's end that is kept [bytes]: the largest number that mallopt takes."""
 
+_is_tuned = False
+
 
 def tune() -> bool:
     """Have freed tensors' memory kept for the next ones, in this process and those forked from it; whether it was done.
@@ -29,12 +31,14 @@ def tune() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     taken = any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)
-    return bool(mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)) and taken
+    global _is_tuned
+    _is_tuned = bool(mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)) and taken
+    return _is_tuned
 
 
 def release() -> None:
-    """Give memory that is free back to the system, wherever in the heap it lies (glibc; elsewhere nothing is done)."""
-    if _is_glibc():
+    """After :func:`tune`: give memory that is free now back to the system, wherever in the heap it lies."""
+    if _is_tuned:
         ctypes.CDLL(None).malloc_trim(0)
 
 

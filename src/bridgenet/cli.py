@@ -235,11 +235,12 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 def _predict(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.checkpoints import load
     from bridgenet.inference import optimize_for_inference
-    from bridgenet.predict import predict_all
+    from bridgenet.predict import check_request, predict_all
 
     started = time.perf_counter()
     how = {"precision": options.precision, "compile": options.compile}
     network = load(options.source, device=options.device, config=options.config, **how)
+    check_request(network, options.tasks, options.max_pixels)
     if not network.optimized:
         optimize_for_inference(network)
     counts = predict_all(network, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)

@@ -7,19 +7,24 @@ order, half precision.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
+import timm.layers
 import torch
 
 from bridgenet import allocator
 from bridgenet.compilation import check_compiler
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.layers import Mlp
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.ops.packed import can_pack, fuse_gelu, pack
 
 Precision = Literal["auto", "float32", "bfloat16"]
+preparing = threading.RLock()
+"""Held while a network is made ready."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -27,6 +32,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 faster than in float32 (CPUs: AVX-512 BF16, AMX, or Arm's BF16)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
     try:
         words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # not Linux: unknown
@@ -58,8 +65,20 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
     Raises:
         UserError: another precision, no compiler where one is needed, or the network has been made ready already.
     """
-    if network.optimized:
-        raise UserError("this network is ready for inference already; load it again for another precision")
+    with preparing:
+        if network.optimized:
+            raise UserError("this network is ready for inference already; load it again for another precision")
+        try:
+            _optimize(network, precision, compile)
+        except UserError:
+            raise  # found before anything was changed
+        except BaseException:
+            network.optimized = True  # half of it: of no use for anything
+            raise
+    return network
+
+
+def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
     if compile:
@@ -76,8 +95,8 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
         if dtype == torch.bfloat16 and device.type == "cpu" and hasattr(module, "fused_attn"):
             module.fused_attn = False  # timm's switch: PyTorch's fused kernel is the slower one in bfloat16
     if device.type == "cpu":
-        if can_pack() and dtype in (torch.float32, torch.bfloat16) and not compile:
-            fuse_gelu(network)
+        if can_pack(dtype) and not compile:
+            fuse_gelu(network, (timm.layers.Mlp, Mlp))
             pack(network)
         else:
             use_pointwise(network)
@@ -85,4 +104,3 @@ def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float3
     network.optimized = True
     if compile:
         network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
-    return network

@@ -123,7 +123,7 @@ def predict_image(
     Raises:
         UserError: no picture, a damaged one, or a task that the network does not have.
     """
-    _check_request(network, tasks, max_pixels)
+    check_request(network, tasks, max_pixels)
     picture = read_picture(image)
     parameter = next(network.parameters())
     height, width = picture.shape[:2]
@@ -141,7 +141,8 @@ def predict_image(
     return Prediction(picture, maps, dict(config.class_names) if config is not None else {})
 
 
-def _check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None) -> None:
+def check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None = None) -> None:
+    """UserError for a task that the network does not have, or for no pixels."""
     for task in network.tasks:
         if task not in task_registry.names():
             raise UserError(
@@ -227,7 +228,7 @@ def predict_all(
     Raises:
         UserError: a task that the network does not have, before anything is written.
     """
-    _check_request(network, tasks, max_pixels)
+    check_request(network, tasks, max_pixels)
     pictures, skipped = find_pictures(inputs, out)
     for warning in skipped:
         say(f"! {warning}")

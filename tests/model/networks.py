@@ -29,7 +29,7 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def config(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.NetworkConfig:
-    name, kwargs = BACKBONES[backbone]
+    name, kwargs = BACKBONES.get(backbone, (backbone, {}))
     settings: dict[str, Any] = {
         "num_outputs": dict(list(NUM_OUTPUTS.items())[:num_tasks]),
         "backbone": name,

@@ -56,3 +56,15 @@ def test_features_are_made_when_they_are_asked_for() -> None:
         assert (len(features), list(features), made) == (3, list(network.tasks), [])
         assert features["depth"].shape[1] == network.decoder.out_channels
     assert made == ["depth"]
+
+
+def test_checkpointing_with_synchronised_norms() -> None:
+    """What several GPUs train with; it counts batches on its own."""
+    from bridgenet.model.decoders.bridgenet.tfr import _without_statistics
+
+    norm = torch.nn.SyncBatchNorm(3)
+    norm.num_batches_tracked.fill_(7)
+    with _without_statistics([norm]):
+        assert norm.momentum == 0
+        norm.num_batches_tracked.add_(1)
+    assert (norm.momentum, int(norm.num_batches_tracked)) == (0.1, 7)

@@ -9,7 +9,9 @@ from bridgenet.ops import definitions
 from bridgenet.ops.linear import PointwiseLinear, pointwise, softmax_of_few, use_pointwise
 from bridgenet.ops.packed import PackedConv2d, PackedLinear, can_pack, fuse_gelu, pack
 
-needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch has no operators for packed weights")
+needs_packing = pytest.mark.skipif(
+    not can_pack(torch.float32), reason="this PyTorch has no operators for packed weights"
+)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7), (2, 3, 4, 7), (0, 7)], ids=str)
@@ -119,7 +121,7 @@ def test_packed_linear_and_gelu() -> None:
 
     expected = run()
     for module in (mlp, approximate):
-        fuse_gelu(module)
+        fuse_gelu(module, [nn.Module])
         pack(module)
     assert isinstance(mlp.act, nn.Identity)
     assert isinstance(approximate.act, nn.GELU)

@@ -84,7 +84,7 @@ def read_way(kind: str, text: str) -> str:
     known = WAYS[kind]
     for word in words:
         if word not in known:
-            raise UserError(f"--ways: '{word}' is not a way of {kind} ({', '.join(known)}, or several joined by +)")
+            raise UserError(f"'{word}' is not a way of {kind} ({', '.join(known)}, or several joined by +)")
     chosen = [word for word in known if word in words and (word != OPTIMISED or len(words) == 1)]
     return "+".join(chosen)
 

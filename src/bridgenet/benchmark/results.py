@@ -27,7 +27,9 @@ class Results:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"--out {folder} cannot be made: {error.strerror}") from None
+            raise UserError(
+                f"--out {folder} cannot be made ({error.strerror}); give a folder that can be written"
+            ) from None
         self.content: dict[str, Any] = {
             "kind": name,
             "note": NOTE,

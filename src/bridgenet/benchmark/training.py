@@ -64,7 +64,7 @@ def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], 
         network,
         criterion,
         optimizer,
-        model=cast(Any, torch.compile(network)) if case.is_compiled else network,
+        backend="inductor" if case.is_compiled else None,
         precision=case.precision,
         grad_clip=settings.grad_clip,
     )

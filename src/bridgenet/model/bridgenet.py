@@ -113,6 +113,10 @@ class BridgeNet(nn.Module, HubMixin):
         self._refuse_if_optimized("saved")
         return super().state_dict(*args, **kwargs)
 
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_if_optimized("given other weights")
+        return super().load_state_dict(*args, **kwargs)
+
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._refuse_if_optimized("moved or converted")
         return super()._apply(fn, recurse)
@@ -130,10 +134,14 @@ class BridgeNet(nn.Module, HubMixin):
         A network that :func:`bridgenet.load` gave is made ready for inference by its first prediction, which makes it
         faster and keeps it from being trained or saved; not so with `optimize=False`.
         """
-        from bridgenet.predict import predict_image
+        from bridgenet.images import read_picture
+        from bridgenet.inference import optimize_for_inference, preparing
+        from bridgenet.predict import check_request, predict_image
 
-        if optimize and self.optimize_on_predict and not self.optimized and not self.training:
-            from bridgenet.inference import optimize_for_inference
-
-            optimize_for_inference(self)
-        return predict_image(self, image, tasks=tasks)
+        check_request(self, tasks)
+        picture = read_picture(image)
+        with preparing:  # of several threads, one
+            is_float32 = self.optimized or next(self.parameters()).dtype == torch.float32
+            if optimize and self.optimize_on_predict and not self.optimized and not self.training and is_float32:
+                optimize_for_inference(self)
+        return predict_image(self, picture, tasks=tasks)

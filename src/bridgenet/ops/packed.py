@@ -7,6 +7,8 @@ the same operators; they are not documented, so where they are missing layers st
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import timm.layers
@@ -22,10 +24,14 @@ LARGE = 1 << 20
 _GELUS = (nn.GELU, timm.layers.GELU)
 
 
-def can_pack() -> bool:
-    """Whether this PyTorch has the operators, on this machine."""
+_packing = threading.Lock()
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether this PyTorch has the operators, and they take the dtype on this machine."""
     return (
         torch.backends.mkldnn.is_available()
+        and (dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()))
         and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     )
@@ -50,7 +56,9 @@ class PackedConv2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
         if not self.is_packed:
-            self._pack(x_BCHW.shape)
+            with _packing:  # of several threads, one
+                if not self.is_packed:
+                    self._pack(x_BCHW.shape)
         padding, stride, dilation, groups = self.geometry
         return torch.ops.mkldnn._convolution_pointwise(
             x_BCHW, self.weight, self.bias, padding, stride, dilation, groups, self.activation, [], "none"
@@ -60,7 +68,8 @@ class PackedConv2d(nn.Module):
         # Which order is best depends on the map's size; other sizes are taken too.
         size = self.weight.numel()
         reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-        self.weight = reorder(self.weight.to_mkldnn(), *self.geometry, shape)
+        weight = self.weight if self.weight.dim() == 4 else self.weight[:, :, None, None]
+        self.weight = reorder(weight.to_mkldnn(), *self.geometry, shape)
         self.is_packed = True
         if size >= LARGE:
             allocator.release()
@@ -71,9 +80,10 @@ class PackedLinear(PackedConv2d):
 
     def __init__(self, linear: nn.Linear, activation: Activation = "none"):
         conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None, device="meta")
-        conv.weight = nn.Parameter(linear.weight.detach()[:, :, None, None], requires_grad=False)
         conv.bias = linear.bias
         super().__init__(conv, activation)
+        # (M, K) until the first call: modules that read it themselves, as Swin V2's, never call the layer.
+        self.weight = linear.weight.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         columns = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
@@ -95,13 +105,13 @@ def _is_plain(conv: nn.Conv2d) -> bool:
     return conv.weight is not None and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
-def fuse_gelu(module: nn.Module) -> None:
-    """In timm's and our own MLPs, `fc1` packed with the GELU that follows it."""
+def fuse_gelu(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> None:
+    """In MLPs of these kinds, whose `act` follows `fc1` at once: `fc1` packed with its GELU."""
     mlp: Any
     for mlp in module.modules():
         first: Any = getattr(mlp, "fc1", None)
         activation = getattr(mlp, "act", None)
-        if type(first) in (nn.Linear, PointwiseLinear) and type(activation) in _GELUS:
+        if type(mlp) in kinds and type(first) in (nn.Linear, PointwiseLinear) and type(activation) in _GELUS:
             if getattr(activation, "approximate", "none") != "none":
                 continue
             mlp.fc1, mlp.act = PackedLinear(first, "gelu"), nn.Identity()

@@ -11,7 +11,8 @@ operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +64,9 @@ def conv3x3_of_upsampled_sum(
     """
     width, batch = size[1], len(maps[0])
     rows = [x.transpose(1, 2).flatten(0, 1).unsqueeze(2).contiguous() for x in maps]  # (B·h, D, 1, w)
-    across = [_columns_matrix(int(x.shape[3]), int(width), dilation).to(x) for x in maps]
-    bands = _row_bands(tuple(int(x.shape[2]) for x in maps), int(size[0]), dilation)
+    sides = tuple((int(x.shape[2]), int(x.shape[3])) for x in maps)
+    make = _matrices if torch.compiler.is_compiling() else _kept_matrices  # the compiler does not look into a cache
+    across, bands = make(sides, (int(size[0]), int(width)), dilation, maps[0].dtype, maps[0].device)
     biases = None if bias is None else bias.split(CHUNK)
     keeps_graph = torch.is_grad_enabled()
     # A convolution would keep the tap maps, by far the largest tensors, for the gradient of the constant matrix.
@@ -81,7 +83,7 @@ def conv3x3_of_upsampled_sum(
         down = []
         for matrix, windows in bands:
             needed = torch.cat([x[:, first:last] for x, (first, last) in zip(widened, windows)], dim=1)
-            down.append(torch.matmul(matrix.to(needed), needed))
+            down.append(torch.matmul(matrix, needed))
         if part is None:
             part = torch.cat(down, dim=1).unflatten(2, (-1, width))
         else:  # straight to its place
@@ -92,9 +94,19 @@ def conv3x3_of_upsampled_sum(
     return (torch.cat(done, dim=2) if keeps_graph else result).transpose(1, 2)
 
 
-def _columns_matrix(small: int, large: int, dilation: int) -> Tensor:
-    """(large, 3·small) float64: from the columns of the three tap maps, one after the other, to the columns of the result."""
-    return _tap_matrix(small, large, dilation).flatten(1)
+def _matrices(
+    small: Sequence[tuple[int, int]], large: tuple[int, int], dilation: int, dtype: torch.dtype, device: torch.device
+) -> tuple[list[Tensor], list[tuple[Tensor, list[tuple[int, int]]]]]:
+    """From the columns of each map's three tap maps, one after the other, to the result's: (W, 3·w); and :func:`_row_bands`."""
+    across = [_tap_matrix(width, large[1], dilation).flatten(1).to(device, dtype) for _, width in small]
+    bands = _row_bands([height for height, _ in small], large[0], dilation)
+    return across, [(matrix.to(device, dtype), windows) for matrix, windows in bands]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept may be asked for by inference first and by training then
+def _kept_matrices(*arguments: Any) -> tuple[list[Tensor], list[tuple[Tensor, list[tuple[int, int]]]]]:
+    return _matrices(*arguments)
 
 
 def _row_bands(small: Sequence[int], large: int, dilation: int) -> list[tuple[Tensor, list[tuple[int, int]]]]:
@@ -120,19 +132,7 @@ def _source(place: int, small: int, large: int) -> int:
 
 def _tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     """(large, 3, small) float64: enlarging along one axis and, of the result, the place before, itself, the one after."""
-    if torch.compiler.is_compiling():  # it would not look into a cache
-        return _made_tap_matrix(small, large, dilation)
-    return _cached_tap_matrix(small, large, dilation)
-
-
-def _made_tap_matrix(small: int, large: int, dilation: int) -> Tensor:
     identity = torch.eye(small, dtype=torch.float64)[None, None]
     enlarge = F.interpolate(identity, size=(large, small), mode="bilinear", align_corners=False)[0, 0]
     bordered = F.pad(enlarge, (0, 0, dilation, dilation))
     return torch.stack([bordered[k * dilation : k * dilation + large] for k in range(3)], dim=1)
-
-
-@cache
-@torch.inference_mode(False)  # what is kept may be asked for by inference first and by training then
-def _cached_tap_matrix(small: int, large: int, dilation: int) -> Tensor:
-    return _made_tap_matrix(small, large, dilation)

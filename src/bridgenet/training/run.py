@@ -105,6 +105,8 @@ class Run:
             check_settings(config, out)
         resume = resume and (out / LAST).is_file()
         check_trackers(config.trackers)
+        if config.compile and config.network.checkpoint_decoder:
+            raise UserError("compile and network.checkpoint_decoder exclude each other; leave out one of them")
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
         if checkpoint:

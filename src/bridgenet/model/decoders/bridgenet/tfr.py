@@ -132,11 +132,12 @@ def _again(block: RefinerBlock) -> tuple[AbstractContextManager[None], AbstractC
 
 @contextmanager
 def _without_statistics(norms: Sequence[Any]) -> Iterator[None]:
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+        norm.momentum = 0.0
     try:
         yield
     finally:
         for norm, (momentum, count) in zip(norms, before):
-            norm.momentum, norm.num_batches_tracked = momentum, count
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
