@@ -16,7 +16,7 @@ from bridgenet.errors import UserError
 @pytest.mark.parametrize(
     ("device", "there", "message"),
     [
-        ("cpu", [], r"there is no .+; install one \(or name yours: CXX=…\), or --compile false"),
+        ("cpu", [], r"there is no .+; install one \(or name yours: CXX=…\), or do without compile"),
         ("cuda", ["triton"], r"there is no cc or gcc or clang; .* CC=…"),
         ("cuda", ["gcc"], r"needs Triton"),
     ],
@@ -50,7 +50,7 @@ def broken_backend() -> Iterator[str]:
 
 
 def test_a_failure_is_told_in_words(broken_backend: str) -> None:
-    with pytest.raises(UserError, match=r"compiler failed \(.*Python\.h: No such file.*\); try --compile false"):
+    with pytest.raises(UserError, match=r"compiler failed \(.*Python\.h: No such file.*\); try without compile"):
         compilation.compiled(lambda x: x + 1, broken_backend)(torch.ones(2))
 
 

@@ -25,7 +25,7 @@ def check_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise UserError(
-                "compile needs Triton on a GPU, which is not installed; pip install triton, or --compile false"
+                "compile needs Triton on a GPU, which is not installed; pip install triton, or do without compile"
             )
         variable, names = "CC", ["cc", "gcc", "clang"]
     else:
@@ -34,7 +34,7 @@ def check_compiler(device: torch.device) -> None:
     if not any(map(shutil.which, names)):
         raise UserError(
             f"compile needs a compiler, and there is no {' or '.join(names)}; install one (or name yours: {variable}=…), "
-            "or --compile false"
+            "or do without compile"
         )
 
 
@@ -56,7 +56,7 @@ def compiled(function: Function, backend: str) -> Function:
             return fast(*arguments, **options)
         except torch._dynamo.exc.TorchDynamoException as error:
             reason = " ".join(str(error).split())[:300]
-            raise UserError(f"compile: PyTorch's compiler failed ({reason}); try --compile false") from error
+            raise UserError(f"compile: PyTorch's compiler failed ({reason}); try without compile") from error
 
     return call  # type: ignore[return-value]
 

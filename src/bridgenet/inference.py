@@ -91,10 +91,11 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
         allocator.release()  # what lies between weights that stay would never be asked for again
         module.prepare_for_inference()
     network.to(dtype)
-    for module in network.modules():
-        if dtype == torch.bfloat16 and device.type == "cpu" and hasattr(module, "fused_attn"):
-            module.fused_attn = False  # timm's switch: PyTorch's fused kernel is the slower one in bfloat16
     if device.type == "cpu":
+        if dtype == torch.bfloat16:  # PyTorch's fused attention is the slower one there; the switch is timm's
+            for module in network.modules():
+                if hasattr(module, "fused_attn"):
+                    module.fused_attn = False
         if can_pack(dtype) and not compile:
             fuse_gelu(network, (timm.layers.Mlp, Mlp))
             pack(network)

@@ -27,4 +27,9 @@ def definitions() -> Iterator[None]:
 
 def follow_definitions() -> bool:
     """Whether to compute by definition: within :func:`definitions`, and while a network is exported (sizes stay free)."""
-    return _follow_definitions or torch.onnx.is_in_onnx_export() or _is_exporting()
+    return _follow_definitions or is_exporting()
+
+
+def is_exporting() -> bool:
+    """Whether a network is being exported, by `torch.onnx` or `torch.export`."""
+    return torch.onnx.is_in_onnx_export() or _is_exporting()

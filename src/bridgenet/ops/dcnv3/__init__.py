@@ -15,9 +15,9 @@ from torch import Tensor
 from bridgenet.ops.dcnv3.geometry import Geometry, Size
 from bridgenet.ops.dcnv3.operator import applies_to, arguments, dcnv3_operator
 from bridgenet.ops.dcnv3.plain import dcnv3_plain
+from bridgenet.ops.definitions import is_exporting
 
 Implementation = Literal["auto", "plain", "operator"]
-_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # from torch 2.7 on
 
 
 def dcnv3(
@@ -67,7 +67,7 @@ def dcnv3(
         raise ValueError(f"no operator {where}; use implementation='plain'")
     if implementation == "plain" or looked_into:
         return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=False)
-    if torch.onnx.is_in_onnx_export() or _is_exporting() or not applies_to(value):
+    if is_exporting() or not applies_to(value):
         return dcnv3_plain(value, offset, mask, geometry, use_grid_sample=True)
     return dcnv3_operator(value, offset, mask, *arguments(geometry))
 
