@@ -23,7 +23,8 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from bridgenet import data, tasks
-from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
+from bridgenet.checkpoints import BEST, LAST, read_description, save
+from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig
 from bridgenet.data.batches import to_device
