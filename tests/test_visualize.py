@@ -59,8 +59,8 @@ def test_normals_of_a_wall_and_a_floor() -> None:
 
 
 def test_depth_range_is_shared_and_unknown_is_black() -> None:
-    near, far, unknown = visualize.colourise("depth", np.array([[1.0, 5.0, 0.0]]), depth_range=(1, 5))[0].astype(int)
-    again = visualize.colourise("depth", np.array([[0.5, 7.0, np.nan]]), depth_range=(1, 5))[0]
+    near, far, unknown = visualize.colourise("depth", np.array([[1.0, 5.0, 0.0]]), value_range=(1, 5))[0].astype(int)
+    again = visualize.colourise("depth", np.array([[0.5, 7.0, np.nan]]), value_range=(1, 5))[0]
     assert near.sum() > far.sum() > unknown.sum() == 0
     assert (again == [near, far, unknown]).all()
 
