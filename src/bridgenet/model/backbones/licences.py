@@ -46,5 +46,7 @@ def licence_note(information: Mapping[str, Any], *, from_file: bool) -> str | No
         return None
     weights, licence = (information[key] for key in RECORDED)
     if from_file:
-        return f"the licence of {weights} is {licence} if it holds the published weights; it is recorded with the network"
+        return (
+            f"the licence of {weights} is {licence} if it holds the published weights; it is recorded with the network"
+        )
     return f"the backbone's weights {weights} have the licence {licence}; it is recorded with the network"

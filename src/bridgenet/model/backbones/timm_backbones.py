@@ -65,7 +65,9 @@ class TimmBackbone(Backbone):
             raise ValueError(" ".join(str(error).split())) from None
         biased = [key for key in state if key.endswith("qkv.bias") and state[key].any()]
         if biased and not any(key.endswith(("qkv.bias", "q_bias", "q_proj.bias")) for key in result):
-            raise ValueError(f"it has no place for {biased[0]}; timm has models with that bias, their names end in _qkvb")
+            raise ValueError(
+                f"it has no place for {biased[0]}; timm has models with that bias, their names end in _qkvb"
+            )
         return result
 
     def layers(self) -> dict[str, int]:
