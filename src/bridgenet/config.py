@@ -364,7 +364,7 @@ def _as_list(value: Any) -> list[str]:
 
 def _wrong_numbers(config: RunConfig) -> list[str]:
     """Numbers that make no run."""
-    counts = "steps batch_size accumulate evaluate_every evaluation_batch_size save_every log_every".split()
+    counts = ["steps", "batch_size", "accumulate", "evaluate_every", "evaluation_batch_size", "save_every", "log_every"]
     problems = [
         f"{name} is {getattr(config, name)}, expected at least 1" for name in counts if getattr(config, name) < 1
     ]
