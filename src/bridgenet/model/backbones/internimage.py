@@ -175,7 +175,8 @@ class InternImage(Backbone):
 
     def layers(self) -> dict[str, int]:
         """The stem is layer 0, each block one more; what closes a level belongs to its last block."""
-        below = [sum(len(level.blocks) for level in self.levels[:i]) for i in range(len(self.levels) + 1)]
+        depths: list[Any] = [len(level.blocks) for level in self.levels]  # type: ignore[arg-type]
+        below = [sum(depths[:i]) for i in range(len(depths) + 1)]
         numbers = {}
         for name, _ in self.named_parameters():
             part = name.split(".")
