@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bridgenet import data, parallel, tasks
@@ -152,9 +151,8 @@ def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
     """UserError naming the first image that is larger than the canvas, from the images' headers alone."""
     for index in range(len(dataset)):
         try:
-            with Image.open(dataset.image_path(index)) as image:
-                width, height = image.size
-        except (OSError, ValueError):
+            height, width = dataset.image_size(index)
+        except (OSError, ValueError, UserError):
             dataset.load(index)  # says what is wrong with it
             continue
         if height > size[0] or width > size[1]:
