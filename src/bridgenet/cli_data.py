@@ -30,7 +30,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     download.add_argument("--keep-archive", action="store_true", help="do not delete the archive after unpacking")
 
     check = add("check", "read every file of a data folder and tell all that is wrong")
-    _dataset(check)
+    _dataset(check, own=True)
     check.add_argument("--tasks", nargs="+", help="only the labels of these")
     check.add_argument("--workers", type=int, help="processes (default: one per processor core)")
     check.add_argument("--all", action="store_true", help="print every fault, not only the first of each kind")
@@ -58,8 +58,11 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., ar
     return lambda name, text: parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
 
 
-def _dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="nyud|pascal", help="the data set")
+def _dataset(parser: argparse.ArgumentParser, *, own: bool = False) -> None:
+    names, text = "nyud|pascal", "the data set"
+    if own:
+        names, text = f"{names}|YAML", f"{text}, or the file that describes a folder of your own"
+    parser.add_argument("dataset", metavar=names, help=text)
     parser.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
 
 
@@ -119,7 +122,8 @@ def _check(options: argparse.Namespace) -> int:
     from bridgenet import data
     from bridgenet.data.check import check
 
-    root = data.data_root(options.root, flag="--root")
+    needs_root = data.info(options.dataset).needs_root
+    root = data.data_root(options.root, flag="--root") if needs_root else Path()
     started = time.perf_counter()
     progress = ProgressLine("checking")
     report = check(options.dataset, root, tasks=options.tasks, workers=options.workers, progress=progress)
