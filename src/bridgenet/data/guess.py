@@ -158,8 +158,9 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
 def _shares(values: Mapping[int, int]) -> str:
     """The values and how much of the pixels they have, e.g. `0 (52 %), 3 (48 %)`."""
     total = sum(values.values())
-    shown = [f"{value} ({100 * count / total:.2g} %)" for value, count in sorted(values.items())[:12]]
-    return ", ".join(shown) + (f", … {len(values)} values" if len(values) > 12 else "")
+    if len(values) > 6:
+        return f"from {min(values)} to {max(values)}, {len(values)} of them"
+    return ", ".join(f"{value} ({100 * count / total:.2g} %)" for value, count in sorted(values.items()))
 
 
 def _are_unit_vectors(arrays: Sequence[np.ndarray]) -> bool:

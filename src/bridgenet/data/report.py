@@ -87,9 +87,10 @@ class Report:
         if len(sizes) > 1:
             heights, widths = zip(*self.sizes)
             spread += f", {min(heights)}..{max(heights)}×{min(widths)}..{max(widths)}"
-        yield f"{'':<12} faults  labelled"
-        yield f"{'list':<12} {faults['list']:>6}  {'':>8}  {listed}"
-        yield f"{'image':<12} {faults['image']:>6}  {'':>8}  {spread}"
+        width = max(12, *map(len, self.chosen))
+        yield f"{'':<{width}} faults  labelled"
+        yield f"{'list':<{width}} {faults['list']:>6}  {'':>8}  {listed}"
+        yield f"{'image':<{width}} {faults['image']:>6}  {'':>8}  {spread}"
         for task in self.chosen:
             found = self.tasks.get(task, Statistics())
             share = f"{100 * found.known / found.pixels:.1f} %" if found.pixels else "–"
@@ -97,7 +98,7 @@ class Report:
             if task in self.labelled:
                 of = f"{self.labelled[task]} of {sum(self.counts.values())} images"
                 described = f"{of}: {described}" if described else of
-            yield f"{task:<12} {faults[task]:>6}  {share:>8}  {described}".rstrip()
+            yield f"{task:<{width}} {faults[task]:>6}  {share:>8}  {described}".rstrip()
 
     def _end(self) -> Iterator[str]:
         what = self.description or self.folder
