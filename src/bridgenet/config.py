@@ -226,6 +226,8 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
+    from bridgenet import data
+
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, as_group=False)
     if source is not None:
@@ -249,6 +251,7 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     problems = _wrong_names(chosen) + _wrong_numbers(config)
     if problems:
         raise UserError("\n       ".join(problems))
+    config.data.name = data.absolute(config.data.name)
     return config
 
 
@@ -285,8 +288,10 @@ def _beside(names: Any, folder: Path) -> Any:
 
     if isinstance(names, list):
         return [_beside(name, folder) for name in names]
-    is_file = isinstance(names, str) and names.endswith(data.DESCRIPTIONS)
-    return str(folder / names) if is_file and not Path(names).is_file() and (folder / names).is_file() else names
+    if not isinstance(names, str) or names in data.DATASETS or Path(names).exists():
+        return names
+    path = data.description_path(str(folder / names))
+    return str(path) if path is not None and path.is_file() else names
 
 
 def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -343,14 +348,23 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
     """Names that mean nothing: of tasks and of the data set."""
     from bridgenet import data
 
-    problems = []
+    problems: list[str] = []
+    for name in _as_list(settings.get("data.name") or []):
+        path = data.description_path(name)
+        if path is not None and path.is_file():
+            try:
+                data.get(name)  # makes its own tasks known
+            except UserError as error:
+                problems += str(error).split("\n       ")
+        elif path is not None:
+            return problems  # opening it says what is wrong; its tasks are not known
     for task in [*(settings.get("data.tasks") or []), *(settings.get("loss.weights") or {})]:
         if task not in tasks.names():
             problems.append(
                 f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
             )
     for name in _as_list(settings.get("data.name") or []):
-        if name not in data.DATASETS and not name.endswith(data.DESCRIPTIONS) and ":" not in name:
+        if name not in data.DATASETS and data.description_path(name) is None and ":" not in name:
             problems.append(
                 f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)}, "
                 "or the YAML file that describes a folder)"

@@ -207,6 +207,7 @@ class Run:
             else:
                 clear_folder(self.out)
             settings = self.config.as_dict()
+            settings["data"]["name"] = data.absolute(self.config.data.name)
             if data.info(self.config.data.name).needs_root:  # found from any folder
                 settings["data"]["root"] = str(data.data_root(self.config.data.root).absolute())
             write_atomically(self.out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
