@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridgenet import tasks
 from bridgenet.errors import UserError
 from bridgenet.model.backbones import build_backbone
 from bridgenet.model.backbones.licences import weights_information
@@ -35,6 +36,7 @@ class NetworkConfig:
         refiner_drop_path: of each stage's last refiner block.
         class_names: names of the classes, per task that has classes.
         dataset: name of the data set that the tasks are those of, if any.
+        task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not one of every installation's.
     """
 
     num_outputs: dict[str, int]
@@ -52,6 +54,7 @@ class NetworkConfig:
     refiner_drop_path: float = 0.0
     class_names: dict[str, list[str]] = field(default_factory=dict)
     dataset: str | None = None
+    task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -91,6 +94,7 @@ class NetworkConfig:
             "refine_depth": whole(self.refine_depth if isinstance(self.refine_depth, list) else [self.refine_depth]),
             "base_divisor": self.base_divisor is None or (whole([self.base_divisor]) and self.base_divisor > 0),
             "class_names": isinstance(self.class_names, dict),
+            "task_definitions": isinstance(self.task_definitions, dict),
         }
         if wrong := [name for name, holds in fine.items() if not holds]:
             raise UserError(f"the network's description is damaged: {wrong[0]} is {getattr(self, wrong[0])!r}")
@@ -107,14 +111,15 @@ def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[
 
 
 def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
-    """A network with fresh weights, the backbone's pretrained if asked for.
+    """A network with fresh weights, the backbone's pretrained if asked for; tasks that its description defines become known.
 
     Args:
         pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
             :func:`bridgenet.checkpoints.load_backbone`.
 
     Raises:
-        UserError: the description does not make a network, or the weights cannot be had.
+        UserError: the description does not make a network, another task has the name of one that it defines, or the weights
+            cannot be had.
     """
     if not config.num_outputs or min(config.num_outputs.values()) < 1:
         raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
@@ -126,6 +131,8 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
             f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; embed_dim must be even and their "
             f"sum C divisible by {2**stages} (two attention heads at the widths of {stages} stages, C to C/{2 ** (stages - 1)})"
         )
+    for definition in config.task_definitions.values():
+        tasks.ensure(tasks.from_dict(definition))
     backbone = build_backbone(
         config.backbone,
         image_size=config.image_size,

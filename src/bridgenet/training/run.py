@@ -71,6 +71,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         refiner_drop_path=settings.refiner_drop_path,
         class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
         dataset=info.name,
+        task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},
     )
 
 
