@@ -24,6 +24,7 @@ from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries
 from bridgenet.checkpoints import load, weights_path
 from bridgenet.config import RunConfig
 from bridgenet.data.batches import to_device
+from bridgenet.data.coverage import count_labels
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
@@ -251,6 +252,8 @@ def evaluate_source(
         "synthetic": dataset.is_synthetic,
         "split": "val",
         "images": len(dataset),
+        "labelled": count_labels(dataset),
+        "labelled_in_training": network.information.get("labels"),
         "canvas": list(evaluation_size(config)),
         "precision": config.precision,
         "test_time_augmentation": None if model is network else model.title,

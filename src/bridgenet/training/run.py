@@ -29,7 +29,9 @@ from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
+from bridgenet.data.coverage import check_labels, in_words
 from bridgenet.data.loading import training_loader
+from bridgenet.data.sampling import drawn
 from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
@@ -41,6 +43,7 @@ from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
+from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
@@ -122,6 +125,9 @@ class Run:
             description.backbone_kwargs = told | description.backbone_kwargs
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
         check_canvas(self.val_set, evaluation_size(config))
+        labels = check_labels(self.train_set)
+        if config.data.weights is not None:
+            drawn(self.train_set.parts, config.data.weights)
         self.accelerator = Accelerator(
             mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
             cpu=use_cpu(device),
@@ -166,6 +172,11 @@ class Run:
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
+        self.seen = SeenLabels(list(self.network.tasks)) if self.train_set.partial else None
+        if told := in_words(labels, len(self.train_set)):
+            self.network.information = {**self.network.information, "labels": told}
+            if self.accelerator.is_main_process:
+                print(f"note: labels in training: {told}")
         self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
@@ -268,6 +279,7 @@ class Run:
             world=self.world,
             accumulate=config.accumulate,
             cache=cache,
+            weights=config.data.weights,
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
@@ -275,19 +287,23 @@ class Run:
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
         device, names = self.accelerator.device, list(self.network.tasks)
-        result = self.step(to_device(batch, device, names) for batch in batches)
+        ready = (to_device(batch, device, names) for batch in batches)
+        result = self.step(ready if self.seen is None else self.seen.watch(ready))
         self.schedule.step()
         return result
 
     def _row(self, losses: dict[str, Tensor], norm: Tensor, rate: float) -> dict[str, Any]:
-        """The step's row of metrics.jsonl. A collective call."""
-        values = process_mean(torch.stack(list(losses.values())).float()).tolist()
-        total, *others = values
+        """The step's row of metrics.jsonl; no number of a task that nothing was labelled of. A collective call."""
+        total, *others = process_mean(torch.stack(list(losses.values())).float()).tolist()
+        named: dict[str, float | None] = dict(zip(list(losses)[1:], others))
+        if self.seen is not None:
+            seen = dict(zip(self.seen.tasks, process_mean(self.seen.take()).tolist()))
+            named = {name: value if seen[name.rpartition("/")[2]] else None for name, value in named.items()}
         return {
             "kind": "train",
             "step": self.progress["step"],
             "loss": total,
-            "losses": dict(zip(list(losses)[1:], others)),
+            "losses": named,
             "lr": rate,
             "grad_norm": norm.item(),
         }
@@ -296,7 +312,7 @@ class Run:
         """UserError if losses or gradient are no numbers, before such weights are saved."""
         if np.isfinite(row["loss"]) and np.isfinite(row["grad_norm"]):
             return
-        bad = [name for name, value in row["losses"].items() if not np.isfinite(value)]
+        bad = [name for name, value in row["losses"].items() if value is not None and not np.isfinite(value)]
         raise UserError(
             f"the loss is {row['loss']} at step {row['step']} (of: {', '.join(bad) or 'none'}), the norm of its gradient "
             f"{row['grad_norm']}. Lower optimizer.lr, or use precision float32. Nothing of this step was saved"
