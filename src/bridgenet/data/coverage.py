@@ -25,7 +25,7 @@ def check_labels(dataset: DenseDataset) -> dict[str, int]:
     return counts
 
 
-def in_words(counts: Mapping[str, int], total: int) -> str:
+def labels_in_words(counts: Mapping[str, int], total: int) -> str:
     """`semseg 216, depth 200 of 240 images`; empty if nothing lacks."""
     if all(count == total for count in counts.values()):
         return ""

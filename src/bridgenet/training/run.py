@@ -29,7 +29,7 @@ from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
-from bridgenet.data.coverage import check_labels, in_words
+from bridgenet.data.coverage import check_labels, labels_in_words
 from bridgenet.data.loading import training_loader
 from bridgenet.data.sampling import drawn
 from bridgenet.errors import UserError
@@ -173,10 +173,10 @@ class Run:
             self.progress |= load_last(out, self.network, self.optimizer)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
         self.seen = SeenLabels(list(self.network.tasks)) if self.train_set.partial else None
-        if told := in_words(labels, len(self.train_set)):
-            self.network.information = {**self.network.information, "labels": told}
+        if lacking := labels_in_words(labels, len(self.train_set)):
+            self.network.information = {**self.network.information, "labels": lacking}
             if self.accelerator.is_main_process:
-                print(f"note: labels in training: {told}")
+                print(f"note: labels in training: {lacking}")
         self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
