@@ -10,8 +10,11 @@ import inspect
 import keyword
 import os
 import pkgutil
+import re
 import sys
 import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -23,7 +26,7 @@ Kind = Literal["decoder", "backbone", "dataset", "task", "loss", "metric", "deco
 
 def is_path(text: str) -> bool:
     """Whether a setting names something of the user's own, `package.module:attribute`, rather than a part by its name."""
-    return ":" in text
+    return re.fullmatch(r"[\w.]+:[\w.]+", text) is not None
 
 
 def add_current_folder() -> None:
@@ -85,7 +88,8 @@ def _module(name: str, text: str, where: str) -> ModuleType:
             raise UserError(f"{where}: {name} cannot be imported: {in_words(error)}") from None
         parent, _, last = missing.rpartition(".")
         inside = getattr(sys.modules.get(parent), "__path__", None) if parent else None
-        known = [entry.name for entry in pkgutil.iter_modules(inside)] if inside or not parent else []
+        found = pkgutil.iter_modules(inside) if inside or not parent else []
+        known = [entry.name for entry in found if entry.name not in sys.stdlib_module_names]
         hint = nearest(last, known)
         raise UserError(f"{where}: there is no module '{missing}'{hint}, named by '{text}'; {_path_hint()}") from None
     except (Exception, SystemExit) as error:  # whatever the user's code does when it is run
@@ -175,3 +179,43 @@ def _what(found: Any) -> str:
     if callable(found) and hasattr(found, "__qualname__"):
         return f"the function {found.__qualname__}"
     return f"a {type(found).__name__}"
+
+
+_TRUSTED: set[str] = set()
+
+
+def trust(modules: Iterable[str]) -> None:
+    """Let weight files name code of these modules or packages; for the life of the process."""
+    _TRUSTED.update(modules)
+
+
+@contextmanager
+def trusting(modules: Iterable[str]) -> Iterator[None]:
+    """As :func:`trust`, inside of the block alone."""
+    before = set(_TRUSTED)
+    _TRUSTED.update(modules)
+    try:
+        yield
+    finally:
+        _TRUSTED.clear()
+        _TRUSTED.update(before)
+
+
+def check_trusted(named: Mapping[str, str], file: Path) -> None:
+    """UserError if a weight file names code of a module that nobody said is to be trusted; importing it would run it.
+
+    Trusted are this package, what :func:`trust` was told, and what the program has imported itself, unless it is Python's own.
+
+    Args:
+        named: dotted paths by what they stand for, e.g. `{"network.decoder": "mine.decoder:Small"}`.
+        file: that names them.
+    """
+    for where, text in named.items():
+        module = _parts(text, where)[0]
+        parents = {module, module.partition(".")[0]}
+        is_own = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
+        if not (is_own or parents & (_TRUSTED | {"bridgenet"})):
+            raise UserError(
+                f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, say "
+                f"--trust {module}, or bridgenet.load(…, trust=['{module}'])"
+            )

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridgenet import extensions
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
 from bridgenet.data.description import FILE
 from bridgenet.data.folder import FolderSource
@@ -24,7 +25,8 @@ def get(name: str | Sequence[str]) -> DataSource:
     """What opens the splits of a data set.
 
     Args:
-        name: of a published data set, the path of a description (`.yaml`), or several of them, joined in one.
+        name: of a published data set, the path of a description (`.yaml`), one's own class (`package.module:Class`), or
+            several of them, joined in one.
 
     Raises:
         UserError: there is no such data set, with the nearest known one; all that is wrong in a description.
@@ -37,11 +39,13 @@ def get(name: str | Sequence[str]) -> DataSource:
         return get(name[0]) if len(name) == 1 else MixedSource([get(each) for each in name])
     if name in DATASETS:
         return DATASETS[name]
+    if extensions.is_path(name) and not name.endswith(DESCRIPTIONS):
+        return extensions.load_object(name, "data.name", kind="dataset")
     if (path := description_path(name)) is not None:
         return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
     raise UserError(
         f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)}, "
-        "or the YAML file that describes a folder)"
+        "the YAML file that describes a folder, or package.module:Class)"
     )
 
 

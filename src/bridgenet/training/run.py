@@ -22,7 +22,7 @@ from accelerate.utils import ProjectConfiguration
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
-from bridgenet import data, tasks
+from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
@@ -35,47 +35,23 @@ from bridgenet.data.sampling import drawn
 from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
-from bridgenet.losses import MultiTaskLoss, process_mean
+from bridgenet.losses import process_mean
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.model.config import build_network
+from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
+from bridgenet.training.parts import make_criterion, network_config, own_metrics, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
 
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
-
-
-def network_config(config: RunConfig) -> NetworkConfig:
-    """The description of the network that a run's settings ask for."""
-    info = data.info(config.data.name)
-    outputs = info.num_outputs
-    chosen = tasks.in_order(config.data.tasks or info.tasks)
-    if missing := [task for task in chosen if task not in outputs]:
-        raise UserError(f"data.tasks: {info.title} has no {', '.join(missing)} (it has {', '.join(info.tasks)})")
-    settings = config.network
-    return NetworkConfig(
-        num_outputs={task: outputs[task] for task in chosen},
-        backbone=settings.backbone,
-        backbone_kwargs=dict(settings.backbone_kwargs),
-        image_size=config.data.size or info.size,
-        embed_dim=settings.embed_dim,
-        extra_channels=settings.extra_channels,
-        num_stages=settings.num_stages,
-        refine_depth=settings.refine_depth,
-        dilations=list(settings.dilations),
-        drop_path=settings.drop_path,
-        refiner_drop_path=settings.refiner_drop_path,
-        class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
-        dataset=info.name,
-        task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},
-    )
 
 
 def train(
@@ -120,6 +96,7 @@ class Run:
             )
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
+        own_metrics(config)
         if checkpoint:
             told = backbone_settings(description.backbone, checkpoint)
             description.backbone_kwargs = told | description.backbone_kwargs
@@ -150,12 +127,12 @@ class Run:
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
             self.network.information = weights_information(description.backbone, checkpoint)
+        try_own_parts(self.network)
         if config.network.freeze_backbone:
             self.network.backbone.freeze()
         self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
         if config.network.checkpoint_decoder:
-            decoder: Any = self.network.decoder
-            decoder.set_checkpointing()
+            set_decoder_checkpointing(self.network)
         use_pointwise(self.network)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
@@ -166,8 +143,7 @@ class Run:
             betas=tuple(config.optimizer.betas),
             layer_decay=config.optimizer.layer_decay,
         )
-        weights = {task: weight for task, weight in config.loss.weights.items() if task in self.network.tasks}
-        self.criterion = MultiTaskLoss(list(self.network.tasks), weights, config.loss.intermediate_weight, process_mean)
+        self.criterion = make_criterion(config, list(self.network.tasks))
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer)
@@ -329,6 +305,7 @@ class Run:
             rank=self.rank,
             world=self.world,
             precision=self.config.precision,
+            metrics=own_metrics(self.config),
             progress=self.reporter.evaluating,
         ).scores
         self.progress["scores"] = scores
