@@ -24,7 +24,7 @@ from bridgenet.files import write_json
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
 from bridgenet.scores import gains, read_scores, relative_gain
-from bridgenet.training.run import network_config
+from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 
 

@@ -112,7 +112,7 @@ def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
             name=dataset.ids[index],
             prediction=predictions / f"{dataset.ids[index]}.png",
             truth=dataset.boundary_file(index),
-            read_labels=dataset.read_boundary_labels,
+            read_labels=dataset.boundary_reader(index),
             max_distance=dataset.info.boundary_distance,
         )
         for index in dataset.boundary_indices()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
-from bridgenet import tasks
+from bridgenet import extensions, tasks
 from bridgenet.errors import UserError, nearest
 
 
@@ -247,7 +247,13 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         config = RunConfig(**vars(parser.instantiate(parsed)))
     except ArgumentError as error:
         raise UserError(f"--{_in_words(error)}") from None
-    chosen = {"data.tasks": config.data.tasks, "data.name": config.data.name, "loss.weights": config.loss.weights}
+    chosen = {
+        "data.tasks": config.data.tasks,
+        "data.name": config.data.name,
+        "loss.weights": config.loss.weights,
+        "loss.functions": config.loss.functions,
+        "metrics": config.metrics,
+    }
     problems = _wrong_names(chosen) + _wrong_numbers(config)
     if problems:
         raise UserError("\n       ".join(problems))
@@ -351,23 +357,25 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     for name in _as_list(settings.get("data.name") or []):
         path = data.description_path(name)
-        if path is not None and path.is_file():
+        if (path is not None and path.is_file()) or extensions.is_path(name):
             try:
                 data.get(name)  # makes its own tasks known
             except UserError as error:
                 problems += str(error).split("\n       ")
         elif path is not None:
             return problems  # opening it says what is wrong; its tasks are not known
-    for task in [*(settings.get("data.tasks") or []), *(settings.get("loss.weights") or {})]:
-        if task not in tasks.names():
-            problems.append(
-                f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
-            )
+    for key in ("data.tasks", "loss.weights", "loss.functions", "metrics"):
+        problems += [
+            f"{'tasks' if key == 'data.tasks' else key}: '{task}' is not a task{nearest(str(task), tasks.names())} "
+            f"({', '.join(tasks.names())})"
+            for task in settings.get(key) or ()
+            if task not in tasks.names()
+        ]
     for name in _as_list(settings.get("data.name") or []):
-        if name not in data.DATASETS and data.description_path(name) is None and ":" not in name:
+        if name not in data.DATASETS and data.description_path(name) is None and not extensions.is_path(name):
             problems.append(
                 f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)}, "
-                "or the YAML file that describes a folder)"
+                "the YAML file that describes a folder, or package.module:Class)"
             )
     return problems
 

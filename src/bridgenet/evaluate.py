@@ -24,9 +24,11 @@ from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries
 from bridgenet.checkpoints import load, weights_path
 from bridgenet.config import RunConfig
 from bridgenet.data.batches import to_device
+from bridgenet.data.coverage import count_labels
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.decoding import decode
 from bridgenet.errors import UserError
+from bridgenet.extensions import in_words, load_object
 from bridgenet.files import write_atomically, write_json
 from bridgenet.inference import optimize_for_inference
 from bridgenet.metrics.boundary import precision_recall
@@ -69,6 +71,7 @@ def evaluate(
     world: int = 1,
     precision: str = "float32",
     edge_folder: Path | None = None,
+    metrics: Mapping[str, Callable[[int], Any]] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a network on all samples of a data set. With several processes a collective call; all get the same result.
@@ -78,10 +81,16 @@ def evaluate(
         rank, world: this process and their number; each takes its share of the samples, none twice.
         precision: `float32`, or `bfloat16` for autocast.
         edge_folder: write the boundary predictions here as 8-bit PNG (255·probability, truncated), in the image's own size.
+        metrics: classes of some tasks' metrics, in place of their own; see :class:`bridgenet.Task`.
         progress: told (batches done, batches in all) of this process.
+
+    Raises:
+        UserError: a metric of one's own fails, or does not give the score that stands for the task.
     """
     device = next(network.parameters()).device
-    metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
+    scorers = {
+        task: make_metric(task, network.tasks[task], (metrics or {}).get(task)).to(device) for task in dataset.tasks
+    }
     loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
     done, total = 0, len(loader)
     per_image: dict[str, Scores] = {}
@@ -92,7 +101,7 @@ def evaluate(
             seen = to_device(batch, device, dataset.tasks)
             with autocast(device, precision):
                 logits = network(seen["image"]).logits
-            for task, metric in metrics.items():
+            for task, metric in scorers.items():
                 metric.update(logits[task], seen[task])
                 for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
                     per_image.setdefault(name, {})[task] = row
@@ -102,10 +111,31 @@ def evaluate(
             if progress is not None:
                 progress(done, total)
         network.train(was_training)
-        scores = {task: metric.compute() for task, metric in metrics.items()}
-        details = {task: metric.details() for task, metric in metrics.items() if hasattr(metric, "details")}
+        scores = {task: computed(task, metric) for task, metric in scorers.items()}
+        details = {task: metric.details() for task, metric in scorers.items() if hasattr(metric, "details")}
     everything = gathered(per_image, world)
     return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
+
+
+def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None = None) -> Any:
+    """The metric of a task, or one of another class. UserError if it cannot be made."""
+    kind = kind or tasks.resolve(tasks.get(task).metric)
+    try:
+        return kind(num_outputs)
+    except TypeError as error:
+        raise UserError(f"metrics.{task}: {tasks.name_of(kind)} cannot be made: {in_words(error)}") from error
+
+
+def computed(task: str, metric: Any) -> dict[str, float]:
+    """Its scores. UserError if the one that stands for the task is not among them."""
+    scores, key = metric.compute(), tasks.get(task).headline
+    if not isinstance(scores, Mapping) or key not in scores:
+        found = ", ".join(map(str, scores)) if isinstance(scores, Mapping) else f"a {type(scores).__name__}"
+        raise UserError(
+            f"metrics.{task}: {type(metric).__name__}.compute gives {found}; expected a dictionary with '{key}', which "
+            "stands for the task"
+        )
+    return {name: float(value) for name, value in scores.items()}
 
 
 def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
@@ -238,6 +268,7 @@ def evaluate_source(
         world=state.num_processes,
         precision=config.precision,
         edge_folder=out / "edge",
+        metrics={task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()},
         progress=show("evaluating") if show else None,
     )
     scores = found.scores
@@ -251,6 +282,8 @@ def evaluate_source(
         "synthetic": dataset.is_synthetic,
         "split": "val",
         "images": len(dataset),
+        "labelled": count_labels(dataset),
+        "labelled_in_training": network.information.get("labels"),
         "canvas": list(evaluation_size(config)),
         "precision": config.precision,
         "test_time_augmentation": None if model is network else model.title,

@@ -54,7 +54,9 @@ def read_scores(source: str | Path) -> Scores:
 
 
 def in_words(headline: Headline, value: float) -> str:
-    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`."""
+    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`; `–` if there is none."""
+    if not math.isfinite(value):
+        return "–"
     if headline.unit == "%":
         return f"{100 * value:.1f} %"
     if headline.unit == "deg":

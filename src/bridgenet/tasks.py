@@ -228,8 +228,8 @@ _TASKS: dict[str, Task] = {}
 
 
 def register(task: Task, *, replace: bool = False) -> Task:
-    """Make a task known by its name. Raises UserError if the name is taken and `replace` is false."""
-    if task.name in _TASKS and not replace:
+    """Make a task known by its name. Raises UserError if another has the name and `replace` is false."""
+    if task.name in _TASKS and not replace and _TASKS[task.name].as_dict() != task.as_dict():
         raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
     _TASKS[task.name] = task
     return task

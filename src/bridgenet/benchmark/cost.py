@@ -16,7 +16,7 @@ from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.config import RunConfig
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.ops import definitions
-from bridgenet.training.run import network_config
+from bridgenet.training.parts import network_config
 
 
 @dataclass(frozen=True)

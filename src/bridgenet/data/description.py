@@ -14,7 +14,6 @@ All keys are told in docs/own-data.md.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, TypeGuard, get_args
 
 import yaml
 
+from bridgenet import extensions
 from bridgenet import tasks as task_registry
 from bridgenet.data.labels import DIRECTIONS, UNITS, Labels
 from bridgenet.errors import UserError, nearest
@@ -280,7 +280,7 @@ class _Reader:
         for key in ("loss", "metric"):
             if key in entry:
                 changes[key] = entry[key]
-                _load(self, entry[key], prefix + key)
+                _load(self, entry[key], prefix + key, "loss" if key == "loss" else "metric")
         if kind == "regression":
             changes["unit"] = self._text(entry, "unit", prefix)
             channels = entry.get("channels", 1)
@@ -291,12 +291,9 @@ class _Reader:
         return task_registry.of_kind(name, kind, **changes)
 
     def _imported(self, name: str, where: Any, prefix: str) -> Task | None:
-        task = _load(self, where, f"{prefix}task")
-        if task is None:
-            return None
-        if not isinstance(task, Task) or task.name != name:
-            found = f"the task '{task.name}'" if isinstance(task, Task) else f"a {type(task).__name__}"
-            self.wrong(f"{prefix}task", f"is {where}, which is {found}, expected a bridgenet.Task named '{name}'")
+        task = _load(self, where, f"{prefix}task", "task")
+        if task is not None and task.name != name:
+            self.wrong(f"{prefix}task", f"is {where}, the task '{task.name}', expected one named '{name}'")
             return None
         return task
 
@@ -389,16 +386,12 @@ class _Reader:
         return instead
 
 
-def _load(reader: _Reader, where: Any, key: str) -> Any:
+def _load(reader: _Reader, where: Any, key: str, kind: extensions.Kind) -> Any:
     """What a dotted path, `package.module:name`, names; None, and a problem, if there is nothing."""
-    module, colon, attribute = str(where).partition(":")
-    if not colon or not module or not attribute:
-        reader.wrong(key, f"is {_said(where)}, expected package.module:name")
-        return None
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a module of the user's may fail in any way
-        reader.wrong(key, f"is {where}, which cannot be imported: {type(error).__name__}: {error}")
+        return extensions.load_object(str(where), key, kind=kind)
+    except UserError as error:
+        reader.problems.append(str(error))
         return None
 
 
