@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,8 @@ def test_normals_of_a_wall_and_a_floor() -> None:
 
 
 def test_depth_range_is_shared_and_unknown_is_black() -> None:
-    near, far, unknown = visualize.colourise("depth", np.array([[1.0, 5.0, 0.0]]), depth_range=(1, 5))[0].astype(int)
-    again = visualize.colourise("depth", np.array([[0.5, 7.0, np.nan]]), depth_range=(1, 5))[0]
+    near, far, unknown = visualize.colourise("depth", np.array([[1.0, 5.0, 0.0]]), value_range=(1, 5))[0].astype(int)
+    again = visualize.colourise("depth", np.array([[0.5, 7.0, np.nan]]), value_range=(1, 5))[0]
     assert near.sum() > far.sum() > unknown.sum() == 0
     assert (again == [near, far, unknown]).all()
 
@@ -101,3 +102,23 @@ def test_panel_shows_the_photo_and_the_map_as_they_are() -> None:
     enlarged = image.repeat(7, axis=0).repeat(7, axis=1)
     top, left = visualize.MARGIN + visualize.TITLE, visualize.MARGIN
     assert (pixels[top : top + 7 * H, left : left + 7 * W] == enlarged).all()
+
+
+@pytest.fixture
+def heights() -> Iterator[str]:
+    tasks.register(tasks.of_kind("heights", "regression", unit="m"))
+    yield "heights"
+    del tasks._TASKS["heights"]
+
+
+def test_regressions_of_one_and_of_three_channels(heights: str) -> None:
+    low, high, unknown = visualize.colourise(heights, np.array([[-4.0, 12.0, IGNORE]]), value_range=(-4, 12))[0].astype(
+        int
+    )
+    assert low.sum() < high.sum()
+    assert (unknown == visualize.NO_LABEL).all()
+    colours = visualize.colourise(heights, np.array([[[0.0, 1.0, 0.5], [IGNORE, IGNORE, IGNORE]]]), value_range=(0, 1))
+    assert colours[0, 0].tolist() == [0, 255, 128]
+    assert (colours[0, 1] == visualize.NO_LABEL).all()
+    panel = visualize.panel(photo(), {heights: np.linspace(-4, 12, H * W).reshape(H, W)})
+    assert panel.width > 2 * visualize.MIN_BLOCK_WIDTH

@@ -23,14 +23,19 @@ SAMPLES_PER_IMAGE = 200
 def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
     """{task: (1, n_t, 1, 1) logits} of the constant that does best on the training set, by kind of task.
 
-    Classes: the most frequent one (best mIoU of a constant). Depth: the mean (best RMSE). Normals: of 500 directions
+    Classes: the most frequent one (best mIoU of a constant). Depth: the mean (best RMSE). Regression: the mean of each
+    channel. Normals: of 500 directions
     spread evenly and the mean one, that of the least mean angle (on 200 pixels an image). One-channel probability: the
     share of positives at the weights of the edge loss (best weighted cross entropy); two-channel: everything foreground.
     """
     outputs = train_set.info.num_outputs
     transform = EvaluationTransform(train_set.info.size, train_set.tasks)
     counts = {task: np.zeros(outputs[task], np.int64) for task in train_set.tasks if _kind(task) == "classes"}
-    sums = {task: np.zeros(2) for task in train_set.tasks if _kind(task) in ("depth", "probability")}
+    sums = {
+        task: np.zeros((2, tasks.get(task).target_channels))
+        for task in train_set.tasks
+        if _kind(task) in ("depth", "probability", "regression")
+    }
     directions: dict[str, list[NDArray[np.float32]]] = {
         task: [] for task in train_set.tasks if _kind(task) == "normals"
     }
@@ -42,7 +47,7 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
             if task in counts:
                 counts[task] += np.bincount(target[:, 0].astype(np.int64), minlength=outputs[task])
             elif task in sums:
-                sums[task] += (target.sum(), len(target))
+                sums[task] += (target.sum(axis=0), np.full(target.shape[1], len(target)))
             else:
                 step = max(1, len(target) // SAMPLES_PER_IMAGE)
                 directions[task].append(target[::step])
@@ -52,10 +57,10 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
             constants[task] = np.eye(outputs[task])[counts[task].argmax()].tolist()
         elif task in directions:
             constants[task] = _best_direction(np.concatenate(directions[task])).tolist()
-        elif _kind(task) == "depth":
-            constants[task] = [sums[task][0] / max(1, sums[task][1])]
+        elif _kind(task) in ("depth", "regression"):
+            constants[task] = (sums[task][0] / sums[task][1].clip(min=1)).tolist()
         elif outputs[task] == 1:
-            share = min(max(sums[task][0] / max(1, sums[task][1]), 1e-6), 1 - 1e-6)
+            share = min(max(float(sums[task][0, 0]) / max(1.0, float(sums[task][1, 0])), 1e-6), 1 - 1e-6)
             weighted = EDGE_POSITIVE_WEIGHT * share, (1 - EDGE_POSITIVE_WEIGHT) * (1 - share)
             constants[task] = [float(np.log(weighted[0] / weighted[1]))]
         else:

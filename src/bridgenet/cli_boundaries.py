@@ -76,7 +76,7 @@ def _published(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set
 
     if options.ground_truth or options.max_dist is not None:
         raise UserError("--data has its own truth and distance: leave out --ground-truth and --max-dist")
-    known = data.get(options.data)
+    known = data.published(options.data)
     root = data.data_root(options.data_root, flag="--data-root")
     if not (root / known.info.folder).is_dir():
         known.require_folder(root, flag="--data-root")

@@ -20,13 +20,17 @@ class NetworkSettings:
     """The network. See :class:`bridgenet.NetworkConfig` for the terms.
 
     Attributes:
-        backbone: internimage_t, _s, _b, _l, or any timm model.
+        backbone: internimage_t, _s, _b, _l, any timm model, or one's own class, `package.module:Class`.
         pretrained: start from timm's pretrained weights (Hugging Face hub).
         backbone_checkpoint: start from this local file instead (timm's, OpenGVLab's).
         backbone_kwargs: settings of the backbone itself.
         checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
             it: less memory, more time, the same numbers (InternImage and plain transformers).
         checkpoint_decoder: the same of the refiner blocks.
+        freeze_backbone: leave the backbone's weights as they are.
+        decoder: bridgenet, or one's own class, `package.module:Class`.
+        decoder_kwargs: settings of one's own decoder.
+        num_stages: 3 as published; 4 adds a stage on the backbone's finest map.
         embed_dim: width E of the task features.
         extra_channels: C − E.
         refine_depth: refiner blocks per stage, d.
@@ -41,6 +45,10 @@ class NetworkSettings:
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     checkpoint_backbone: bool = False
     checkpoint_decoder: bool = False
+    freeze_backbone: bool = False
+    decoder: str = "bridgenet"
+    decoder_kwargs: dict[str, Any] = field(default_factory=dict)
+    num_stages: int = 3
     embed_dim: int = 512
     extra_channels: int = 64
     refine_depth: int = 18
@@ -54,22 +62,33 @@ class DataSettings:
     """The data.
 
     Attributes:
-        name: nyud or pascal.
-        root: folder that holds the data set's folder; else the environment's BRIDGENET_DATA.
+        name: a published data set (nyud, pascal, …), the YAML file that describes a folder of one's own, one's own class
+            (`package.module:Class`), or a list of several, which are trained together.
+        weights: shares of the samples that several data sets give, in their order; as large as they are if not given.
+        root: folder that holds the published data set's folder; else the environment's BRIDGENET_DATA.
         tasks: the tasks to learn; all that the data set offers if not given.
         size: (height, width) of training crops [pixels]; the data set's own if not given.
         eval_size: (height, width) of the canvas that evaluation pads to [pixels]; the data set's own if not given.
+        partial: images may lack labels of tasks. A folder of one's own may in any case; published data sets are expected
+            to be whole.
+        augment: scale, crop, mirror and distort colours in training.
+        shrink: the network sees images at 1/shrink of the labels' size and its predictions are enlarged to them; the data
+            set's own protocol if not given.
         workers: processes that load data, per training process.
         cache: keep decoded training samples in memory (shared by all processes of a machine, as long as the run lasts),
             on disk (stays), or not at all.
         cache_folder: where on disk; else the environment's BRIDGENET_CACHE, or ~/.cache/bridgenet.
     """
 
-    name: str = "nyud"
+    name: list[str] | str = "nyud"
+    weights: list[float] | None = None
     root: str | None = None
     tasks: list[str] | None = None
     size: tuple[int, int] | None = None
     eval_size: tuple[int, int] | None = None
+    partial: bool = False
+    augment: bool = True
+    shrink: int | None = None
     workers: int = 2
     cache: Literal["none", "memory", "disk"] = "none"
     cache_folder: str | None = None
@@ -84,6 +103,7 @@ class OptimizerSettings:
         lr: learning rate at the first step; it falls as (1 − step/steps)^power.
         weight_decay: as the optimiser takes it.
         betas: Adam's two coefficients.
+        layer_decay: each layer of the backbone learns at so much of the rate of the layer above it; 1: all at one rate.
         power: of the learning rate's polynomial.
         grad_clip: largest norm of the gradient.
     """
@@ -92,6 +112,7 @@ class OptimizerSettings:
     lr: float = 2e-5
     weight_decay: float = 1e-6
     betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = 1.0
     power: float = 0.9
     grad_clip: float = 10.0
 
@@ -102,10 +123,12 @@ class LossSettings:
 
     Attributes:
         weights: of single tasks, in place of the published ones.
+        functions: of single tasks, in place of their own, `package.module:function`.
         intermediate_weight: of TPP's intermediate predictions.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
     intermediate_weight: float = 0.5
 
 
@@ -118,6 +141,7 @@ class RunConfig:
         data: the data.
         optimizer: the optimiser.
         loss: the losses.
+        metrics: of single tasks, in place of their own, `package.module:Class`.
         steps: optimiser steps.
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
@@ -136,6 +160,7 @@ class RunConfig:
     data: DataSettings = field(default_factory=DataSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    metrics: dict[str, str] = field(default_factory=dict)
     steps: int = 20_000
     batch_size: int = 3
     accumulate: int = 1
@@ -247,7 +272,21 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{source} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
+    if isinstance(values.get("data"), str | list):
+        values["data"] = {"name": values["data"]}
+    if isinstance(values.get("data"), dict) and "name" in values["data"]:
+        values["data"]["name"] = _beside(values["data"]["name"], path.parent)
     return str(source), values
+
+
+def _beside(names: Any, folder: Path) -> Any:
+    """Names of data sets, descriptions that are not here but in the configuration's `folder` by their path there."""
+    from bridgenet import data
+
+    if isinstance(names, list):
+        return [_beside(name, folder) for name in names]
+    is_file = isinstance(names, str) and names.endswith(data.DESCRIPTIONS)
+    return str(folder / names) if is_file and not Path(names).is_file() and (folder / names).is_file() else names
 
 
 def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -285,6 +324,7 @@ def _arguments(overrides: Sequence[str]) -> list[str]:
     arguments = []
     for given in overrides:
         name, equals, value = given.partition("=")
+        name = "--data.name" if name == "--data" else name
         if given.startswith("--"):
             key = name[2:].replace("-", "_")
             if not any(key == known or key.startswith(f"{known}.") for known in LEAVES):
@@ -309,11 +349,17 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
             )
-    if (name := settings.get("data.name")) is not None and name not in data.DATASETS:
-        problems.append(
-            f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)})"
-        )
+    for name in _as_list(settings.get("data.name") or []):
+        if name not in data.DATASETS and not name.endswith(data.DESCRIPTIONS) and ":" not in name:
+            problems.append(
+                f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)}, "
+                "or the YAML file that describes a folder)"
+            )
     return problems
+
+
+def _as_list(value: Any) -> list[str]:
+    return [str(entry) for entry in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _wrong_numbers(config: RunConfig) -> list[str]:

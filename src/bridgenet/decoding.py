@@ -75,6 +75,12 @@ def depth(logits: Tensor) -> Tensor:
     return at_least_float32(logits)[:, 0].clamp(min=0)
 
 
+def regression(logits: Tensor) -> Tensor:
+    """(B, n, H, W) -> (B, H, W), or (B, H, W, n) of several channels: the logits are the prediction, in the task's unit."""
+    logits = at_least_float32(logits)
+    return logits[:, 0] if logits.shape[1] == 1 else logits.permute(0, 2, 3, 1)
+
+
 def normalise(vectors: Tensor, dim: int = 1) -> Tensor:
     """The vectors along `dim`, divided by their length. A zero vector stays zero and its gradient finite."""
     squared_length = vectors.square().sum(dim=dim, keepdim=True)

@@ -138,7 +138,9 @@ def _png(image: np.ndarray) -> bytes:
 
 def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
     """The data set that a configuration names."""
-    return data.get(config.data.name)(data.data_root(config.data.root), split, config.data.tasks)
+    source = data.get(config.data.name)
+    root = data.data_root(config.data.root) if source.info.needs_root else ""
+    return source(root, split, config.data.tasks, partial=config.data.partial)
 
 
 def evaluation_size(config: RunConfig) -> tuple[int, int]:

@@ -33,7 +33,8 @@ class Prediction:
     Attributes:
         image: (H, W, 3) uint8 RGB, the picture.
         maps: {task: map}; classes (H, W) int64, probabilities (H, W) float32 in [0, 1], depth (H, W) float32 [m],
-            normals (H, W, 3) float32 unit vectors in the training data's convention (NYUD-v2's, PASCAL-Context's).
+            normals (H, W, 3) float32 unit vectors in the training data's convention (NYUD-v2's, PASCAL-Context's),
+            regressions (H, W) or (H, W, C) float32 in the task's unit.
         class_names: names of the classes of tasks that have classes, in the order of the indices.
     """
 
@@ -57,7 +58,8 @@ class Prediction:
         """Write all maps and the panel into a folder (made if need be), all of them or none; returns the files.
 
         Classes: `TASK.png`, class index, 8 bits (16 for more than 256 classes). Probabilities: `TASK.png`, 0..255. Depth:
-        `depth.npy` float32 [m] and `depth_mm.png`, 16 bits [mm]. Normals: `normals.png`, 255·(n + 1)/2. `panel.png`.
+        `depth.npy` float32 [m] and `depth_mm.png`, 16 bits [mm]. Normals: `normals.png`, 255·(n + 1)/2. Regressions:
+        `TASK.npy` float32. `panel.png`.
         """
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,10 @@ def _write_depth(folder: Path, task: str, values: NDArray[Any]) -> None:
     _write_png(folder / f"{task}_mm.png", (values * 1000).round().clip(0, 65535).astype(np.uint16))
 
 
+def _write_regression(folder: Path, task: str, values: NDArray[Any]) -> None:
+    np.save(folder / f"{task}.npy", values)
+
+
 def _write_normals(folder: Path, task: str, values: NDArray[Any]) -> None:
     rgb = ((values + 1) / 2 * 255).round().clip(0, 255).astype(np.uint8)
     _write_png(folder / f"{task}.png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -104,6 +110,7 @@ _WRITERS: dict[str, Callable[[Path, str, NDArray[Any]], None]] = {
     "probability": _write_probability,
     "depth": _write_depth,
     "normals": _write_normals,
+    "regression": _write_regression,
 }
 
 
@@ -170,7 +177,7 @@ def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]
     enlarged = resize(channels[None].float(), size)[0]
     if kind == "normals":
         return torch.nn.functional.normalize(enlarged, dim=0).permute(1, 2, 0).cpu().numpy()
-    return enlarged[0].cpu().numpy()
+    return (enlarged[0] if len(enlarged) == 1 else enlarged.permute(1, 2, 0)).cpu().numpy()
 
 
 def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:

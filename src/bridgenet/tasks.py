@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from bridgenet.errors import UserError, nearest
@@ -19,7 +19,7 @@ IGNORE = 255
 """Target value of a pixel without a label, in every channel of every task."""
 
 Reference = str | Callable[..., Any]
-Kind = Literal["classes", "probability", "depth", "normals"]
+Kind = Literal["classes", "probability", "depth", "normals", "regression"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Task:
         name: key in batches, configurations and results, e.g. ``"semseg"``.
         title: heading in figures.
         kind: how a decoded prediction is drawn and written: ``"classes"`` (H, W) int64; ``"probability"`` (H, W)
-            float32 in [0, 1]; ``"depth"`` (H, W) float32 [m]; ``"normals"`` (H, W, 3) float32 unit vectors.
+            float32 in [0, 1]; ``"depth"`` (H, W) float32 [m]; ``"normals"`` (H, W, 3) float32 unit vectors;
+            ``"regression"`` (H, W) or, of several channels, (H, W, C) float32 in the task's `unit`.
         num_outputs: channels of the logits, n_t; ``None``: the data set's number of classes.
         loss: ``(logits (B,n,H,W), target (B,C,H,W), *, mean_over_processes) -> scalar``, see :mod:`bridgenet.losses`.
         loss_weight: w_t of the published training.
@@ -68,6 +69,7 @@ class Task:
         unknown: which loaded targets become :data:`IGNORE` in the ignore step: ``"zero"`` pixels (all channels 0),
             ``"no_foreground"`` (the whole target when it holds nothing but 0 and IGNORE), or ``"none"``.
         divide_by_scale: the target shrinks when the image is enlarged (metric depth).
+        multiply_by_scale: the target grows with it (disparity in pixels).
         negate_on_flip: channels that change sign in a horizontal flip (x of normals).
         interpolation: how a stored target of another size than its image is resized, ``"nearest"`` or ``"cubic"``.
             (In augmentation every target is resized by nearest neighbour, as published.)
@@ -89,6 +91,7 @@ class Task:
     pad_value: float = IGNORE
     unknown: Literal["none", "zero", "no_foreground"] = "none"
     divide_by_scale: bool = False
+    multiply_by_scale: bool = False
     negate_on_flip: tuple[int, ...] = ()
     interpolation: Literal["nearest", "cubic"] = "nearest"
 
@@ -100,8 +103,20 @@ class Task:
 
     @property
     def target_channels(self) -> int:
-        """Channels of the target: 3 for normals, else 1."""
+        """Channels of the target: 3 for normals, those of the logits for a regression, else 1."""
+        if self.kind == "regression":
+            return self.num_outputs or 1
         return 3 if self.kind == "normals" else 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """What differs from the defaults, JSON types; callables as ``"module:attribute"``. See :func:`from_dict`."""
+        found = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value != entry.default:
+                value = asdict(value) if isinstance(value, Headline) else value
+                found[entry.name] = name_of(value) if callable(value) else value
+        return found
 
 
 def resolve(reference: Reference) -> Callable[..., Any]:
@@ -110,6 +125,103 @@ def resolve(reference: Reference) -> Callable[..., Any]:
         return reference
     module, _, attribute = reference.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """``"module:attribute"`` of a callable, the inverse of :func:`resolve`."""
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def from_dict(values: Mapping[str, Any]) -> Task:
+    """The inverse of :meth:`Task.as_dict`. UserError for what describes no task."""
+    try:
+        headline = values.get("full_headline")
+        full_headline = Headline(**headline) if headline else None
+        flips = tuple(values.get("negate_on_flip", ()))
+        task = Task(**{**values, "full_headline": full_headline, "negate_on_flip": flips})
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"{values!r} does not describe a task: {error}") from None
+    if task.kind not in _OF_KIND:
+        raise UserError(f"task '{task.name}': '{task.kind}' is not a kind ({', '.join(_OF_KIND)})")
+    return task
+
+
+_OF_KIND: dict[str, dict[str, Any]] = {
+    "classes": {
+        "loss": "bridgenet.losses:cross_entropy",
+        "metric": "bridgenet.metrics:Segmentation",
+        "headline": "mIoU",
+        "headline_title": "mIoU",
+        "higher_is_better": True,
+        "decode": "bridgenet.decoding:class_index",
+        "unit": "%",
+        "num_outputs": None,
+    },
+    "probability": {
+        "loss": "bridgenet.losses:balanced_cross_entropy",
+        "metric": "bridgenet.metrics:Saliency",
+        "headline": "maxF_clean",
+        "headline_title": "maxF",
+        "higher_is_better": True,
+        "decode": "bridgenet.decoding:foreground_probability",
+        "unit": "%",
+        "num_outputs": 2,
+    },
+    "depth": {
+        "loss": "bridgenet.losses:l1",
+        "metric": "bridgenet.metrics:Depth",
+        "headline": "rmse",
+        "headline_title": "RMSE",
+        "higher_is_better": False,
+        "decode": "bridgenet.decoding:depth",
+        "unit": "m",
+        "num_outputs": 1,
+        "pad_value": 0,
+        "unknown": "zero",
+        "divide_by_scale": True,
+    },
+    "normals": {
+        "loss": "bridgenet.losses:normals_l1",
+        "loss_weight": 10.0,
+        "metric": "bridgenet.metrics:Normals",
+        "headline": "mean",
+        "headline_title": "mErr",
+        "higher_is_better": False,
+        "decode": "bridgenet.decoding:unit_vector",
+        "unit": "deg",
+        "num_outputs": 3,
+        "pad_value": 0,
+        "unknown": "zero",
+        "negate_on_flip": (0,),
+        "interpolation": "cubic",
+    },
+    "regression": {
+        "loss": "bridgenet.losses:l1",
+        "metric": "bridgenet.metrics:Regression",
+        "headline": "mae",
+        "headline_title": "MAE",
+        "higher_is_better": False,
+        "decode": "bridgenet.decoding:regression",
+        "num_outputs": 1,
+    },
+}
+
+
+def of_kind(name: str, kind: str, **changes: Any) -> Task:
+    """A task of one's own with the loss, metric and decoding that go with its kind.
+
+    Args:
+        name: its key.
+        kind: see :class:`Task`.
+        changes: other fields of the task, e.g. `title`, `num_outputs` (channels of a regression), `unit`, `loss_weight`.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    if kind not in _OF_KIND:
+        raise UserError(f"task '{name}': '{kind}' is not a kind{nearest(kind, _OF_KIND)} ({', '.join(_OF_KIND)})")
+    title = name.replace("_", " ").capitalize()
+    return Task(**{"name": name, "kind": kind, "title": title, **_OF_KIND[kind], **changes})
 
 
 _TASKS: dict[str, Task] = {}
@@ -121,6 +233,18 @@ def register(task: Task, *, replace: bool = False) -> Task:
         raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
     _TASKS[task.name] = task
     return task
+
+
+def ensure(task: Task) -> Task:
+    """Make a task known unless the same one is already. UserError if another has its name."""
+    known = _TASKS.setdefault(task.name, task)
+    if known != task:
+        other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
+        raise UserError(
+            f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "
+            "give yours another name"
+        )
+    return known
 
 
 def get(name: str) -> Task:
@@ -247,3 +371,6 @@ register(
         decode="bridgenet.decoding:probability",
     )
 )
+
+BUILT_IN = frozenset(_TASKS)
+"""Names of the tasks that every installation knows; the definitions of others travel with their networks."""

@@ -1,7 +1,7 @@
 """Predictions and targets in colour, and panels of them.
 
 Maps are NumPy arrays as decoded (see :class:`bridgenet.Task`): classes (H, W) integers, probabilities (H, W) in [0, 1],
-depth (H, W) [m], normals (H, W, 3) unit vectors; or targets (H, W, C) with IGNORE where there is no label.
+depth (H, W) [m], normals (H, W, 3) unit vectors, regressions (H, W) or (H, W, C); or targets (H, W, C) with IGNORE where there is no label.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ NO_LABEL = np.array((38, 38, 38), dtype=np.uint8)
 
 DEPTH_COLOURS = "viridis_r"  # near is bright; far stays told apart from unknown
 PROBABILITY_COLOURS = "gray"
+REGRESSION_COLOURS = "cividis"
 
 
-def colourise(task: str, map: Map, *, depth_range: Range | None = None) -> NDArray[np.uint8]:
+def colourise(task: str, map: Map, *, value_range: Range | None = None) -> NDArray[np.uint8]:
     """A prediction or target of that task as an (H, W, 3) uint8 RGB image.
 
-    Classes take their :data:`PALETTE` colour; depth is bright near and dark far, over `depth_range` [m] or the map's
-    1st to 99th percentile; normals show (n + 1) / 2, so that a wall faced by the camera is bluish and a floor greenish;
+    Classes take their :data:`PALETTE` colour; depth is bright near and dark far, over `value_range` [m] or the map's
+    1st to 99th percentile; so is a regression, dark for small values (of three channels red, green and blue, of another
+    number the first alone); normals show (n + 1) / 2, so that a wall faced by the camera is bluish and a floor greenish;
     probabilities are grey. Raises UserError for an unknown task or a map of another shape.
     """
     kind = tasks.get(task).kind
@@ -61,21 +63,40 @@ def colourise(task: str, map: Map, *, depth_range: Range | None = None) -> NDArr
     if kind == "probability":
         colours = colour_map(PROBABILITY_COLOURS, values)
         return np.where((values == IGNORE)[..., None], NO_LABEL, colours)
-    near, far = depth_range or find_depth_range([values])
+    if kind == "regression":
+        low, high = value_range or find_value_range([values])
+        known = np.isfinite(values) & (values != IGNORE)
+        shares = (np.where(known, values, low) - low) / max(high - low, 1e-12)
+        colours = colour_map(REGRESSION_COLOURS, shares) if values.ndim == 2 else _eight_bit(shares)
+        return np.where(known[..., None] if values.ndim == 2 else known.all(axis=2, keepdims=True), colours, NO_LABEL)
+    near, far = value_range or find_depth_range([values])
     known = known_depth(values)
     colours = colour_map(DEPTH_COLOURS, (np.where(known, values, near) - near) / max(far - near, 1e-6))
     return np.where(known[..., None], colours, np.uint8(0))
 
 
+def _eight_bit(shares: Map) -> NDArray[np.uint8]:
+    return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
 def find_depth_range(maps: Sequence[Map]) -> Range:
     """(nearest, farthest) [m] to colour these depth maps alike: the 1st and 99th percentile of what is known."""
-    known = [values[known_depth(values)].ravel() for values in maps]
+    near, far = _percentiles([values[known_depth(values)].ravel() for values in maps])
+    return near, max(far, near + 1e-3)
+
+
+def find_value_range(maps: Sequence[Map]) -> Range:
+    """(smallest, largest) to colour these regressions alike: the 1st and 99th percentile of what is known."""
+    return _percentiles([values[np.isfinite(values) & (values != IGNORE)] for values in maps])
+
+
+def _percentiles(known: Sequence[Map]) -> Range:
     # some ten thousand pixels tell a percentile
     joined = np.concatenate([values[:: 1 + values.size // 50_000] for values in known]) if known else np.empty(0)
     if joined.size == 0:
         return 0.0, 1.0
-    near, far = (float(value) for value in np.percentile(joined, (1, 99)))
-    return near, max(far, near + 1e-3)
+    low, high = (float(value) for value in np.percentile(joined, (1, 99)))
+    return low, high
 
 
 def panel(
@@ -110,9 +131,15 @@ def panel(
 
 
 def as_map(task: str, map: Map) -> Map:
-    """(H, W), or (H, W, 3) for normals, without the channel of a target; UserError for anything else."""
-    normals = tasks.get(task).kind == "normals"
+    """(H, W), or (H, W, 3) for normals and regressions that are drawn in colour, without the channel of a target.
+
+    Raises UserError for anything else.
+    """
+    kind = tasks.get(task).kind
+    normals = kind == "normals"
     values = np.asarray(map)
+    if kind == "regression" and values.ndim == 3:
+        return values if values.shape[2] == 3 else values[..., 0]
     if not normals and values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim != (3 if normals else 2) or (normals and values.shape[2] != 3):
@@ -181,8 +208,14 @@ def _task_block(task: str, maps: Sequence[Map], names: Sequence[str] | None) -> 
         return _Block(title, [colourise(task, map) for map in values], key, smooth=False)
     if kind == "depth":
         depth_range = find_depth_range(values)
-        pictures = [colourise(task, map, depth_range=depth_range) for map in values]
+        pictures = [colourise(task, map, value_range=depth_range) for map in values]
         return _Block(title, pictures, _Key(bar=(DEPTH_COLOURS, depth_range, " m")), smooth=False)
+    if kind == "regression":
+        value_range = find_value_range(values)
+        pictures = [colourise(task, map, value_range=value_range) for map in values]
+        unit = f" {tasks.get(task).unit}".rstrip()
+        colours = REGRESSION_COLOURS if values[0].ndim == 2 else "gray"
+        return _Block(title, pictures, _Key(bar=(colours, value_range, unit)), smooth=False)
     pictures = [colourise(task, map) for map in values]
     if kind == "probability":
         return _Block(title, pictures, _Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), "")))

@@ -24,6 +24,10 @@ def decoded_batch(task: tasks.Task, num_outputs: int, batch: int, size: tuple[in
     if task.kind == "normals":
         target = normalise(_patches(rand(3, *grid) - 0.5, size))
         prediction = normalise(target + 0.5 * (rand(3, *size) - 0.5)).permute(0, 2, 3, 1)
+    elif task.kind == "regression":
+        target = _patches(rand(num_outputs, *grid), size)
+        prediction = (target * (0.7 + 0.6 * rand(num_outputs, *size))).permute(0, 2, 3, 1)
+        prediction = prediction[..., 0] if num_outputs == 1 else prediction
     elif task.kind == "depth":
         target = _patches(rand(1, *grid) * 9 + 0.5, size)
         prediction = (target * (0.7 + 0.6 * rand(1, *size)))[:, 0]

@@ -44,7 +44,7 @@ def download(
         UserError: see :func:`bridgenet.download.fetch` and :func:`bridgenet.archives.unpack`. An archive that turns out
             to be damaged is deleted if it was downloaded just now.
     """
-    dataset = data.get(name)
+    dataset = data.published(name)
     info = dataset.info
     folder = root / info.folder
     if folder.is_dir() and any(folder.iterdir()):

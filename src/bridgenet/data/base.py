@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -48,6 +48,7 @@ class DataSetInfo:
             say of it.
         boundary_distance: largest distance of a predicted and a true boundary pixel that match, as a share of the
             image's diagonal.
+        needs_root: it lies below the data root; a folder that is described by a YAML file does not.
         boundary_list: file beside this one with the ids that the boundary evaluation scores; empty: all of a split.
     """
 
@@ -64,6 +65,7 @@ class DataSetInfo:
     other_copies: Mapping[tuple[int, int], str] = field(default_factory=dict)
     boundary_distance: float = 0.0075
     boundary_list: str = ""
+    needs_root: bool = True
 
     @property
     def boundary_ids(self) -> frozenset[str]:
@@ -75,7 +77,10 @@ class DataSetInfo:
     @property
     def num_outputs(self) -> dict[str, int]:
         """Channels of the logits of each task, n_t."""
-        return {name: task_registry.get(name).num_outputs or len(self.class_names[name]) for name in self.tasks}
+        return {
+            name: len(self.class_names[name]) if name in self.class_names else task_registry.get(name).num_outputs or 1
+            for name in self.tasks
+        }
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,25 @@ class Target:
 
     files: tuple[tuple[str, ...], ...]
     read: Callable[[Sequence[Path], tuple[int, int]], np.ndarray]
+
+
+class DataSource(Protocol):
+    """What opens the splits of a data set: a subclass of :class:`DenseDataset`, or an object that stands for one."""
+
+    @property
+    def info(self) -> DataSetInfo: ...
+
+    def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]: ...
+
+    def __call__(
+        self,
+        root: str | Path,
+        split: str,
+        tasks: Sequence[str] | None = None,
+        *,
+        look_for_files: bool = True,
+        partial: bool = False,
+    ) -> DenseDataset: ...
 
 
 @cache
@@ -121,6 +145,7 @@ class DenseDataset(ABC):
         split: ``"train"`` or ``"val"``.
         tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
         look_for_files: raise if any file of the split is missing; without it, see :meth:`missing_files`.
+        partial: images may lack the labels of any task: such a target is :data:`IGNORE` throughout.
 
     Raises:
         UserError: the folder, the split or files of the split are missing, or a task is not offered.
@@ -132,10 +157,17 @@ class DenseDataset(ABC):
     targets: ClassVar[Mapping[str, Target]]
 
     def __init__(
-        self, root: str | Path, split: str, tasks: Sequence[str] | None = None, *, look_for_files: bool = True
+        self,
+        root: str | Path,
+        split: str,
+        tasks: Sequence[str] | None = None,
+        *,
+        look_for_files: bool = True,
+        partial: bool = False,
     ) -> None:
         self.folder = Path(root) / self.info.folder
         self.split = split
+        self.partial = partial
         self.tasks = self.choose_tasks(tasks)
         if split not in SPLITS:
             raise UserError(f"'{split}' is not a split (splits: {', '.join(SPLITS)})")

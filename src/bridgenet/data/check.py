@@ -50,7 +50,7 @@ def check(
     Raises:
         UserError: there is no such data set or task, or no list of either split below `root`.
     """
-    dataset_class = data.get(name)
+    dataset_class = data.published(name)
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder

@@ -48,7 +48,7 @@ def may_stay(task: Task, array: np.ndarray) -> bool:
     if task.kind == "normals":  # outside of the image they are white, which is what an unknown one is
         return task.unknown == "zero" and task.pad_value == 0
     is_8_bit = task.pad_value in range(256)
-    return is_8_bit and not task.divide_by_scale and not task.negate_on_flip
+    return is_8_bit and not task.divide_by_scale and not task.multiply_by_scale and not task.negate_on_flip
 
 
 def _expanded_normals(encoded: np.ndarray, unknown: np.ndarray | None) -> np.ndarray:

@@ -84,6 +84,9 @@ def describe(task: str, found: Statistics, num_classes: int) -> str:
         return f"{len(found.classes)} of {num_classes} classes"
     if kind == "depth":
         return f"{found.low:.2f} to {found.high:.2f} m, mean {found.mean:.2f} m"
+    if kind == "regression":
+        unit = f" {task_registry.get(task).unit}".rstrip()
+        return f"{found.low:.4g} to {found.high:.4g}{unit}, mean {found.mean:.4g}{unit}"
     if kind == "normals":
         return f"{100 * (1 - found.off_length / found.known):.1f} % of unit length"
     return f"{100 * found.mean:.1f} % positive"

@@ -113,7 +113,7 @@ class View:
     def target(self, name: str, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
-        Depth is divided by the factor, components that point sideways change their sign. Not so uint8 normals: they have
+        Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so uint8 normals: they have
         no room for a sign, see :func:`bridgenet.data.batches.to_device`.
         """
         task = task_registry.get(name)
@@ -126,6 +126,8 @@ class View:
             return seen
         if task.divide_by_scale and self.factor != 1:
             np.divide(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
+        if task.multiply_by_scale and self.factor != 1:
+            np.multiply(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
         for channel in task.negate_on_flip if self.mirrored else ():
             values = seen[..., channel]
             np.negative(values, out=values, where=values != IGNORE)

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from bridgenet.metrics.depth import Depth
     from bridgenet.metrics.edge import Edge
     from bridgenet.metrics.normals import Normals
+    from bridgenet.metrics.regression import Regression
     from bridgenet.metrics.saliency import Saliency
     from bridgenet.metrics.segmentation import Segmentation
 
 _MODULES = {
-    name: f"bridgenet.metrics.{name.lower()}" for name in ("Depth", "Edge", "Normals", "Saliency", "Segmentation")
+    name: f"bridgenet.metrics.{name.lower()}"
+    for name in ("Depth", "Edge", "Normals", "Regression", "Saliency", "Segmentation")
 }
 
-__all__ = ["Depth", "Edge", "Normals", "Saliency", "Segmentation"]
+__all__ = ["Depth", "Edge", "Normals", "Regression", "Saliency", "Segmentation"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,10 +23,12 @@ from bridgenet.visualize import (
     DEPTH_COLOURS,
     NO_LABEL,
     PROBABILITY_COLOURS,
+    REGRESSION_COLOURS,
     as_map,
     colour_map,
     colourise,
     find_depth_range,
+    find_value_range,
     known_depth,
     legend,
 )
@@ -121,8 +123,12 @@ def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str]
     key: Key
     if kind == "depth":
         near, far = find_depth_range([prediction, truth])
-        options = {"depth_range": (near, far)}
+        options = {"value_range": (near, far)}
         key = Key(ramp=ramp(DEPTH_COLOURS), ends=(f"{near:.2g} m", f"{far:.2g} m"))
+    elif kind == "regression":
+        low, high = find_value_range([prediction, truth])
+        options = {"value_range": (low, high)}
+        key = Key(ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}", f"{high:.3g}"))
     elif kind == "classes":
         present = legend([prediction, truth], names)
         key = Key([(_hex(colour) if colour else "", name) for colour, name in present])
@@ -149,7 +155,7 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
     """(H, W, 3) RGB of the error, dark where it is small, and what its colours mean.
 
     Classes are right or wrong; depth |error| in [m], drawn alike from its 98th percentile on; normals the angle in
-    degrees; probabilities |difference|. Pixels without a label have a colour of their own.
+    degrees; probabilities |difference|; regressions |difference|, of several channels its mean. Pixels without a label have a colour of their own.
     """
     kind = tasks.get(task).kind
     if kind == "classes":
@@ -166,6 +172,13 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
         error = np.abs(prediction - truth)
         largest = max(float(np.percentile(error[valid], 98)), 1e-3) if valid.any() else 1.0
         ends = f"≥ {largest:.2g} m"
+    elif kind == "regression":
+        valid = truth != IGNORE
+        error = np.abs(prediction - truth)
+        if truth.ndim == 3:
+            valid, error = valid.all(axis=2), error.mean(axis=2)
+        largest = max(float(np.percentile(error[valid], 98)), 1e-12) if valid.any() else 1.0
+        ends = f"≥ {largest:.2g}"
     else:
         valid = truth != IGNORE
         error, largest, ends = np.abs(prediction - truth), 1.0, "1"

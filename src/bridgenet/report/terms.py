@@ -46,6 +46,8 @@ _METRICS: dict[tuple[str, str], Metric] = {
         ("normals", "within_11.25", "< 11.25°", True, "%", "share of pixels wrong by less"),
         ("normals", "within_22.5", "< 22.5°", True, "%", "share of pixels wrong by less"),
         ("normals", "within_30", "< 30°", True, "%", "share of pixels wrong by less"),
+        ("regression", "mae", "MAE", False, "", "mean |error|"),
+        ("regression", "rmse", "RMSE", False, "", "root of the mean squared error"),
         ("probability", "maxF", "maxF", True, "%", f"{COMPATIBLE}: the probability passes through a sigmoid again"),
         ("probability", "maxF_clean", "maxF, clean", True, "%", f"{CLEAN}: thresholds on the probability itself"),
         ("probability", "mae", "MAE", False, "", "mean |probability − truth|"),

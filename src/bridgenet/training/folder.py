@@ -40,7 +40,7 @@ MAY_CHANGE = {
 }
 """Settings that a run may be resumed with other values of: they change no step that is still to be made (but
 `steps` the rate, and `compile` the rounding)."""
-LATER = {"compile"}
+LATER = {"compile", "metrics"}
 """Settings that the runs of older versions do not have."""
 
 

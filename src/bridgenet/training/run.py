@@ -67,7 +67,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         drop_path=settings.drop_path,
         refiner_drop_path=settings.refiner_drop_path,
         class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
-        dataset=config.data.name,
+        dataset=info.name,
     )
 
 
@@ -182,7 +182,8 @@ class Run:
             else:
                 clear_folder(self.out)
             settings = self.config.as_dict()
-            settings["data"]["root"] = str(data.data_root(self.config.data.root).absolute())  # found from any folder
+            if data.info(self.config.data.name).needs_root:  # found from any folder
+                settings["data"]["root"] = str(data.data_root(self.config.data.root).absolute())
             write_atomically(self.out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
         self.accelerator.wait_for_everyone()
         return rows

@@ -1,0 +1,62 @@
+"""Tasks of one's own: by kind, written down and read back, refused where they clash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from bridgenet import tasks
+from bridgenet.errors import UserError
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """What a test registers is forgotten."""
+    known = dict(tasks._TASKS)
+    yield
+    tasks._TASKS.clear()
+    tasks._TASKS.update(known)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_written_down_and_read_back(name: str) -> None:
+    task = tasks.get(name)
+    assert tasks.from_dict(json.loads(json.dumps(task.as_dict()))) == task
+
+
+@pytest.mark.parametrize("kind", ["classes", "probability", "depth", "normals", "regression"])
+def test_of_each_kind(kind: str) -> None:
+    task = tasks.of_kind("my_map", kind, unit="K")
+    assert (task.name, task.kind, task.title, task.unit) == ("my_map", kind, "My map", "K")
+    for reference in (task.loss, task.metric, task.decode):
+        assert callable(tasks.resolve(reference))
+    assert tasks.from_dict(task.as_dict()) == task
+
+
+def test_channels_of_a_regression() -> None:
+    assert tasks.of_kind("albedo", "regression", num_outputs=3).target_channels == 3
+    assert tasks.of_kind("height", "regression").target_channels == 1
+
+
+def test_the_same_task_twice_is_one_and_another_is_refused(registry: None) -> None:
+    task = tasks.ensure(tasks.of_kind("height", "regression", unit="m"))
+    assert tasks.ensure(tasks.of_kind("height", "regression", unit="m")) is task
+    with pytest.raises(UserError, match=r"'height' is known already and is another one \(unit differ\)"):
+        tasks.ensure(tasks.of_kind("height", "regression", unit="cm"))
+
+
+def test_what_describes_no_task() -> None:
+    with pytest.raises(UserError, match=r"'regresion' is not a kind \(did you mean regression\?\)"):
+        tasks.of_kind("height", "regresion")
+    with pytest.raises(UserError, match="does not describe a task"):
+        tasks.from_dict({"name": "height", "colour": 3})
+    with pytest.raises(UserError, match="'sound' is not a kind"):
+        tasks.from_dict(tasks.of_kind("height", "regression").as_dict() | {"kind": "sound"})
+
+
+def test_a_callable_is_written_by_its_name() -> None:
+    from bridgenet.losses import l1
+
+    assert tasks.of_kind("height", "regression", loss=l1).as_dict()["loss"] == "bridgenet.losses:l1"
