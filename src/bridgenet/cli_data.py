@@ -16,8 +16,8 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `data` and `weights`; `command(name, text)` makes the parser of a command."""
     add = _subcommands(command("data", "make, download and check data"), "data_command")
 
-    generate = add("generate", "render synthetic rooms in the layout of a published data set")
-    generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
+    generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
+    generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes"], default="nyud")
     generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
     generate.add_argument("--train", type=int, default=240, help="number of training images")
     generate.add_argument("--val", type=int, default=60, help="number of validation images")
@@ -59,7 +59,7 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., ar
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="nyud|pascal", help="the data set")
+    parser.add_argument("dataset", metavar="nyud|pascal|cityscapes|…", help="the data set")
     parser.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
 
 
@@ -70,7 +70,7 @@ def _urls(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from bridgenet.data.scenes import generate
+    from bridgenet.data.scenes import SCENES, generate
 
     started = time.perf_counter()
     folder = generate(
@@ -84,7 +84,7 @@ def _generate(options: argparse.Namespace) -> int:
     )
     seconds = time.perf_counter() - started
     print(
-        f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
+        f"{options.train} train + {options.val} val {SCENES[options.layout]} of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
     )
     return 0
 

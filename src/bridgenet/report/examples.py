@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
@@ -71,7 +71,9 @@ def examples(
     needed = sorted({index[name] for chosen in wanted.values() for name, _ in chosen})
     samples: dict[str, PredictedSample] = {}
     size = evaluation_size(config)
-    for sample in predicted_samples(network, dataset, size, needed, precision=config.precision):
+    for sample in predicted_samples(
+        network, dataset, size, needed, shrink=shrink_of(config), precision=config.precision
+    ):
         samples[sample.id] = sample
         if progress is not None:
             progress(len(samples), len(needed))
@@ -94,6 +96,8 @@ def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     )
     if canvas := told.get("canvas"):
         settings = replace(settings, eval_size=(canvas[0], canvas[1]))
+    if told.get("shrink"):
+        settings = replace(settings, shrink=told["shrink"])
     known = [task for task in source.scores if task in data.info(settings.name).tasks]
     return replace(config, data=replace(settings, tasks=known), precision=told.get("precision", config.precision))
 

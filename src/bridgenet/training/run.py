@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from bridgenet import data, tasks
 from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
 from bridgenet.compilation import check_compiler
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, network_size, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
 from bridgenet.data.loading import training_loader
@@ -59,7 +59,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         num_outputs={task: outputs[task] for task in chosen},
         backbone=settings.backbone,
         backbone_kwargs=dict(settings.backbone_kwargs),
-        image_size=config.data.size or info.size,
+        image_size=network_size(config),
         embed_dim=settings.embed_dim,
         extra_channels=settings.extra_channels,
         refine_depth=settings.refine_depth,
@@ -124,10 +124,10 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
-        size = config.data.size or self.train_set.info.size
+        size = network_size(config)
         if config.precision == "bfloat16" and self.accelerator.device.type == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
             raise UserError(
-                f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
+                f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
         if config.compile:
             check_compiler(self.accelerator.device)
@@ -241,6 +241,8 @@ class Run:
             world=self.world,
             accumulate=config.accumulate,
             cache=cache,
+            shrink=shrink_of(config),
+            augment=config.data.augment,
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
@@ -285,6 +287,7 @@ class Run:
             workers=self.config.data.workers,
             rank=self.rank,
             world=self.world,
+            shrink=shrink_of(self.config),
             precision=self.config.precision,
             progress=self.reporter.evaluating,
         ).scores
@@ -296,7 +299,13 @@ class Run:
             self.progress["best_gain"] = gain
         if self.accelerator.is_main_process:
             self.reporter.log({"kind": "evaluation", "step": self.progress["step"], "gain": gain, "scores": scores})
-            panels = prediction_panels(self.network, self.val_set, evaluation_size(self.config), self.config.log_images)
+            panels = prediction_panels(
+                self.network,
+                self.val_set,
+                evaluation_size(self.config),
+                self.config.log_images,
+                shrink=shrink_of(self.config),
+            )
             self.reporter.log_images(panels, self.progress["step"])
             if is_best:
                 save(self.network, self.out / BEST, information={"step": self.progress["step"], "scores": scores})

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 Layout = Literal["nyud", "pascal", "cityscapes"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets"}
+"""What is rendered, by layout."""
 VERSION = 1  # raised when the same arguments would give other bytes
 SMALLEST = 32  # shorter side of an image [pixels]
 
-__all__ = ["LAYOUTS", "SMALLEST", "VERSION", "generate", "render"]
+__all__ = ["LAYOUTS", "SCENES", "SMALLEST", "VERSION", "generate", "render"]
 
 
 def render(
