@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from bridgenet import tasks
 from tests.data.layouts import make_nyud
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
 torch.set_num_threads(1)  # small tensors: threads cost more than they give, and two processes would fight for cores
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered_tasks() -> Iterator[None]:
+    """Tasks that the tests of a file make known are forgotten after it."""
+    known = dict(tasks._TASKS)
+    yield
+    tasks._TASKS.clear()
+    tasks._TASKS.update(known)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, siz
             target = targets[task]
             metric.update(logits[task].expand(len(target), -1, *target.shape[-2:]), target)
     scores = {task: metric.compute() for task, metric in metrics.items()}
-    if "edge" in scores:
+    if "edge" in scores and val_set.boundary_indices():
         scores["edge"] |= _boundaries(torch.sigmoid(logits["edge"]).item(), val_set)
     return scores
 

@@ -127,7 +127,7 @@ def protocol(dataset: DenseDataset, images: int) -> str:
         what = f"{images} synthetic rooms in {info.title}'s layout"
     else:
         split = "" if dataset.split == "val" else f" of the {dataset.split} split"
-        published = "" if images == known and not split else f" (published: {known})"
+        published = "" if not known or (images == known and not split) else f" (published: {known})"
         what = f"{info.title}, {images} images{split}{published}"
     return f"SEISM boundaries, {what}, maxDist {info.boundary_distance}"
 

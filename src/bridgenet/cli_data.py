@@ -14,7 +14,7 @@ FAULTS, INTERRUPTED = 1, 130
 
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `data` and `weights`; `command(name, text)` makes the parser of a command."""
-    add = _subcommands(command("data", "make, download and check data"), "data_command")
+    add = _subcommands(command("data", "make, download, describe, check and show data"), "data_command")
 
     generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
     generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes"], default="nyud")
@@ -30,10 +30,22 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     download.add_argument("--keep-archive", action="store_true", help="do not delete the archive after unpacking")
 
     check = add("check", "read every file of a data folder and tell all that is wrong")
-    _dataset(check)
+    _dataset(check, own=True)
     check.add_argument("--tasks", nargs="+", help="only the labels of these")
     check.add_argument("--workers", type=int, help="processes (default: one per processor core)")
     check.add_argument("--all", action="store_true", help="print every fault, not only the first of each kind")
+
+    show = add("show", "draw samples with their labels as one picture")
+    _dataset(show, own=True)
+    show.add_argument("--split", choices=["train", "val"], default="train")
+    show.add_argument("--count", type=int, default=6, help="number of samples (default: 6)")
+    show.add_argument("--tasks", nargs="+", help="only the labels of these")
+    show.add_argument("--out", type=Path, help="the picture (default: NAME-SPLIT.png here)")
+
+    init = add("init", "write the file that describes a folder of your own, by looking at it")
+    init.add_argument("folder", type=Path, help="holds images/ and one folder of labels per task")
+    init.add_argument("--out", type=Path, help="the file (default: data.yaml in the folder)")
+    init.add_argument("--overwrite", action="store_true", help="take the place of the file that is there")
 
     add = _subcommands(command("weights", "list and download weights that others published"), "weights_command")
     add("list", "what there is, from where, under which licence")
@@ -45,7 +57,8 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run_data(options: argparse.Namespace, settings: list[str]) -> int:
     """`bridgenet data …`; returns the exit code."""
-    return {"generate": _generate, "download": _download, "check": _check}[options.data_command](options)
+    commands = {"generate": _generate, "download": _download, "check": _check, "show": _show, "init": _init}
+    return commands[options.data_command](options)
 
 
 def run_weights(options: argparse.Namespace, settings: list[str]) -> int:
@@ -58,8 +71,11 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., ar
     return lambda name, text: parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
 
 
-def _dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="nyud|pascal|cityscapes|…", help="the data set")
+def _dataset(parser: argparse.ArgumentParser, *, own: bool = False) -> None:
+    names, text = "nyud|pascal|cityscapes|…", "the data set"
+    if own:
+        names, text = f"{names}|YAML", f"{text}, or the file that describes a folder of your own"
+    parser.add_argument("dataset", metavar=names, help=text)
     parser.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
 
 
@@ -116,16 +132,47 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bridgenet import data
     from bridgenet.data.check import check
 
-    root = data.data_root(options.root, flag="--root")
+    root = _root(options)
     started = time.perf_counter()
     progress = ProgressLine("checking")
     report = check(options.dataset, root, tasks=options.tasks, workers=options.workers, progress=progress)
     print(report.text(everything=options.all))
     print(f"  {sum(report.counts.values())} samples checked in {time.perf_counter() - started:.1f} s")
     return FAULTS if report.faults else 0
+
+
+def _root(options: argparse.Namespace) -> Path:
+    from bridgenet import data
+
+    return data.data_root(options.root, flag="--root") if data.info(options.dataset).needs_root else Path()
+
+
+def _show(options: argparse.Namespace) -> int:
+    from bridgenet import data
+    from bridgenet.data.show import chosen_samples, sheet
+    from bridgenet.errors import UserError
+    from bridgenet.files import replacing
+
+    if options.count < 1:
+        raise UserError(f"--count {options.count}: expected 1 or more")
+    source = data.get(options.dataset)
+    dataset = source(_root(options), options.split, options.tasks)
+    indices = chosen_samples(dataset, options.count)
+    out = options.out or Path(f"{dataset.info.name}-{options.split}.png")
+    picture = sheet(dataset, indices)
+    with replacing(out) as partial:
+        picture.save(partial, format="PNG")
+    print(f"→ {out}   {len(indices)} of {len(dataset)} samples of {options.split}, {', '.join(dataset.tasks)}")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from bridgenet.data.initial import write_description
+
+    print(write_description(options.folder, options.out, overwrite=options.overwrite))
+    return 0
 
 
 def _list_weights(options: argparse.Namespace) -> int:

@@ -27,10 +27,10 @@ class NetworkSettings:
         checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
             it: less memory, more time, the same numbers (InternImage and plain transformers).
         checkpoint_decoder: the same of the refiner blocks.
-        freeze_backbone: leave the backbone's weights as they are.
+        freeze_backbone: leave the backbone's weights as they are; its batch norms and drop path are in evaluation mode.
         decoder: bridgenet, or one's own class, `package.module:Class`.
         decoder_kwargs: settings of one's own decoder.
-        num_stages: 3 as published; 4 adds a stage on the backbone's finest map.
+        num_stages: of the decoder: 3 as published; 4 adds a stage on the backbone's finest map.
         embed_dim: width E of the task features.
         extra_channels: C − E.
         refine_depth: refiner blocks per stage, d.
@@ -241,6 +241,8 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
+    from bridgenet import data
+
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, as_group=False)
     if source is not None:
@@ -264,6 +266,7 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     problems = _wrong_names(chosen) + _wrong_numbers(config)
     if problems:
         raise UserError("\n       ".join(problems))
+    config.data.name = data.absolute(config.data.name)
     return config
 
 
@@ -300,8 +303,10 @@ def _beside(names: Any, folder: Path) -> Any:
 
     if isinstance(names, list):
         return [_beside(name, folder) for name in names]
-    is_file = isinstance(names, str) and names.endswith(data.DESCRIPTIONS)
-    return str(folder / names) if is_file and not Path(names).is_file() and (folder / names).is_file() else names
+    if not isinstance(names, str) or names in data.DATASETS or Path(names).exists():
+        return names
+    path = data.description_path(str(folder / names))
+    return str(path) if path is not None and path.is_file() else names
 
 
 def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -358,14 +363,23 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
     """Names that mean nothing: of tasks and of the data set."""
     from bridgenet import data
 
-    problems = []
+    problems: list[str] = []
+    for name in _as_list(settings.get("data.name") or []):
+        path = data.description_path(name)
+        if path is not None and path.is_file():
+            try:
+                data.get(name)  # makes its own tasks known
+            except UserError as error:
+                problems += str(error).split("\n       ")
+        elif path is not None:
+            return problems  # opening it says what is wrong; its tasks are not known
     for task in [*(settings.get("data.tasks") or []), *(settings.get("loss.weights") or {})]:
         if task not in tasks.names():
             problems.append(
                 f"tasks: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
             )
     for name in _as_list(settings.get("data.name") or []):
-        if name not in data.DATASETS and not name.endswith(data.DESCRIPTIONS) and ":" not in name:
+        if name not in data.DATASETS and data.description_path(name) is None and ":" not in name:
             problems.append(
                 f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)}, "
                 "or the YAML file that describes a folder)"
@@ -379,35 +393,30 @@ def _as_list(value: Any) -> list[str]:
 
 def _wrong_numbers(config: RunConfig) -> list[str]:
     """Numbers that make no run."""
-    at_least_one = (
-        "steps",
-        "batch_size",
-        "accumulate",
-        "evaluate_every",
-        "evaluation_batch_size",
-        "save_every",
-        "log_every",
-    )
+    counts = ["steps", "batch_size", "accumulate", "evaluate_every", "evaluation_batch_size", "save_every", "log_every"]
     problems = [
-        f"{name} is {getattr(config, name)}, expected at least 1" for name in at_least_one if getattr(config, name) < 1
+        f"{name} is {getattr(config, name)}, expected at least 1" for name in counts if getattr(config, name) < 1
     ]
     if not config.optimizer.lr > 0:
         problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
-    if config.seed < 0:
-        problems.append(f"seed is {config.seed}, expected 0 or more")
+    for name, value in (("seed", config.seed), ("data.workers", config.data.workers)):
+        if value < 0:
+            problems.append(f"{name} is {value}, expected 0 or more")
     if config.optimizer.weight_decay < 0 or config.optimizer.power < 0 or config.log_images < 0:
         problems.append("optimizer.weight_decay, optimizer.power and log_images must be 0 or more")
     if not all(0 <= beta < 1 for beta in config.optimizer.betas):
         problems.append(
             f"optimizer.betas is {config.optimizer.betas}, expected two numbers of at least 0 and less than 1"
         )
+    if not 0 < config.optimizer.layer_decay <= 1:
+        problems.append(
+            f"optimizer.layer_decay is {config.optimizer.layer_decay}, expected more than 0, at most 1 (off)"
+        )
     if not config.optimizer.grad_clip > 0:
         problems.append(f"optimizer.grad_clip is {config.optimizer.grad_clip}, expected more than 0")
     for name in ("drop_path", "refiner_drop_path"):
         if not 0 <= getattr(config.network, name) < 1:
             problems.append(f"network.{name} is {getattr(config.network, name)}, expected at least 0 and less than 1")
-    if config.data.workers < 0:
-        problems.append(f"data.workers is {config.data.workers}, expected 0 or more")
     if config.data.shrink is not None and config.data.shrink < 1:
         problems.append(f"data.shrink is {config.data.shrink}, expected at least 1")
     for name in ("size", "eval_size"):

@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bridgenet import data, parallel, tasks
@@ -130,11 +129,12 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> None:
     """Write (B, H, W) boundary probabilities as 8-bit grey PNG, cut to each image's own place on the canvas."""
-    folder.mkdir(parents=True, exist_ok=True)
     values = (probability.float() * 255).to(torch.uint8).cpu().numpy()  # truncated, as the boundary protocol asks
     for value, name, size, offset in zip(values, batch["id"], batch["size"].tolist(), batch["offset"].tolist()):
         top, left = offset
-        write_atomically(folder / f"{name}.png", _png(value[top : top + size[0], left : left + size[1]]))
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _png(value[top : top + size[0], left : left + size[1]]))
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -159,9 +159,8 @@ def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
     """UserError naming the first image that is larger than the canvas, from the images' headers alone."""
     for index in range(len(dataset)):
         try:
-            with Image.open(dataset.image_path(index)) as image:
-                width, height = image.size
-        except (OSError, ValueError):
+            height, width = dataset.image_size(index)
+        except (OSError, ValueError, UserError):
             dataset.load(index)  # says what is wrong with it
             continue
         if height > size[0] or width > size[1]:
@@ -255,7 +254,7 @@ def evaluate_source(
         "weights": str(weights_path(source)),
         "weights_digest": weights_digest(weights_path(source)),
         "data": dataset.info.title,
-        "data_name": dataset.info.name,
+        "data_name": config.data.name,
         "data_root": str(dataset.folder.parent.absolute()),
         "synthetic": dataset.is_synthetic,
         "split": "val",
@@ -269,7 +268,7 @@ def evaluate_source(
         "details": found.details,
         "class_names": {task: list(names) for task, names in dataset.info.class_names.items() if task in scores},
     }
-    if options.boundaries and "edge" in dataset.tasks:
+    if options.boundaries and "edge" in dataset.tasks and dataset.boundary_indices():
         counts = _count_boundaries(dataset, config, out, state, options, show("boundaries") if show else None)
         boundaries = scores_of(counts.values())
         scores["edge"] |= boundaries.headlines
@@ -363,5 +362,7 @@ def settings_of(source: str) -> list[str]:
     config = load(source, device="cpu").config
     if config is None or config.dataset is None:
         return []
+    if config.dataset not in data.DATASETS:
+        return ["--data.name", config.dataset]  # what is given beside the weights takes its place, and says the size
     height, width = (side * data.info(config.dataset).shrink for side in config.image_size)
     return ["--data.name", config.dataset, "--data.eval_size", f"[{height}, {width}]"]

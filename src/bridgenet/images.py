@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bridgenet.errors import UserError
 
@@ -52,6 +52,17 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
         raise UserError(f"{path} is too large: {error}") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is a damaged image ({error})") from None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) [pixels] of a picture file as :func:`read_picture` gives it, from the header. Raises UserError."""
+    try:
+        with Image.open(path) as image:
+            height, width = image.height, image.width
+            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is a damaged image ({error})") from None
+    return (width, height) if is_turned else (height, width)
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -130,6 +130,29 @@ def panel(
     return _draw(blocks)
 
 
+def contact_sheet(
+    images: Sequence[NDArray[np.uint8]],
+    truths: Mapping[str, Sequence[Map]],
+    names: Sequence[str],
+    *,
+    class_names: Mapping[str, Sequence[str]] | None = None,
+) -> Image.Image:
+    """Samples below one another, a column for the photos and one for each task's labels, with one key for all of them.
+
+    Args:
+        images: (H, W, 3) uint8 RGB, of any sizes.
+        truths: task -> targets of the images' sizes.
+        names: of the images.
+        class_names: task -> names in the order of the classes, for the keys of class maps.
+    """
+    blocks = [_Block("Photo", images, None, captions=names, long_side=SHEET_SIDE)]
+    for task, maps in truths.items():
+        block = _task_block(task, maps, (class_names or {}).get(task), long_side=SHEET_SIDE, most=MAX_SHEET_LEGEND)
+        block.captions = ["no label" if (np.asarray(map) == IGNORE).all() else "" for map in maps]
+        blocks.append(block)
+    return _draw(blocks, columns=len(blocks))
+
+
 def as_map(task: str, map: Map) -> Map:
     """(H, W), or (H, W, 3) for normals and regressions that are drawn in colour, without the channel of a target.
 
@@ -172,16 +195,27 @@ MARGIN = 16
 TITLE, CAPTION, KEY_ROW, SWATCH = 26, 22, 19, 12
 MIN_BLOCK_WIDTH = 260
 MAX_LEGEND = 8
+SHEET_SIDE, MAX_SHEET_LEGEND = 260, 30
 INK, GREY = (30, 30, 30), (110, 110, 110)
 
 
 class _Block:
     """One column of pictures that share a title and a key."""
 
-    def __init__(self, title: str, pictures: Sequence[NDArray[np.uint8]], key: _Key | None, *, smooth: bool = True):
+    def __init__(
+        self,
+        title: str,
+        pictures: Sequence[NDArray[np.uint8]],
+        key: _Key | None,
+        *,
+        smooth: bool = True,
+        captions: Sequence[str] = (),
+        long_side: int = LONG_SIDE,
+    ):
         self.title = title
         self.key = key
-        self.pictures = [_resize(picture, smooth) for picture in pictures]
+        self.captions = captions  # one above each picture, or none
+        self.pictures = [_resize(picture, smooth, long_side) for picture in pictures]
 
     @property
     def width(self) -> int:
@@ -200,35 +234,42 @@ class _Key:
         return 2 * KEY_ROW if self.bar else KEY_ROW * math.ceil(len(self.swatches) / 2)
 
 
-def _task_block(task: str, maps: Sequence[Map], names: Sequence[str] | None) -> _Block:
+def _task_block(
+    task: str,
+    maps: Sequence[Map],
+    names: Sequence[str] | None,
+    *,
+    long_side: int = LONG_SIDE,
+    most: int = MAX_LEGEND,
+) -> _Block:
     kind, title = tasks.get(task).kind, tasks.get(task).title
     values = [as_map(task, map) for map in maps]
     if kind == "classes":
-        key = _Key(swatches=legend(values, names))
-        return _Block(title, [colourise(task, map) for map in values], key, smooth=False)
+        key = _Key(swatches=legend(values, names, most))
+        return _Block(title, [colourise(task, map) for map in values], key, smooth=False, long_side=long_side)
     if kind == "depth":
         depth_range = find_depth_range(values)
         pictures = [colourise(task, map, value_range=depth_range) for map in values]
-        return _Block(title, pictures, _Key(bar=(DEPTH_COLOURS, depth_range, " m")), smooth=False)
+        return _Block(title, pictures, _Key(bar=(DEPTH_COLOURS, depth_range, " m")), smooth=False, long_side=long_side)
     if kind == "regression":
         value_range = find_value_range(values)
         pictures = [colourise(task, map, value_range=value_range) for map in values]
         unit = f" {tasks.get(task).unit}".rstrip()
         colours = REGRESSION_COLOURS if values[0].ndim == 2 else "gray"
-        return _Block(title, pictures, _Key(bar=(colours, value_range, unit)), smooth=False)
+        return _Block(title, pictures, _Key(bar=(colours, value_range, unit)), smooth=False, long_side=long_side)
     pictures = [colourise(task, map) for map in values]
     if kind == "probability":
-        return _Block(title, pictures, _Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), "")))
+        return _Block(title, pictures, _Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), "")), long_side=long_side)
     axes = [((255, 128, 128), "to the right"), ((128, 255, 128), "up"), ((128, 128, 255), "to the camera")]
-    return _Block(title, pictures, _Key(swatches=axes), smooth=False)
+    return _Block(title, pictures, _Key(swatches=axes), smooth=False, long_side=long_side)
 
 
-def legend(maps: Sequence[Map], names: Sequence[str] | None) -> list[tuple[Any, str]]:
+def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEGEND) -> list[tuple[Any, str]]:
     """Colour and name of the classes present, the largest first; the last place tells how many are left out."""
     labels = np.concatenate([map.astype(np.int64).ravel() for map in maps])
     area = np.bincount(labels[labels != IGNORE], minlength=1)
     present = [int(label) for label in np.argsort(-area, kind="stable") if area[label]]
-    shown = present if len(present) <= MAX_LEGEND else present[: MAX_LEGEND - 1]
+    shown = present if len(present) <= most else present[: most - 1]
     titles = [names[label] if names and label < len(names) else f"class {label}" for label in shown]
     entries: list[tuple[Any, str]] = [(tuple(PALETTE[i % len(PALETTE)].tolist()), t) for i, t in zip(shown, titles)]
     if len(shown) < len(present):
@@ -236,24 +277,25 @@ def legend(maps: Sequence[Map], names: Sequence[str] | None) -> list[tuple[Any, 
     return entries
 
 
-def _resize(picture: NDArray[np.uint8], smooth: bool) -> Image.Image:
-    """To at most LONG_SIDE: large pictures reduced, small ones enlarged by a whole factor."""
+def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.Image:
+    """To at most `long_side`: large pictures reduced, small ones enlarged by a whole factor."""
     drawn = Image.fromarray(np.ascontiguousarray(picture))
     longest = max(drawn.size)
-    if longest <= LONG_SIDE:
-        factor = LONG_SIDE // longest
+    if longest <= long_side:
+        factor = long_side // longest
         return drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
-    size = (max(1, round(drawn.width * LONG_SIDE / longest)), max(1, round(drawn.height * LONG_SIDE / longest)))
+    size = (max(1, round(drawn.width * long_side / longest)), max(1, round(drawn.height * long_side / longest)))
     return drawn.resize(size, Image.Resampling.BOX if smooth else Image.Resampling.NEAREST)
 
 
-def _draw(blocks: Sequence[_Block]) -> Image.Image:
+def _draw(blocks: Sequence[_Block], columns: int | None = None) -> Image.Image:
     width = max(block.width for block in blocks)
     picture_height = max(picture.height for block in blocks for picture in block.pictures)
     stacked = max(len(block.pictures) for block in blocks)
     key_height = max(block.key.height if block.key else 0 for block in blocks)
-    height = TITLE + stacked * picture_height + (stacked - 1) * CAPTION + 8 + key_height
-    columns = _columns(len(blocks), width + MARGIN, height + MARGIN)
+    captions = stacked if blocks[0].captions else stacked - 1
+    height = TITLE + stacked * picture_height + captions * CAPTION + 8 + key_height
+    columns = columns or _columns(len(blocks), width + MARGIN, height + MARGIN)
     rows = math.ceil(len(blocks) / columns)
     canvas = Image.new("RGB", (MARGIN + columns * (width + MARGIN), MARGIN + rows * (height + MARGIN)), "white")
     for number, block in enumerate(blocks):
@@ -278,12 +320,15 @@ def _draw_block(
 ) -> None:
     draw = ImageDraw.Draw(canvas)
     draw.text((left, top), block.title, fill=INK, font=_font(15, bold=True))
-    if captions and block.key:
+    if captions and block.key and not block.captions:
         offset = draw.textlength(block.title, font=_font(15, bold=True)) + 8
         draw.text((left + offset, top + 2), "prediction", fill=GREY, font=_font(13))
     top += TITLE
     for number, picture in enumerate(block.pictures):
-        if number:
+        if block.captions:
+            draw.text((left, top + 3), block.captions[number], fill=GREY, font=_font(13))
+            top += CAPTION
+        elif number:
             draw.text((left, top + 3), "ground truth", fill=GREY, font=_font(13))
             top += CAPTION
         canvas.paste(picture, (left, top))

@@ -90,7 +90,7 @@ def test_wrong_destinations(own: Path, tmp_path: Path, destination: str, words: 
     ("backbone", "changes", "words"),
     [
         ("resnet", {}, "does not know the backbone test_resnet"),
-        ("dinov2", {}, "does not know the backbone vit_small_patch14_reg4_dinov2"),
+        ("dinov2", {}, "does not know the backbone vit_base_patch14_dinov2"),
         ("dinov3", {}, "does not know the backbone vit_small_patch16_dinov3"),
         (
             "vit",

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.checkpoints import load_backbone, read_information, read_own, reference
+from bridgenet.checkpoints import read_information, read_own, reference
+from bridgenet.checkpoints.backbone import load_backbone
 from bridgenet.model.backbones import build_backbone
 from tests.model.networks import BACKBONES, build, config, images
 

@@ -29,7 +29,7 @@ def test_image_is_as_pillow_converts_it(mode: str, tmp_path: Path) -> None:
     with Image.open(path) as image:
         expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(read_image(path), expected)
-    assert (readers._plain_png(path) is not None) == (mode in ("RGB", "L"))
+    assert (readers.plain_png(path) is not None) == (mode in ("RGB", "L"))
 
 
 def test_jpeg_keeps_its_orientation_as_stored(tmp_path: Path) -> None:

@@ -15,15 +15,23 @@ NUM_OUTPUTS = {"semseg": 5, "depth": 1, "human_parts": 7, "sal": 2, "normals": 3
 
 BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("vit_base_patch16_384", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
-    "dinov2": ("vit_small_patch14_reg4_dinov2", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
+    "dinov2": ("vit_base_patch14_dinov2", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
+    "dinov2 registers": ("vit_base_patch14_reg4_dinov2", {"embed_dim": 32, "depth": 4, "num_heads": 2}),
     "dinov3": ("vit_small_patch16_dinov3", {"embed_dim": 64, "depth": 4, "num_heads": 2}),
+    "eva02": ("eva02_base_patch14_448", {"embed_dim": 64, "depth": 4, "num_heads": 2}),
     "internimage": (
         "internimage_b",
         {"channels": 16, "depths": [1, 1, 1, 1], "groups": [1, 2, 4, 8], "offset_scale": 1.0},
     ),
     "resnet": ("test_resnet", {}),
     "convnext": ("convnext_atto", {"dims": [8, 16, 32, 64], "depths": [1, 1, 1, 1]}),
+    "dinov3 convnext": ("convnext_base.dinov3_lvd1689m", {"dims": [8, 16, 32, 64], "depths": [1, 1, 1, 1]}),
     "swin": ("swin_tiny_patch4_window7_224", {"embed_dim": 16, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8]}),
+    "swin v2": (
+        "swinv2_tiny_window8_256",
+        {"embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8]},
+    ),
+    "hiera of sam2": ("sam2_hiera_tiny", {"embed_dim": 16, "stages": [1, 1, 2, 1], "global_att_blocks": [3]}),
 }
 """A timm name or InternImage's, and what makes it small, by the kind of backbone."""
 

@@ -44,9 +44,10 @@ def test_equals_the_definition(sizes, size, dilation) -> None:
     torch.testing.assert_close(got, by_definition(maps, kernel, projections, size, dilation), atol=1e-11, rtol=1e-11)
 
 
-def test_channels_in_parts_bias_and_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sizes", [[(3, 4), (6, 8)], [(3, 4), (12, 16)], [(12, 16)]], ids=str)
+def test_channels_in_parts_bias_and_relu(sizes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upsampled, "CHUNK", 2)  # the last part has one channel
-    maps, kernel, projections = case([(3, 4), (6, 8)])
+    maps, kernel, projections = case(sizes)
     bias = torch.linspace(-3, 3, 5, dtype=torch.float64)
     expected = F.relu(by_definition(maps, kernel, projections, (12, 16), 1) + bias[:, None, None])
     taps = [arrange(compose(kernel, p)) for p in projections]

@@ -16,22 +16,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state, without_prefix
-from bridgenet.checkpoints.reference import (
-    DROPPED,
-    backbone_name,
-    internimage_style,
-    is_reference,
-    recognise,
-    reference_name,
-)
+from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
+from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, reference_name
 from bridgenet.errors import UserError
 from bridgenet.files import replacing
 from bridgenet.inference import Precision, optimize_for_inference, resolve_precision
-from bridgenet.model.backbones.timm_backbones import PlainTransformer, Pyramid
+from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
 
@@ -40,8 +33,6 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 HUB_WEIGHTS = "model.safetensors"
 AUTHORS_LICENCE = "cc-by-nc-4.0"
 """Of the weights that the authors released, and so of whatever is converted from a file in their names."""
-
-_CLASSIFIER = ("head.", "head_dist.", "fc.", "fc_norm.", "classifier.", "conv_head.", "norm.", "pre_logits.")
 
 
 def save(
@@ -193,7 +184,8 @@ def load(
         state, _, network_config, information = own
         network = _filled(network_config, state, path)
         if "first_scores" in information:  # a run's last: the scores in it are of an earlier step
-            information = {"step": information.get("step")}
+            kept = {key: information[key] for key in RECORDED if key in information}
+            information = {"step": information.get("step")} | kept
     else:
         state, content = read_state(path)
         if not is_reference(state):
@@ -290,49 +282,3 @@ def _built(config: NetworkConfig, path: Path) -> BridgeNet:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # a foreign description: what a backbone makes of its settings is no closed list
         raise UserError(f"{path}: no network can be built from its description: {error}") from None
-
-
-def backbone_settings(name: str, path: str | Path) -> dict[str, Any]:
-    """The settings that a backbone needs besides its name for the weights in a file: InternImage's style of blocks."""
-    if not name.startswith("internimage"):
-        return {}
-    state = without_prefix(read_state(Path(path), whole=False)[0], "backbone.", Path(path))
-    return internimage_style(state) if any(".dcn." in key for key in state) else {}
-
-
-def load_backbone(backbone: nn.Module, path: str | Path) -> None:
-    """Put a backbone's own weights (OpenGVLab's `.pth`, timm's files) into it: all of them, or UserError.
-
-    Learned position embeddings are resampled to the backbone's grid. A classification head in the file is left out.
-    """
-    path = Path(path)
-    state = without_prefix(read_state(path)[0], "backbone.", path)
-    if isinstance(backbone, PlainTransformer) and "pos_embed" in state and hasattr(backbone.model, "pos_embed"):
-        from timm.models.vision_transformer import checkpoint_filter_fn
-
-        try:
-            state = checkpoint_filter_fn(state, backbone.model)
-        except (RuntimeError, ValueError, IndexError, KeyError) as error:
-            shape = tuple(state["pos_embed"].shape)
-            raise UserError(f"{path}: its position embeddings {shape} do not fit this backbone ({error})") from None
-
-    def canonical(key: str) -> str:  # timm joins the names of a pyramid's stages with underscores
-        return key.replace(".", "_") if isinstance(backbone, Pyramid) else key
-
-    own = {
-        canonical(backbone_name(key).removeprefix("model.")): key  # some of timm's pyramids wrap the model once more
-        for key in backbone.state_dict()
-        if not key.endswith("num_batches_tracked")
-    }
-    named = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-
-    def unwanted(key: str) -> bool:  # classification heads; of timm's pyramids also whatever lies above the last stage
-        above = isinstance(backbone, Pyramid) and not any(
-            name.startswith(canonical(key.split(".")[0] + ".")) for name in own
-        )
-        return above or key.startswith(_CLASSIFIER)
-
-    wanted = {canonical(key): value for key, value in named.items() if canonical(key) in own or not unwanted(key)}
-    expected = {name: backbone.state_dict()[key] for name, key in own.items()}
-    fit(wanted, expected, path, "this backbone")
-    backbone.load_state_dict({own[name]: value for name, value in wanted.items()}, strict=False)

@@ -26,6 +26,7 @@ from bridgenet.checkpoints import (
 from bridgenet.checkpoints.files import problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
 from bridgenet.errors import UserError
+from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.config import NetworkConfig
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
@@ -45,6 +46,7 @@ class Inspection:
         image_size: (H, W) [pixels] of training.
         parameters, backbone_parameters: numbers of values, without buffers and what no computation reads.
         step, epoch, origin, licence: as recorded with the weights.
+        backbone_weights, backbone_licence: what the backbone began with, and its licence, as recorded.
         preset: whose network this is, if any.
         nearest_preset: if none, the one that differs in one or two settings, and in which.
         problems: what is off, a line each.
@@ -65,6 +67,8 @@ class Inspection:
     epoch: int | None = None
     origin: str | None = None
     licence: str | None = None
+    backbone_weights: str | None = None
+    backbone_licence: str | None = None
     preset: str | None = None
     nearest_preset: str | None = None
     problems: list[str] = field(default_factory=list)
@@ -91,6 +95,8 @@ class Inspection:
             ),
             "origin": self.origin,
             "licence of the weights": self.licence,
+            "backbone began with": self.backbone_weights
+            and f"{self.backbone_weights}, licence {self.backbone_licence or 'not known'}",
             "nearest preset": self.nearest_preset,
         }
         lines += [f"  {name:<23}{value}" for name, value in rows.items() if value]
@@ -153,8 +159,8 @@ def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str
     found.backbone, found.backbone_settings = config.backbone, config.backbone_kwargs
     found.tasks, found.image_size = dict(config.num_outputs), config.image_size
     found.embed_dim, found.width = config.embed_dim, config.embed_dim + config.extra_channels
-    found.refine_depth = [depth] * 3 if isinstance(depth, int) else list(depth)
-    for name in ("step", "epoch", "origin", "licence"):
+    found.refine_depth = [depth] * config.num_stages if isinstance(depth, int) else list(depth)
+    for name in ("step", "epoch", "origin", "licence", *RECORDED):
         setattr(found, name, information.get(name))
     name, differences = nearest_preset(config)
     found.preset = None if differences else name
@@ -202,6 +208,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
         "backbone_kwargs": dict(config.backbone_kwargs),
         "embed_dim": config.embed_dim,
         "extra_channels": config.extra_channels,
+        "num_stages": config.num_stages,
         "refine_depth": depth[0] if isinstance(depth, list) and len(set(depth)) == 1 else depth,
         "dilations": list(config.dilations),
     }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
 from bridgenet.data.cityscapes import Cityscapes
 from bridgenet.data.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
+from bridgenet.data.description import FILE
+from bridgenet.data.folder import FolderSource
 from bridgenet.data.nyud import NYUDv2
 from bridgenet.data.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
@@ -33,10 +37,36 @@ def get(name: str | Sequence[str]) -> DataSource:
         raise UserError(f"data.name is {names}, expected one data set")
     if names[0] in DATASETS:
         return DATASETS[names[0]]
+    if (path := description_path(names[0])) is not None:
+        return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
     raise UserError(
         f"'{names[0]}' is not a data set{nearest(names[0], DATASETS)} (data sets: {', '.join(DATASETS)}, "
         "or the YAML file that describes a folder)"
     )
+
+
+def description_path(name: str) -> Path | None:
+    """The absolute path of the description that a name stands for, also if it is not there: the file itself, or the folder it lies in.
+
+    None for what is no description's name.
+    """
+    path = Path(name).expanduser().absolute()
+    if name.endswith(DESCRIPTIONS):
+        return path
+    return path / FILE if (path / FILE).is_file() else None
+
+
+def absolute(names: str | list[str]) -> str | list[str]:
+    """Names of data sets, descriptions by their absolute path."""
+    if isinstance(names, list):
+        return [str(absolute(name)) for name in names]
+    return str(names if names in DATASETS else description_path(names) or names)
+
+
+@functools.cache
+def _folder_source(path: Path, changed: int) -> FolderSource:
+    """One for each state of a file: reading it again would look at all images again."""
+    return FolderSource(path)
 
 
 def published(name: str) -> type[DenseDataset]:
@@ -57,9 +87,12 @@ __all__ = [
     "DataSetInfo",
     "DataSource",
     "DenseDataset",
+    "FolderSource",
     "NYUDv2",
     "PASCALContext",
+    "absolute",
     "data_root",
+    "description_path",
     "get",
     "info",
     "published",

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
@@ -20,6 +21,7 @@ from bridgenet.data.readers import read_image
 from bridgenet.data.transforms import Sample
 from bridgenet.data.views import resize
 from bridgenet.errors import UserError
+from bridgenet.tasks import IGNORE
 
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
@@ -157,7 +159,9 @@ class DenseDataset(ABC):
     info: ClassVar[DataSetInfo]
     split_file: ClassVar[str]
     image_file: ClassVar[str]
-    targets: ClassVar[Mapping[str, Target]]
+    targets: Mapping[str, Target]
+    read_as: str = ""
+    """What else than the class, the folder and the tasks decides how files are read: a cache is for one such text."""
 
     def __init__(
         self,
@@ -207,7 +211,10 @@ class DenseDataset(ABC):
 
     def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
-        target = self.targets[task].read(self.target_paths(task, index), size)
+        paths = self.target_paths(task, index)
+        if self.partial and not all(path.is_file() for path in paths):
+            return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
+        target = self.targets[task].read(paths, size)
         if target.shape[:2] != size and task_registry.get(task).interpolation == "cubic":
             target = expanded(task, target)
         return self.fit_target(task, index, target, size)
@@ -251,6 +258,11 @@ class DenseDataset(ABC):
         """The picture of a sample."""
         return self.folder / self.file_name(self.image_file, self.ids[index])
 
+    def image_size(self, index: int) -> tuple[int, int]:
+        """(height, width) of a picture [pixels], from its header. OSError or ValueError if that cannot be read."""
+        with Image.open(self.image_path(index)) as image:
+            return image.height, image.width
+
     def target_paths(self, task: str, index: int) -> list[Path]:
         """The files that make the target of a task, of alternatives the first that exists."""
         found = []
@@ -262,11 +274,7 @@ class DenseDataset(ABC):
     @classmethod
     def choose_tasks(cls, tasks: Sequence[str] | None = None) -> list[str]:
         """The tasks in the canonical order, all that the data set offers if None; UserError for one it has not."""
-        chosen = task_registry.in_order(cls.info.tasks if tasks is None else tasks)
-        for task in chosen:
-            if task not in cls.info.tasks:
-                raise UserError(f"{cls.info.title} has no {task} (it offers {', '.join(cls.info.tasks)})")
-        return chosen
+        return choose_tasks(cls.info, tasks)
 
     @classmethod
     def require_folder(cls, root: str | Path, split: str = "train", *, flag: str = "--data.root") -> Path:
@@ -328,6 +336,15 @@ class DenseDataset(ABC):
                 with os.scandir(path.parent) as entries:  # a link to nowhere is no file, nor is a folder of that name
                     listings[path.parent] = {entry.name for entry in entries if entry.is_file()}
         return path.name in listings[path.parent]
+
+
+def choose_tasks(info: DataSetInfo, tasks: Sequence[str] | None = None) -> list[str]:
+    """See :meth:`DenseDataset.choose_tasks`."""
+    chosen = task_registry.in_order(info.tasks if tasks is None else tasks)
+    for task in chosen:
+        if task not in info.tasks:
+            raise UserError(f"{info.title} has no {task} (it offers {', '.join(info.tasks)})")
+    return chosen
 
 
 def fit(labels: np.ndarray, size: tuple[int, int], interpolation: Interpolation, path: Path) -> np.ndarray:

@@ -167,6 +167,7 @@ def _key(dataset: DenseDataset) -> str:
     """Different for every folder, choice of tasks, and way of reading."""
     kind = type(dataset)
     parts = [FORMAT, kind.__module__, kind.__qualname__, str(dataset.folder.absolute()), dataset.tasks]
+    parts += [dataset.read_as] if dataset.read_as else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from bridgenet import data, parallel
 from bridgenet import tasks as task_registry
+from bridgenet.data import check_folder
 from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
+from bridgenet.data.folder import FolderDataset, FolderSource
 from bridgenet.data.report import Fault, Report
 from bridgenet.data.statistics import Statistics, implausible
 from bridgenet.errors import UserError
@@ -17,22 +19,29 @@ from bridgenet.errors import UserError
 
 @dataclass
 class Findings:
-    """What one sample, or all samples together, showed: sizes of images, labels by task, faults."""
+    """What one sample, or all samples together, showed: sizes of images, labels by task, faults.
+
+    `before_range`: by task sum and number of depths without regard to the range that is stated.
+    """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     tasks: dict[str, Statistics] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def add(self, other: Findings) -> None:
         self.sizes.update(other.sizes)
         self.faults.extend(other.faults)
         for task, statistics in other.tasks.items():
             self.tasks.setdefault(task, Statistics()).add(statistics)
+        for task, (total, number) in other.before_range.items():
+            before = self.before_range.get(task, (0.0, 0))
+            self.before_range[task] = before[0] + total, before[1] + number
 
 
 def check(
     name: str,
-    root: str | Path,
+    root: str | Path = "",
     *,
     tasks: Sequence[str] | None = None,
     workers: int | None = None,
@@ -41,8 +50,8 @@ def check(
     """Read every file of both splits of a data set and report what is wrong. Nothing is written.
 
     Args:
-        name: the data set, ``"nyud"``.
-        root: folder that holds the data set's own folder.
+        name: the data set, ``"nyud"``, or the description of a folder of one's own.
+        root: folder that holds the published data set's own folder.
         tasks: the tasks whose labels are checked, all if None.
         workers: processes, one per usable processor core if None; 1: all in this process.
         progress: called with (samples done, samples in all).
@@ -50,23 +59,13 @@ def check(
     Raises:
         UserError: there is no such data set or task, or no list of either split below `root`.
     """
-    dataset_class = data.published(name)
-    info = dataset_class.info
-    chosen = dataset_class.choose_tasks(tasks)
-    folder = Path(root) / info.folder
-    lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
-    if not any(path.exists() for path in lists.values()):
-        dataset_class.require_folder(root, flag="--root")
-    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
     found = Findings()
-    datasets = []
-    for split, path in lists.items():
-        try:
-            if not path.exists():
-                raise UserError(f"{path.relative_to(folder)} is missing")
-            datasets.append(dataset_class(root, split, chosen, look_for_files=False))
-        except UserError as error:
-            found.faults.append(Fault(split, "list", str(error)))
+    source = data.get(name)
+    datasets: Sequence[DenseDataset]
+    if isinstance(source, FolderSource):
+        report, datasets = check_folder.opened(source, tasks, found.faults)
+    else:
+        report, datasets = _opened(data.published(name), root, tasks, found.faults)
     found.faults += _lists(datasets)
     for dataset in datasets:
         for task, missing in dataset.missing_files():
@@ -81,7 +80,36 @@ def check(
         report.counts[dataset.split] = len(dataset)
     report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
     _compare(report)
+    for task, statistics in report.tasks.items():
+        wrong = implausible(task, statistics)
+        if isinstance(source, FolderSource):
+            entry = next(entry for entry in source.description.tasks if entry.task == task)
+            wrong = check_folder.doubtful(entry, statistics, found.before_range.get(task, (0.0, 0)))
+        if wrong:
+            report.faults.append(Fault("both", task, wrong))
     return report
+
+
+def _opened(
+    dataset_class: type[DenseDataset], root: str | Path, tasks: Sequence[str] | None, faults: list[Fault]
+) -> tuple[Report, list[DenseDataset]]:
+    """An empty report and the splits of a published data set that can be opened; `faults` gets why others cannot."""
+    info = dataset_class.info
+    chosen = dataset_class.choose_tasks(tasks)
+    folder = Path(root) / info.folder
+    lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
+    if not any(path.exists() for path in lists.values()):
+        dataset_class.require_folder(root, flag="--root")
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
+    datasets = []
+    for split, path in lists.items():
+        try:
+            if not path.exists():
+                raise UserError(f"{path.relative_to(folder)} is missing")
+            datasets.append(dataset_class(root, split, chosen, look_for_files=False))
+        except UserError as error:
+            faults.append(Fault(split, "list", str(error)))
+    return report, datasets
 
 
 def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
@@ -115,7 +143,10 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
             continue
         try:
             target = dataset.stored_target(task, index, size or (1, 1))
-            found.tasks[task] = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
+            statistics = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
+            found.tasks[task] = statistics
+            if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
+                found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
             if size is not None:
                 dataset.fit_target(task, index, target, size)
         except UserError as error:
@@ -131,7 +162,7 @@ def _compare(report: Report) -> None:
         if found != published and not report.synthetic:
             text = f"{found} samples are listed, {published} are published: scores do not compare with published ones"
             report.faults.append(Fault(split, "list", text))
-    if report.synthetic:
+    if report.synthetic and not report.description:
         report.notes.append(
             f"made by `bridgenet data generate` ({SYNTHETIC}): counts and sizes are not the published ones"
         )
@@ -140,7 +171,8 @@ def _compare(report: Report) -> None:
         if size in info.other_copies:
             report.faults.append(Fault("both", "image", f"{text}. {info.other_copies[size]}"))
         elif size[0] > info.size[0] or size[1] > info.size[1]:
-            canvas = f"more than the evaluation canvas of {info.size[0]}×{info.size[1]}: give a larger --data.eval-size"
+            larger = "state a larger `size`" if report.description else "give a larger --data.eval-size"
+            canvas = f"more than the evaluation canvas of {info.size[0]}×{info.size[1]}: {larger}"
             report.faults.append(Fault("both", "image", f"{text}, {canvas}"))
         elif info.image_size not in (None, size) and not report.synthetic:
             expected = f"{info.image_size[0]}×{info.image_size[1]}" if info.image_size else ""
@@ -153,8 +185,6 @@ def _compare(report: Report) -> None:
                 report.faults.append(Fault("both", task, text))
             else:
                 report.notes.append(f"{task}: {text}; they are resized when they are loaded")
-        if wrong := implausible(task, statistics):
-            report.faults.append(Fault("both", task, wrong))
         names = info.class_names.get(task, ())
         unseen = [class_name for index, class_name in enumerate(names) if index not in statistics.classes]
         if unseen and statistics.classes and task_registry.get(task).kind == "classes":

@@ -36,7 +36,7 @@ def reading(path: Path) -> Iterator[None]:
 def read_image(path: Path) -> np.ndarray:
     """Any picture that Pillow decodes, as (H, W, 3) uint8 RGB."""
     with reading(path):
-        if (array := _plain_png(path)) is not None and array.ndim == 3:
+        if (array := plain_png(path)) is not None and array.ndim == 3:
             return array
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
@@ -48,7 +48,7 @@ def read_png(path: Path, channels: int) -> np.ndarray:
     Raises UserError if the file has another number of channels or is not 8 bit.
     """
     with reading(path):
-        if (array := _plain_png(path)) is not None:
+        if (array := plain_png(path)) is not None:
             mode = "L" if array.ndim == 2 else "RGB"
         else:
             with Image.open(path) as image:
@@ -70,7 +70,7 @@ def read_png16(path: Path, expected: str) -> np.ndarray:
     return array.astype(np.uint16, copy=False)
 
 
-def _plain_png(path: Path) -> np.ndarray | None:
+def plain_png(path: Path) -> np.ndarray | None:
     """A whole 8-bit grey or RGB PNG, (H, W) or (H, W, 3) uint8, by OpenCV, which is faster than Pillow.
 
     None for any other file, also for a damaged one: Pillow says what is wrong with it.

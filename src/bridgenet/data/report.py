@@ -43,6 +43,8 @@ class Report:
         tasks: statistics of the labels by task.
         faults: all that is wrong; empty if the folder is sound.
         notes: what one may want to know.
+        description: the file that describes the folder, of a folder of one's own.
+        labelled: number of images that have a label, by task; empty where all are expected to.
     """
 
     info: DataSetInfo
@@ -54,6 +56,8 @@ class Report:
     tasks: dict[str, Statistics] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    description: Path | None = None
+    labelled: dict[str, int] = field(default_factory=dict)
 
     def text(self, *, everything: bool = False) -> str:
         """Faults, notes, a table and what to do; of many like faults the first five, or everything."""
@@ -83,18 +87,26 @@ class Report:
         if len(sizes) > 1:
             heights, widths = zip(*self.sizes)
             spread += f", {min(heights)}..{max(heights)}×{min(widths)}..{max(widths)}"
-        yield f"{'':<12} faults  labelled"
-        yield f"{'list':<12} {faults['list']:>6}  {'':>8}  {listed}"
-        yield f"{'image':<12} {faults['image']:>6}  {'':>8}  {spread}"
+        width = max(12, *map(len, self.chosen))
+        yield f"{'':<{width}} faults  labelled"
+        yield f"{'list':<{width}} {faults['list']:>6}  {'':>8}  {listed}"
+        yield f"{'image':<{width}} {faults['image']:>6}  {'':>8}  {spread}"
         for task in self.chosen:
             found = self.tasks.get(task, Statistics())
             share = f"{100 * found.known / found.pixels:.1f} %" if found.pixels else "–"
             described = describe(task, found, self.info.num_outputs[task])
-            yield f"{task:<12} {faults[task]:>6}  {share:>8}  {described}".rstrip()
+            if task in self.labelled:
+                of = f"{self.labelled[task]} of {sum(self.counts.values())} images"
+                described = f"{of}: {described}" if described else of
+            yield f"{task:<{width}} {faults[task]:>6}  {share:>8}  {described}".rstrip()
 
     def _end(self) -> Iterator[str]:
+        what = self.description or self.folder
         if not self.faults:
-            yield f"→ {self.folder} is sound"
+            yield f"→ {what} is sound"
+            return
+        if self.description:
+            yield f"→ {what}: {_count(len(self.faults), 'fault')}. Mend what is named above, and check again"
             return
         faulty = {fault.subject for fault in self.faults}
         sound = [task for task in self.chosen if task not in faulty]

@@ -9,9 +9,10 @@ from typing import Any
 
 from bridgenet.errors import UserError
 from bridgenet.model.backbones import build_backbone
+from bridgenet.model.backbones.licences import weights_information
 from bridgenet.model.bridgenet import BridgeNet, Heads
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
-from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+from bridgenet.model.decoders.bridgenet.decoder import MAX_STAGES, NUM_STAGES
 
 
 @dataclass
@@ -25,7 +26,8 @@ class NetworkConfig:
         image_size: (H, W) [pixels] of training.
         embed_dim: E.
         extra_channels: C − E.
-        refine_depth: refiner blocks d, the same for the three stages or one number each.
+        num_stages: of the decoder: 3 as published, or 4, the last reading the backbone's finest map.
+        refine_depth: refiner blocks d, the same for all stages or one number each.
         dilations: repeated over the refiner blocks, or one list per stage that is as long as the stage is deep.
         squeezes: like `dilations`: block width over hidden width.
         base_divisor: r; None: what goes with the backbone (plain transformer 2, pyramid 1).
@@ -41,6 +43,7 @@ class NetworkConfig:
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     embed_dim: int = 512
     extra_channels: int = 64
+    num_stages: int = NUM_STAGES
     refine_depth: int | list[int] = 18
     dilations: list[Any] = field(default_factory=lambda: [1, 2, 5])
     squeezes: list[Any] = field(default_factory=lambda: [2])
@@ -84,6 +87,7 @@ class NetworkConfig:
             "backbone_kwargs": isinstance(self.backbone_kwargs, dict),
             "embed_dim": whole([self.embed_dim]),
             "extra_channels": whole([self.extra_channels]),
+            "num_stages": whole([self.num_stages]),
             "refine_depth": whole(self.refine_depth if isinstance(self.refine_depth, list) else [self.refine_depth]),
             "base_divisor": self.base_divisor is None or (whole([self.base_divisor]) and self.base_divisor > 0),
             "class_names": isinstance(self.class_names, dict),
@@ -96,7 +100,9 @@ def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[
     """One list per stage, as long as the stage is deep, from one repeated list or from one list per stage."""
     lists = list(values) if values and isinstance(values[0], list | tuple) else [values] * len(depths)
     if len(lists) != len(depths) or not all(chain and min(chain) >= 1 for chain in lists):
-        raise UserError(f"{name} is {values}; give one list of numbers ≥ 1, which is repeated, or {NUM_STAGES} of them")
+        raise UserError(
+            f"{name} is {values}; give one list of numbers ≥ 1, which is repeated, or {len(depths)} of them"
+        )
     return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths)]
 
 
@@ -112,11 +118,13 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
     """
     if not config.num_outputs or min(config.num_outputs.values()) < 1:
         raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
-    width = config.embed_dim + config.extra_channels
-    if config.embed_dim < 2 or config.extra_channels < 0 or config.embed_dim % 2 or width % 8:
+    width, stages = config.embed_dim + config.extra_channels, config.num_stages
+    if not NUM_STAGES <= stages <= MAX_STAGES:
+        raise UserError(f"num_stages is {stages}, expected {NUM_STAGES} (as published) or {MAX_STAGES}")
+    if config.embed_dim < 2 or config.extra_channels < 0 or config.embed_dim % 2 or width % 2**stages:
         raise UserError(
-            f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; "
-            "embed_dim must be even and their sum divisible by 8 (two attention heads at widths C, C/2 and C/4)"
+            f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; embed_dim must be even and their "
+            f"sum C divisible by {2**stages} (two attention heads at the widths of {stages} stages, C to C/{2 ** (stages - 1)})"
         )
     backbone = build_backbone(
         config.backbone,
@@ -125,9 +133,9 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
         pretrained=pretrained,
         **config.backbone_kwargs,
     )
-    depths = [config.refine_depth] * NUM_STAGES if isinstance(config.refine_depth, int) else config.refine_depth
-    if len(depths) != NUM_STAGES or min(depths) < 1:
-        raise UserError(f"refine_depth is {config.refine_depth}; give one number ≥ 1, or {NUM_STAGES} of them")
+    depths = [config.refine_depth] * stages if isinstance(config.refine_depth, int) else config.refine_depth
+    if len(depths) != stages or min(depths) < 1:
+        raise UserError(f"refine_depth is {config.refine_depth}; give one number ≥ 1, or {stages} of them")
     decoder = BridgeNetDecoder(
         backbone.channels,
         config.num_outputs,
@@ -140,4 +148,6 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
     )
     network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))
     network.config = config
+    if pretrained:
+        network.information = weights_information(config.backbone)
     return network

@@ -34,6 +34,11 @@ def arrange(taps: Tensor) -> list[Tensor]:
     return [part.permute(2, 0, 3, 1).reshape(-1, taps.shape[1], 1, 1) for part in taps.split(CHUNK)]
 
 
+def _kernel_of(arranged: Sequence[Tensor]) -> Tensor:
+    """The inverse of :func:`arrange`: (C, D, 3, 3)."""
+    return torch.cat([x.reshape(3, -1, 3, x.shape[1]).permute(1, 3, 0, 2) for x in arranged])
+
+
 def compose(kernel: Tensor, projection: Tensor | None) -> Tensor:
     """The kernel (C, E, 3, 3) after a projection (E, D, 1, 1): (C, D, 3, 3)."""
     if projection is None:
@@ -62,6 +67,8 @@ def conv3x3_of_upsampled_sum(
     Returns:
         (B, C, H, W), in memory (B, H, C, W).
     """
+    if whole := [i for i, x in enumerate(maps) if tuple(x.shape[-2:]) == tuple(size)]:
+        return _with_whole_maps(maps, taps, whole, size, dilation, bias, relu)
     width, batch = size[1], len(maps[0])
     rows = [x.transpose(1, 2).flatten(0, 1).unsqueeze(2).contiguous() for x in maps]  # (B·h, D, 1, w)
     sides = tuple((int(x.shape[2]), int(x.shape[3])) for x in maps)
@@ -92,6 +99,27 @@ def conv3x3_of_upsampled_sum(
             part = part.add_(biases[chunk][:, None])
         done.append(F.relu(part, inplace=True) if relu else part)
     return (torch.cat(done, dim=2) if keeps_graph else result).transpose(1, 2)
+
+
+def _with_whole_maps(
+    maps: Sequence[Tensor],
+    taps: Sequence[Sequence[Tensor]],
+    whole: Sequence[int],
+    size: tuple[int, int],
+    dilation: int,
+    bias: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    """The same where some maps have the result's size already and need no enlarging: these are convolved as they are."""
+    small = [i for i in range(len(maps)) if i not in whole]
+    parts = [F.conv2d(maps[i], _kernel_of(taps[i]), padding=dilation, dilation=dilation) for i in whole]
+    if small:
+        enlarged = [maps[i] for i in small], [taps[i] for i in small]
+        parts.append(conv3x3_of_upsampled_sum(*enlarged, size, dilation=dilation, bias=bias))
+    elif bias is not None:
+        parts.append(bias[:, None, None])
+    result = sum(parts[1:], parts[0])
+    return F.relu(result, inplace=True) if relu else result
 
 
 def _matrices(

@@ -13,10 +13,20 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, 
 FUSED_DEVICES = ("cpu", "cuda")
 
 
-def make_optimizer(network: nn.Module, *, name: str, **settings: Any) -> torch.optim.Optimizer:
-    """One parameter group with every trainable parameter, updated by one kernel where PyTorch has it for their device.
+def make_optimizer(
+    network: nn.Module, *, name: str, layer_decay: float = 1.0, **settings: Any
+) -> torch.optim.Optimizer:
+    """An optimiser of every trainable parameter, updated by one kernel where PyTorch has it for their device.
 
     Settings that are not given are PyTorch's defaults. Parameters must be on their device already.
+
+    Args:
+        layer_decay: 1: one parameter group, as published. Below 1, each layer of the backbone has a group of its own, whose
+            learning rate is that of the layer above it times this; the layer above the last one is the decoder. Decoder
+            and heads are the first group, at the full rate.
+
+    Raises:
+        UserError: an unknown name; layer decay for a backbone whose layers are not known.
     """
     if name not in OPTIMIZERS:
         raise UserError(
@@ -24,7 +34,26 @@ def make_optimizer(network: nn.Module, *, name: str, **settings: Any) -> torch.o
         )
     parameters = [p for p in network.parameters() if p.requires_grad]
     settings.setdefault("fused", all(p.device.type in FUSED_DEVICES for p in parameters))
-    return OPTIMIZERS[name](parameters, **settings)
+    if layer_decay == 1.0:
+        return OPTIMIZERS[name](parameters, **settings)
+    groups = [
+        {"params": members, "lr": settings["lr"] * layer_decay**above}
+        for above, members in _by_layers_above(network).items()
+    ]
+    return OPTIMIZERS[name](groups, **settings)
+
+
+def _by_layers_above(network: Any) -> dict[int, list[nn.Parameter]]:
+    """Trainable parameters by how many layers are above their own; 0, the decoder and the heads, first."""
+    layers = network.backbone.layers()
+    last = max(layers.values())
+    above: dict[int, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        is_backbone = name.startswith("backbone.")
+        count = last + 1 - layers[name.removeprefix("backbone.")] if is_backbone else 0
+        if parameter.requires_grad:
+            above.setdefault(count, []).append(parameter)
+    return dict(sorted(above.items()))
 
 
 def poly_schedule(

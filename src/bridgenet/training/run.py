@@ -23,7 +23,8 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from bridgenet import data, tasks
-from bridgenet.checkpoints import BEST, LAST, backbone_settings, load_backbone, read_description, save
+from bridgenet.checkpoints import BEST, LAST, read_description, save
+from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
 from bridgenet.config import RunConfig, network_size, shrink_of
 from bridgenet.data.batches import to_device
@@ -33,6 +34,7 @@ from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
 from bridgenet.losses import MultiTaskLoss, process_mean
+from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.ops.linear import use_pointwise
@@ -62,6 +64,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         image_size=network_size(config),
         embed_dim=settings.embed_dim,
         extra_channels=settings.extra_channels,
+        num_stages=settings.num_stages,
         refine_depth=settings.refine_depth,
         dilations=list(settings.dilations),
         drop_path=settings.drop_path,
@@ -107,6 +110,10 @@ class Run:
         check_trackers(config.trackers)
         if config.compile and config.network.checkpoint_decoder:
             raise UserError("compile and network.checkpoint_decoder exclude each other; leave out one of them")
+        if config.network.freeze_backbone and config.optimizer.layer_decay != 1:
+            raise UserError(
+                "network.freeze_backbone and optimizer.layer_decay exclude each other; leave out one of them"
+            )
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
         if checkpoint:
@@ -135,6 +142,9 @@ class Run:
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
+            self.network.information = weights_information(description.backbone, checkpoint)
+        if config.network.freeze_backbone:
+            self.network.backbone.freeze()
         self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
         if config.network.checkpoint_decoder:
             decoder: Any = self.network.decoder
@@ -147,12 +157,15 @@ class Run:
             lr=config.optimizer.lr,
             weight_decay=config.optimizer.weight_decay,
             betas=tuple(config.optimizer.betas),
+            layer_decay=config.optimizer.layer_decay,
         )
         weights = {task: weight for task, weight in config.loss.weights.items() if task in self.network.tasks}
         self.criterion = MultiTaskLoss(list(self.network.tasks), weights, config.loss.intermediate_weight, process_mean)
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer)
+            self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
+        self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
             self.optimizer, steps=config.steps, power=config.optimizer.power, start_step=self.progress["step"]
@@ -170,6 +183,18 @@ class Run:
         )
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
+    def _tell_of_backbone(self, *, began: bool, from_file: bool) -> None:
+        """What should not go unnoticed of the weights that the backbone begins with."""
+        if not began or not self.accelerator.is_main_process:
+            return
+        if note := licence_note(self.network.information, from_file=from_file):
+            print(f"note: {note}")
+        settings = self.config.network
+        if settings.freeze_backbone and not (settings.pretrained or from_file):
+            print(
+                "note: network.freeze_backbone keeps random weights: neither pretrained nor backbone_checkpoint is set"
+            )
+
     def _prepare_folder(self, resume: bool) -> list[dict[str, Any]]:
         """Make, clear or tidy the folder, once every process has read what it needs of it; returns the rows kept."""
         self.accelerator.wait_for_everyone()
@@ -182,6 +207,7 @@ class Run:
             else:
                 clear_folder(self.out)
             settings = self.config.as_dict()
+            settings["data"]["name"] = data.absolute(self.config.data.name)
             if data.info(self.config.data.name).needs_root:  # found from any folder
                 settings["data"]["root"] = str(data.data_root(self.config.data.root).absolute())
             write_atomically(self.out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))

@@ -173,6 +173,21 @@ class InternImage(Backbone):
             for i, depth in enumerate(depths)
         )
 
+    def layers(self) -> dict[str, int]:
+        """The stem is layer 0, each block one more; what closes a level belongs to its last block."""
+        depths: list[Any] = [len(level.blocks) for level in self.levels]  # type: ignore[arg-type]
+        below = [sum(depths[:i]) for i in range(len(depths) + 1)]
+        numbers = {}
+        for name, _ in self.named_parameters():
+            part = name.split(".")
+            if part[0] == "stem":
+                numbers[name] = 0
+            elif part[2] == "blocks":
+                numbers[name] = below[int(part[1])] + int(part[3]) + 1
+            else:
+                numbers[name] = below[int(part[1]) + 1]
+        return numbers
+
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         x_BHWC = self.stem(images_BCHW)
         maps = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import timm
 import torch
+from timm.models import group_parameters
 from torch import Tensor
 
 from bridgenet.errors import UserError, nearest
@@ -18,19 +23,85 @@ _NOT_SETTINGS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", 
 """Of `timm.create_model`: they read files or the network, which a description out of a weight file must not."""
 
 
-class PlainTransformer(Backbone):
-    """Four maps, all at the patch's stride: three blocks' outputs without the final norm, and the last after it.
+class TimmBackbone(Backbone):
+    """A timm model that gives four maps.
 
     Args:
-        model: a timm transformer without a head.
+        model: what is computed with.
+        make_whole: makes the whole classifier that `model` is the lower part of, as timm has it.
+    """
+
+    def __init__(self, model: Any, make_whole: Callable[[], Any]):
+        super().__init__()
+        self.model = model
+        self._make_whole = make_whole
+
+    def timm_names(self) -> dict[str, str]:
+        """{own name: timm's, as :meth:`canonical` writes it} of all weights and buffers."""
+        return {key: self.canonical(key.removeprefix("model.").removeprefix("model.")) for key in self.state_dict()}
+
+    def canonical(self, timm_name: str) -> str:
+        """The one way of writing a timm name that the whole model and the one computed with have in common."""
+        return timm_name
+
+    def converted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights in timm's names, from those or from the original publishers', by timm's own conversion for the model.
+
+        Position embeddings and bias tables at another grid are resampled.
+
+        Raises:
+            ValueError: timm cannot convert them.
+        """
+        whole = self._whole()
+        convert = getattr(sys.modules[type(whole).__module__], "checkpoint_filter_fn", None)
+        if convert is None:
+            return dict(state)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # one of timm's prints what it leaves out
+                result = dict(convert(dict(state), whole))
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is not expected, or missing") from None
+        except (RuntimeError, IndexError, AttributeError, AssertionError, TypeError) as error:
+            raise ValueError(" ".join(str(error).split())) from None
+        biased = [key for key in state if key.endswith("qkv.bias") and state[key].any()]
+        if biased and not any(key.endswith(("qkv.bias", "q_bias", "q_proj.bias")) for key in result):
+            raise ValueError(
+                f"it has no place for {biased[0]}; timm has models with that bias, their names end in _qkvb"
+            )
+        return result
+
+    def layers(self) -> dict[str, int]:
+        whole = self._whole()
+        if not hasattr(whole, "group_matcher"):
+            return super().layers()
+        groups = group_parameters(whole, whole.group_matcher(coarse=False), reverse=True)
+        numbers = {self.canonical(key): number for key, number in groups.items()}
+        last = max(numbers.values()) - 1  # above it is the classifier
+        names = self.timm_names()
+        return {key: min(numbers[names[key]], last) for key, _ in self.named_parameters()}
+
+    def _whole(self) -> Any:
+        with torch.device("meta"):
+            return self._make_whole()
+
+
+class PlainTransformer(TimmBackbone):
+    """Four maps, all at the patch's stride: three blocks' outputs without the final norm, and the last after it.
+
+    A model that is meant to average its tokens has no norm before that, and none here.
+
+    Args:
+        model: a timm transformer.
         blocks_read: which three blocks are read besides the last, counted from 1.
+        make_whole: see :class:`TimmBackbone`.
     """
 
     base_divisor = 2
 
-    def __init__(self, model: Any, blocks_read: Sequence[int]):
-        super().__init__()
-        self.model = model
+    def __init__(self, model: Any, blocks_read: Sequence[int], make_whole: Callable[[], Any]):
+        super().__init__(model, make_whole)
+        if hasattr(model, "prune_intermediate_layers"):  # what lies above the tokens would never get a gradient
+            model.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
         self.blocks_read = tuple(blocks_read)
         self.channels = (model.num_features,) * 4
         self.patch_size = int(model.feature_info[0]["reduction"])
@@ -49,7 +120,7 @@ class PlainTransformer(Backbone):
         return [*maps, patches_BNC.transpose(1, 2).unflatten(2, (height, width))]
 
 
-class Pyramid(Backbone):
+class Pyramid(TimmBackbone):
     """Four maps of a timm model made with `features_only`, each at twice the stride of the one before."""
 
     base_divisor = 1
@@ -59,12 +130,14 @@ class Pyramid(Backbone):
         if enable:
             raise UserError("checkpoint_backbone is for InternImage and plain transformers, not for timm's pyramids")
 
-    def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
+    def __init__(self, model: Any, make_whole: Callable[[], Any]):
+        super().__init__(model, make_whole)
         self.channels = tuple(model.feature_info.channels())
         self.size_divisor = int(model.feature_info.reduction()[-1])
         self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # Swin's, for one
+
+    def canonical(self, timm_name: str) -> str:
+        return timm_name.replace(".", "_")  # timm joins the names of a pyramid's stages with underscores
 
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         maps = self.model(images_BCHW)
@@ -114,17 +187,19 @@ def build_timm(
     if len(set(reductions)) == 1:
         size = _round_up(image_size, int(reductions[0]))
         blocks = _checked_blocks(blocks_read or default_blocks_read(len(reductions)), len(reductions))
-        model = _create(name, kwargs, num_classes=0, img_size=size, dynamic_img_size=True, pretrained=pretrained)
-        backbone = PlainTransformer(model, blocks)
+        any_size: dict[str, Any] = {"img_size": size, "dynamic_img_size": True}
+        model = _create(name, kwargs, num_classes=0, pretrained=pretrained, **any_size)
+        backbone = PlainTransformer(model, blocks, partial(_create, name, kwargs, num_classes=1, **any_size))
     elif set(strides or PYRAMID_STRIDES) <= set(reductions):
         if blocks_read is not None:
             raise UserError(f"backbone '{name}' is a pyramid: blocks_read is for plain transformers")
         strides = _checked_strides(strides or PYRAMID_STRIDES)
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
-        options: dict[str, Any] = {"features_only": True, "out_indices": indices, "pretrained": pretrained}
+        options: dict[str, Any] = {}
         if knows_its_size:  # Swin: windows know the size, but need not
-            options |= {"img_size": _round_up(image_size, strides[-1]), "strict_img_size": False}
-        backbone = Pyramid(_create(name, kwargs, **options))
+            options = {"img_size": _round_up(image_size, strides[-1]), "strict_img_size": False}
+        model = _create(name, kwargs, features_only=True, out_indices=indices, pretrained=pretrained, **options)
+        backbone = Pyramid(model, partial(_create, name, kwargs, num_classes=1, **options))
     else:
         raise UserError(
             f"backbone '{name}' has maps at strides {sorted(set(reductions))}; "
@@ -142,7 +217,7 @@ def _create(name: str, kwargs: dict[str, Any], **options: Any) -> Any:
         for option in ("img_size", "dynamic_img_size"):
             if option in options and f"'{option}'" in str(error):
                 raise UserError(f"backbone '{name}' cannot take images of any size (it has no {option})") from None
-        given = ", ".join(kwargs).replace("drop_path_rate", "drop_path_rate (network.drop_path)")
+        given = ", ".join(kwargs).replace("drop_path_rate", "drop_path_rate (network.drop_path; 0 leaves it out)")
         raise UserError(f"backbone '{name}' does not take these settings ({given}): {error}") from None
     except (AssertionError, ValueError, RuntimeError, OSError) as error:
         if options.get("pretrained"):

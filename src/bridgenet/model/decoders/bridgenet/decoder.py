@@ -1,7 +1,8 @@
 """The BridgeNet decoder: TPP, then three stages of BFE and TFR from coarse to fine, summed at stride 4.
 
 Source: the BridgeNet paper (Zhang et al., TPAMI 2025). Sizes: the coarsest stage works at (h, w), stage i at (h·2ⁱ, w·2ⁱ),
-the output is at (8h, 8w); widths are C, C//2, C//4.
+the output is at (8h, 8w); widths are C, C//2, C//4. A fourth stage, of width C//8 and at the output's size, is this project's
+option: it reads the backbone's finest map, which the published decoder leaves unread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
 from bridgenet.model.layers import ConvBNReLU, UpsampledConvBNReLU, resize
 
 NUM_STAGES = 3
+MAX_STAGES = 4
 
 
 class UpBlock(nn.Module):
@@ -79,7 +81,7 @@ class BridgeNetDecoder(nn.Module):
         embed_dim: width E of the task features in TPP.
         extra_channels: C − E; C is the width of the first stage and of the output.
         base_divisor: r; the first stage works at the coarsest map's size divided by r (floor).
-        dilations: for each stage, one dilation per refiner block.
+        dilations: for each stage, one dilation per refiner block; as many stages as lists, three (as published) or four.
         squeezes: for each stage, the refiner blocks' width over their hidden width (2 as published).
         drop_path: drop-path rate of the last refiner block, growing linearly from 0 within each stage.
     """
@@ -99,19 +101,17 @@ class BridgeNetDecoder(nn.Module):
         super().__init__()
         tasks = list(num_outputs)
         width = embed_dim + extra_channels
-        dims = [width // 2**i for i in range(NUM_STAGES)]
+        dims = [width // 2**i for i in range(len(dilations))]
         squeezes = squeezes or [[2] * len(chain) for chain in dilations]
         self.base_divisor = base_divisor
         self.out_channels = width
-        _, channels1, channels2, channels3 = in_channels
-        # The finest backbone map has no lateral: no stage reads it (the authors' own is never used).
-        self.laterals = nn.ModuleList(
-            [nn.Conv2d(channels2, dims[0], 3, padding=1), nn.Conv2d(channels1, dims[1], 3, padding=1)]
-        )
-        self.tpp = TaskPatternPropagation(channels3, embed_dim, width, num_outputs)
+        coarsest, *finer = reversed(in_channels)
+        # Of the published three stages none reads the finest map, and so it has no lateral (the authors' own is never used).
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 3, padding=1) for channels, dim in zip(finer, dims[:-1]))
+        self.tpp = TaskPatternPropagation(coarsest, embed_dim, width, num_outputs)
         self.stages = nn.ModuleList(
             Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path)
-            for i, side in enumerate([channels3, dims[0], dims[1]])
+            for i, side in enumerate([coarsest, *dims[:-1]])
         )
         self.projections = nn.ModuleDict({task: UpsampledConvBNReLU(width, width, 3, bias=True) for task in tasks})
         for stage in self.stages:
@@ -125,10 +125,11 @@ class BridgeNetDecoder(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> tuple[Mapping[str, Tensor], dict[str, Tensor]]:
         """Maps F₀..F₃ (B, Bᵢ, Hᵢ, Wᵢ), fine to coarse → features {task: (B, C, 8h, 8w)}, logits {task: (B, n_t, h, w)}."""
         # Channels last throughout: the many 1×1 and depthwise convolutions, norms and resizings are faster so.
-        f1, f2, f3 = (x.contiguous(memory_format=torch.channels_last) for x in features[1:])
-        height, width = (max(1, side // self.base_divisor) for side in f3.shape[-2:])
-        task_maps, intermediate_logits = self.tpp(resize(f3, (height, width)))
-        sides = [f3, self.laterals[0](f2), self.laterals[1](f1)]
+        read = features[: -len(self.stages) - 1 : -1]  # coarse to fine
+        coarsest, *finer = (x.contiguous(memory_format=torch.channels_last) for x in read)
+        height, width = (max(1, side // self.base_divisor) for side in coarsest.shape[-2:])
+        task_maps, intermediate_logits = self.tpp(resize(coarsest, (height, width)))
+        sides = [coarsest, *(lateral(x) for lateral, x in zip(self.laterals, finer))]
         bridge = None
         contributions: dict[str, list[Tensor]] = {task: [] for task in task_maps}
         for stage, side in zip(self.stages, sides):

@@ -1,0 +1,52 @@
+"""Under which licence backbones' pretrained weights were published, as timm's own records say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models import get_pretrained_cfg
+
+RECORDED = ("backbone_weights", "backbone_licence")
+"""What stands in a network's information about the weights that its backbone began with."""
+
+
+def licences(name: str) -> list[str]:
+    """Of the weights published for a timm name; without a tag, of all there are for that architecture. Empty: not known."""
+    if not timm.is_model(name):
+        return []
+    _, _, tag = name.partition(".")
+    names = [name] if tag else timm.list_pretrained(f"{name}.*") or [name]
+    found = (get_pretrained_cfg(each) for each in names)
+    return sorted({cfg.license for cfg in found if cfg is not None and cfg.license})
+
+
+def weights_information(name: str, file: str | Path | None = None) -> dict[str, str]:
+    """What is recorded with a network (:data:`RECORDED`) whose backbone begins with pretrained weights.
+
+    Args:
+        name: of the backbone.
+        file: where the weights come from, unless it is timm's hub.
+    """
+    if file is None:
+        cfg = get_pretrained_cfg(name) if timm.is_model(name) else None
+        if cfg is None:
+            return {}
+        weights, known = cfg.hf_hub_id or name, [cfg.license] if cfg.license else []
+    else:
+        weights, known = f"{Path(file).name} ({name})", licences(name)
+    return {"backbone_weights": weights} | ({"backbone_licence": " or ".join(known)} if known else {})
+
+
+def licence_note(information: Mapping[str, Any], *, from_file: bool) -> str | None:
+    """One line that names the licence of a backbone's weights, for whoever trains with them; None if it is not known."""
+    if "backbone_licence" not in information:
+        return None
+    weights, licence = (information[key] for key in RECORDED)
+    if from_file:
+        return (
+            f"the licence of {weights} is {licence} if it holds the published weights; it is recorded with the network"
+        )
+    return f"the backbone's weights {weights} have the licence {licence}; it is recorded with the network"
