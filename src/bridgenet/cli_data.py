@@ -17,7 +17,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     add = _subcommands(command("data", "make, download, describe, check and show data"), "data_command")
 
     generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
-    generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes"], default="nyud")
+    generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes", "cityscapes_mtan"], default="nyud")
     generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
     generate.add_argument("--train", type=int, default=240, help="number of training images")
     generate.add_argument("--val", type=int, default=60, help="number of validation images")

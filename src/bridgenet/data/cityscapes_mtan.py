@@ -24,6 +24,8 @@ from bridgenet.tasks import IGNORE
 
 CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 """Of the 7 classes, in the order that is assumed."""
+CATEGORY_OF = (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 6, 6, 6, 6, 6, 6)
+"""Category by train id."""
 
 
 def _read_array(path: Path, expected: str) -> np.ndarray:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from .raycast import Scene
 
-Layout = Literal["nyud", "pascal", "cityscapes"]
+Layout = Literal["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets"}
+SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets", "cityscapes_mtan": "streets"}
 """What is rendered, by layout."""
 VERSION = 1  # raised when the same arguments would give other bytes
 SMALLEST = 32  # shorter side of an image [pixels]
@@ -37,13 +37,13 @@ def render(
     Args:
         seed: anything `numpy.random.default_rng` takes; the result depends on it, `size` and `layout` alone.
         size: height and width [pixels].
-        layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal"). "cityscapes": a street,
-            whose kinds are names of Cityscapes' labels.
+        layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal"). Both layouts of
+            Cityscapes: a street, whose kinds are names of Cityscapes' labels.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    if layout == "cityscapes":
+    if SCENES[layout] == "streets":
         from .raycast import render_room
         from .streets import compose_street
 
@@ -69,7 +69,7 @@ def generate(
     `seed`, the split, i and `size` alone, so a larger set begins with the smaller one's images.
 
     Args:
-        layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`, "cityscapes" `out/cityscapes`.
+        layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`, the others the folder of their name.
         train, val: images per split.
         size: height and width [pixels], at least 32 each.
         progress: called with (images done, images in all) after every image.

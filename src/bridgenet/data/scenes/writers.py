@@ -14,7 +14,8 @@ import numpy as np
 import scipy.io
 from skimage.morphology import thin
 
-from bridgenet.data import cityscapes
+from bridgenet.data import cityscapes, cityscapes_mtan
+from bridgenet.tasks import IGNORE
 
 from .description import KINDS
 from .raycast import Scene
@@ -146,6 +147,14 @@ class PASCAL:
         _write_png(root / "sal_distill" / f"{name}.png", salient(scene).astype(np.uint8) * 255)
 
 
+def label_ids(scene: Scene) -> Array:
+    """(H, W) uint8 label ids of Cityscapes."""
+    ids = np.zeros(max(scene.kinds) + 1, np.uint8)
+    for instance, kind in scene.kinds.items():
+        ids[instance] = cityscapes.LABELS[kind][0]
+    return ids[scene.instances]
+
+
 class CITYSCAPES:
     """`cityscapes/`: left images, gtFine's label ids and train ids, disparity of 16 bits, in folders of invented cities.
 
@@ -172,10 +181,7 @@ class CITYSCAPES:
 
     @classmethod
     def write(cls, root: Path, name: str, scene: Scene, index: int) -> None:
-        ids = np.zeros(max(scene.kinds) + 1, np.uint8)
-        for instance, kind in scene.kinds.items():
-            ids[instance] = cityscapes.LABELS[kind][0]
-        labels = ids[scene.instances]
+        labels = label_ids(scene)
         files = {
             "leftImg8bit": {"leftImg8bit": scene.rgb},
             "gtFine": {"gtFine_labelIds": labels, "gtFine_labelTrainIds": cityscapes.TRAIN_IDS[labels]},
@@ -196,6 +202,33 @@ class CITYSCAPES:
         unseen = [cityscapes.LABELS[kind][0] for kind in ("sky", "ego vehicle")]
         known = (np.arange(width) >= disparity) & ~np.isin(labels, unseen) & (value <= np.iinfo(np.uint16).max)
         return np.where(known, value, 0).astype(np.uint16)
+
+
+class CITYSCAPES_MTAN:
+    """`cityscapes_mtan/`: MTAN's arrays, images in [0, 1], −1 for what is no class, inverse depth in 1/m, 0 in the sky."""
+
+    folder = "cityscapes_mtan"
+    folders = tuple(f"{split}/{kind}" for split in ("train", "val") for kind in ("image", "label", "label_7", "depth"))
+    lists = None
+
+    @staticmethod
+    def name(split: str, index: int) -> str:
+        return f"{split}/{index}"
+
+    @staticmethod
+    def write(root: Path, name: str, scene: Scene, index: int) -> None:
+        train_ids = cityscapes.TRAIN_IDS[label_ids(scene)]
+        is_class = train_ids != IGNORE
+        classes = np.where(is_class, train_ids, 0)
+        arrays = {
+            "image": scene.rgb.astype(np.float32) / np.float32(255),
+            "label": np.where(is_class, classes, -1).astype(np.int8),
+            "label_7": np.where(is_class, np.array(cityscapes_mtan.CATEGORY_OF)[classes], -1).astype(np.int8),
+            "depth": np.where(train_ids == cityscapes.SKY, 0, 1 / scene.depth).astype(np.float32),
+        }
+        split, number = name.split("/")
+        for kind, array in arrays.items():
+            np.save(root / split / kind / f"{number}.npy", array)
 
 
 def _annotation(name: str, scene: Scene) -> Array:
@@ -229,8 +262,9 @@ def _struct(fields: tuple[str, ...], rows: list[Any]) -> Array:
     return array
 
 
-WRITERS: dict[str, type[NYUD] | type[PASCAL] | type[CITYSCAPES]] = {
+WRITERS: dict[str, type[NYUD] | type[PASCAL] | type[CITYSCAPES] | type[CITYSCAPES_MTAN]] = {
     "nyud": NYUD,
     "pascal": PASCAL,
     "cityscapes": CITYSCAPES,
+    "cityscapes_mtan": CITYSCAPES_MTAN,
 }
