@@ -86,7 +86,7 @@ def unit_vector(logits: Tensor) -> Tensor:
 
 
 def depth(logits: Tensor) -> Tensor:
-    """(B, 1, H, W) -> (B, H, W) [m], at least 0."""
+    """(B, 1, H, W) -> (B, H, W) [m], at least 0; so are disparity and inverse depth, in their units."""
     return at_least_float32(logits)[:, 0].clamp(min=0)
 
 

@@ -81,7 +81,7 @@ def test_train_ids_that_are_there_already_are_taken(folder: Path) -> None:
     write(folder / TRAIN_ID_FILE, stored)
     assert first(folder, "semseg")[0, :4].tolist() == [0, 10, 18, 255]
     (folder / LABEL_IDS).unlink()
-    assert Cityscapes(folder.parent, "train").missing_files() == []
+    assert Cityscapes(folder.parent, "train").ids == CITYSCAPES_IDS["train"]
 
 
 def test_disparity_by_hand(folder: Path) -> None:
@@ -113,7 +113,7 @@ def test_batches_show_smaller_images_and_whole_labels(folder: Path) -> None:
 def test_training_without_augmentation_shows_what_evaluation_shows(folder: Path) -> None:
     dataset = Cityscapes(folder.parent, "train")
     options = {"size": (8, 16), "batch_size": 1, "num_workers": 0, "shrink": 2}
-    (seen,) = training_loader(dataset, **options, seed=0, first_step=0, last_step=1, augment=False)  # type: ignore[arg-type]
+    (seen,) = training_loader(dataset, **options, seed=0, start_step=0, end_step=1, augment=False)  # type: ignore[arg-type]
     shown = {batch["id"][0]: batch for batch in evaluation_loader(dataset, **options)}[seen["id"][0]]  # type: ignore[arg-type]
     for name in ("image", "semseg", "disparity"):
         assert torch.equal(seen[name], shown[name])

@@ -86,12 +86,12 @@ def test_unknown_inverse_depth_is_ignored(folder: Path) -> None:
     ("name", "array", "words"),
     [
         ("depth", np.full((8, 16), np.nan), "128 values are not finite"),
-        ("depth", np.full((8, 16), -0.1), r"found -0.1..0, expected \(H, W\) inverse depths of 0"),
-        ("depth", np.full((8, 16), 300.0), "found 0..300"),
+        ("depth", np.full((8, 16), -0.1), r"found -0.1..-0.1, expected \(H, W\) inverse depths of 0"),
+        ("depth", np.full((8, 16), 300.0), "found 300..300"),
         ("depth", np.zeros((8, 16, 2)), r"array of shape \(8, 16, 2\)"),
         ("label_7", np.full((8, 16), "road"), "numbers of type <U4"),
         ("image", np.zeros((3, 8, 16)), r"array of shape \(3, 8, 16\), expected \(H, W, 3\)"),
-        ("image", np.full((8, 16, 3), 200.0), "found values 0..200"),
+        ("image", np.full((8, 16, 3), 200.0), "found values 200..200"),
     ],
 )
 def test_wrong_arrays_are_named(folder: Path, name: str, array: np.ndarray, words: str) -> None:

@@ -59,6 +59,12 @@ def test_ignored_pixels_take_no_part(kind: type[Disparity], bad: float) -> None:
     assert all(value == 0 for value in metric.compute().values())
 
 
+def test_negative_predictions_count_as_zero() -> None:
+    metric = Disparity()
+    metric.update(pixels(-5.0), pixels(2.0))
+    assert metric.compute()["mae"] == pytest.approx(2)
+
+
 @pytest.mark.parametrize("kind", [Disparity, InverseDepth])
 def test_nothing_valid_is_nan(kind: type[Disparity]) -> None:
     metric = kind()

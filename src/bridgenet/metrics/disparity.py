@@ -32,7 +32,7 @@ class InverseErrors(PixelMetric):
         """1 where a target (H, W) counts, 0 elsewhere, in its own type."""
 
     def decode(self, logits: Tensor) -> Tensor:
-        return decoding.regression(logits)
+        return decoding.depth(logits)
 
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
         """target (1, H, W), prediction (H, W)."""

@@ -131,8 +131,11 @@ def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str]
         key = Key(ramp=ramp(DEPTH_COLOURS), ends=(f"{near:.2g} m", f"{far:.2g} m"))
     elif kind == "regression":
         low, high = find_value_range([prediction, truth])
+        unit = f" {tasks.get(task).unit}".rstrip()
         options = {"value_range": (low, high)}
-        key = Key(ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}", f"{high:.3g}"))
+        key = Key(
+            ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}{unit}", f"{high:.3g}{unit}")
+        )
     elif kind == "classes":
         present = legend([prediction, truth], names)
         key = Key([(_hex(colour) if colour else "", name) for colour, name in present])
@@ -182,7 +185,7 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
         if truth.ndim == 3:
             valid, error = valid.all(axis=2), error.mean(axis=2)
         largest = max(float(np.percentile(error[valid], 98)), 1e-12) if valid.any() else 1.0
-        ends = f"≥ {largest:.2g}"
+        ends = f"≥ {largest:.2g} {tasks.get(task).unit}".rstrip()
     else:
         valid = truth != IGNORE
         error, largest, ends = np.abs(prediction - truth), 1.0, "1"
