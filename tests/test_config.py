@@ -90,7 +90,7 @@ def test_all_that_is_wrong_in_a_file_is_told_together(tmp_path: Path) -> None:
     assert "unknown key setps (did you mean steps?)" in words
     assert "network is 3, expected a group of settings" in words
     assert (
-        "tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge)" in words
+        "tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge, " in words
     )
     assert "'nuyd' is not a data set (did you mean nyud?)" in words
     assert "optimizer.lr" in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     small = ["--steps", "3", "--batch_size", "2", "--evaluate_every", "3", "--data.size", "[32, 48]"]
     settings = [*small, "--data.eval_size", "[32, 48]", "--trackers", "[]", "--save_every", "1"]
     monkeypatch.setattr(configuration, "load", lambda source: load(source, settings))
-    monkeypatch.setattr(module, "NUM_TRAIN", 4)
-    monkeypatch.setattr(module, "NUM_VAL", 2)
-    monkeypatch.setattr(module, "SIZE", (32, 48))
+    for layout, full in module.DEMOS.items():
+        monkeypatch.setitem(module.DEMOS, layout, replace(full, train=4, val=2, size=(32, 48)))
 
 
 def test_demo(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,5 +66,5 @@ def test_comparison_tells_gains_in_words() -> None:
 
 
 def test_report_escapes_what_it_shows() -> None:
-    page = report([("<b>", "m", "1", "2", "3 %")], training_curves([]), {}, "a & b")
+    page = report([("<b>", "m", "1", "2", "3 %")], training_curves([]), {}, "a & b", "room")
     assert "&lt;b&gt;" in page and "a &amp; b" in page

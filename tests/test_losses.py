@@ -179,6 +179,7 @@ def test_total_of_all_tasks() -> None:
     out, targets = output(tasks.names())
     terms = losses.MultiTaskLoss(tasks.names(), weights={"edge": 70})(out, targets)
     weights = {"semseg": 1, "human_parts": 2, "sal": 5, "depth": 1, "normals": 10, "edge": 70}
+    weights |= {"disparity": 1, "inverse_depth": 1}
     expected = sum(w * (terms.final[t] + 0.5 * terms.intermediate[t]).item() for t, w in weights.items())
     assert terms.total.item() == pytest.approx(expected)
     for task in tasks.names():

@@ -37,7 +37,7 @@ def photo(height: int = H, width: int = W) -> Any:
     return np.random.default_rng(1).integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("task", tasks.names())
+@pytest.mark.parametrize("task", maps())
 def test_colour_of_predictions_and_targets(task: str) -> None:
     prediction = maps()[task]
     shown, target = visualize.colourise(task, prediction), visualize.colourise(task, truth(prediction))

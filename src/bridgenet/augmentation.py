@@ -21,7 +21,7 @@ class TestTimeAugmentation(nn.Module):
     """A network that looks at every image at several scales, and mirrored, and averages what it predicts.
 
     Classes: probabilities. Probabilities: themselves. Depth: metres, of a scaled image times the scale, as training
-    divides depth by it. Normals: unit vectors, x negated where mirrored; the mean is brought to unit length. The means
+    divides depth by it (disparity divided by it, as that is multiplied). Normals: unit vectors, x negated where mirrored; the mean is brought to unit length. The means
     are given as logits that decode to them.
 
     Args:
@@ -66,6 +66,7 @@ class TestTimeAugmentation(nn.Module):
                     value = resize(_values(name, x_BCHW.float()), size)
                     value = _mirrored(name, value) if mirrored else value
                     value = value * scale if tasks.get(name).divide_by_scale else value
+                    value = value / scale if tasks.get(name).multiply_by_scale else value
                     sums[name] = sums[name] + value if name in sums else value
         count = len(self.scales) * (2 if self.flip else 1)
         return BridgeNetOutput({name: _logits(name, total / count) for name, total in sums.items()}, {})

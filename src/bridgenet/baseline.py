@@ -24,12 +24,11 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
     """{task: (1, n_t, 1, 1) logits} of the constant that does best on the training set, by kind of task.
 
     Classes: the most frequent one (best mIoU of a constant). Depth: the mean (best RMSE). Regression: the mean of each
-    channel. Normals: of 500 directions
-    spread evenly and the mean one, that of the least mean angle (on 200 pixels an image). One-channel probability: the
-    share of positives at the weights of the edge loss (best weighted cross entropy); two-channel: everything foreground.
+    channel over the values that its metric counts. Normals: of 500 directions spread evenly and the mean one, that of the
+    least mean angle (on 200 pixels an image). One-channel probability: the share of positives at the weights of the edge
+    loss (best weighted cross entropy); two-channel: everything foreground.
     """
     outputs = train_set.info.num_outputs
-    transform = EvaluationTransform(train_set.info.size, train_set.tasks)
     counts = {task: np.zeros(outputs[task], np.int64) for task in train_set.tasks if _kind(task) == "classes"}
     sums = {
         task: np.zeros((2, tasks.get(task).target_channels))
@@ -40,10 +39,14 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
         task: [] for task in train_set.tasks if _kind(task) == "normals"
     }
     for index in range(len(train_set)):
-        sample = transform(_cropped(train_set.load(index), train_set.info.size), train_set.ids[index])
+        seen = _cropped(train_set.load(index), train_set.info.size)
+        height, width = seen["image"].shape[:2]
+        sample = EvaluationTransform((height, width), train_set.tasks)(seen, train_set.ids[index])
         for task in train_set.tasks:
             target = sample[task].reshape(len(sample[task]), -1).T
             target = target[(target != IGNORE).all(axis=1)]
+            if counts_of := getattr(tasks.resolve(tasks.get(task).metric), "counts", None):
+                target = target[counts_of(torch.from_numpy(target[:, 0])).numpy() > 0]
             if task in counts:
                 counts[task] += np.bincount(target[:, 0].astype(np.int64), minlength=outputs[task])
             elif task in sums:

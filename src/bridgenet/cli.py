@@ -107,8 +107,9 @@ def build_parser() -> argparse.ArgumentParser:
     cli_data.add_commands(command)
     cli_benchmark.add_command(command)
 
-    demo = command("demo", "generate rooms, train a small network on them, evaluate, draw and report")
-    demo.add_argument("--out", type=Path, default=Path("outputs/demo"))
+    demo = command("demo", "generate rooms or streets, train a small network on them, evaluate, draw and report")
+    demo.add_argument("--layout", choices=["nyud", "cityscapes"], default="nyud", help="rooms (nyud) or streets")
+    demo.add_argument("--out", type=Path, help="default: outputs/demo, of streets outputs/demo-cityscapes")
     demo.add_argument(
         "--overwrite", action="store_true", help="train again instead of going on with the run that is there"
     )
@@ -295,13 +296,16 @@ def _inspect(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _demo(options: argparse.Namespace, settings: list[str]) -> int:
-    from bridgenet.demo import demo
+    from bridgenet.demo import DEMOS, demo
     from bridgenet.training.run import Interrupted
 
+    preset = DEMOS[options.layout].preset
+    out = options.out or Path("outputs") / preset
     try:
-        demo(options.out, overwrite=options.overwrite, device=options.device)
+        demo(out, layout=options.layout, overwrite=options.overwrite, device=options.device)
     except Interrupted:
-        print(f"stopped; everything is saved. To go on: bridgenet demo --out {options.out}")
+        layout = "" if options.layout == "nyud" else f" --layout {options.layout}"
+        print(f"stopped; everything is saved. To go on: bridgenet demo{layout} --out {out}")
         return INTERRUPTED
     return 0
 

@@ -16,8 +16,8 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `data` and `weights`; `command(name, text)` makes the parser of a command."""
     add = _subcommands(command("data", "make, download, describe, check and show data"), "data_command")
 
-    generate = add("generate", "render synthetic rooms in the layout of a published data set")
-    generate.add_argument("--layout", choices=["nyud", "pascal"], default="nyud")
+    generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
+    generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes", "cityscapes_mtan"], default="nyud")
     generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
     generate.add_argument("--train", type=int, default=240, help="number of training images")
     generate.add_argument("--val", type=int, default=60, help="number of validation images")
@@ -72,7 +72,7 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., ar
 
 
 def _dataset(parser: argparse.ArgumentParser, *, own: bool = False) -> None:
-    names, text = "nyud|pascal", "the data set"
+    names, text = "nyud|pascal|cityscapes|…", "the data set"
     if own:
         names, text = f"{names}|YAML", f"{text}, or the file that describes a folder of your own"
     parser.add_argument("dataset", metavar=names, help=text)
@@ -86,7 +86,7 @@ def _urls(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from bridgenet.data.scenes import generate
+    from bridgenet.data.scenes import SCENES, generate
 
     started = time.perf_counter()
     folder = generate(
@@ -100,7 +100,7 @@ def _generate(options: argparse.Namespace) -> int:
     )
     seconds = time.perf_counter() - started
     print(
-        f"{options.train} train + {options.val} val rooms of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
+        f"{options.train} train + {options.val} val {SCENES[options.layout]} of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
     )
     return 0
 

@@ -188,6 +188,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def shrink_of(config: RunConfig) -> int:
+    """How many times smaller than the targets the network's images are, by the settings or the data set's protocol."""
+    from bridgenet import data
+
+    return config.data.shrink or data.info(config.data.name).shrink
+
+
+def network_size(config: RunConfig) -> tuple[int, int]:
+    """(height, width) of the network's training images [pixels]; UserError if `shrink` does not divide the crop's."""
+    from bridgenet import data
+    from bridgenet.data.transforms import shrunk_size
+
+    return shrunk_size(config.data.size or data.info(config.data.name).size, shrink_of(config))
+
+
 def _keys(settings: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
     """Dotted names of all settings, and whether a setting is a group of others."""
     for entry in dataclasses.fields(settings):
@@ -410,6 +425,8 @@ def _wrong_numbers(config: RunConfig) -> list[str]:
     for name in ("drop_path", "refiner_drop_path"):
         if not 0 <= getattr(config.network, name) < 1:
             problems.append(f"network.{name} is {getattr(config.network, name)}, expected at least 0 and less than 1")
+    if config.data.shrink is not None and config.data.shrink < 1:
+        problems.append(f"data.shrink is {config.data.shrink}, expected at least 1")
     for name in ("size", "eval_size"):
         if (size := getattr(config.data, name)) is not None and min(size) < 1:
             problems.append(f"data.{name} is {size}, expected (height, width) of at least 1")

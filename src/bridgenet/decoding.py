@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bridgenet import tasks
@@ -16,6 +17,20 @@ def decode(task_name: str, logits: Tensor) -> Tensor:
     Raises UserError for an unknown task.
     """
     return tasks.resolve(tasks.get(task_name).decode)(logits)
+
+
+def enlarged(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """{task: logits (B, n, H, W)} in the size of the tasks' targets (B, C, H, W): bilinear, align_corners=False.
+
+    They differ where a data set's protocol shows the network smaller images than the labels are; logits that have the
+    target's size already, and those without a target, stay as they are.
+    """
+    return {
+        task: F.interpolate(x, size=targets[task].shape[-2:], mode="bilinear", align_corners=False)
+        if task in targets and x.shape[-2:] != targets[task].shape[-2:]
+        else x
+        for task, x in logits.items()
+    }
 
 
 def class_index(logits: Tensor) -> Tensor:
@@ -71,7 +86,7 @@ def unit_vector(logits: Tensor) -> Tensor:
 
 
 def depth(logits: Tensor) -> Tensor:
-    """(B, 1, H, W) -> (B, H, W) [m], at least 0."""
+    """(B, 1, H, W) -> (B, H, W) [m], at least 0; so are disparity and inverse depth, in their units."""
     return at_least_float32(logits)[:, 0].clamp(min=0)
 
 

@@ -22,11 +22,12 @@ from bridgenet import data, parallel, tasks
 from bridgenet.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.coverage import count_labels
 from bridgenet.data.loading import evaluation_loader
-from bridgenet.decoding import decode
+from bridgenet.data.transforms import shrunk_size
+from bridgenet.decoding import decode, enlarged
 from bridgenet.errors import UserError
 from bridgenet.extensions import in_words, load_object
 from bridgenet.files import write_atomically, write_json
@@ -69,6 +70,7 @@ def evaluate(
     workers: int = 0,
     rank: int = 0,
     world: int = 1,
+    shrink: int = 1,
     precision: str = "float32",
     edge_folder: Path | None = None,
     metrics: Mapping[str, Callable[[int], Any]] | None = None,
@@ -78,6 +80,7 @@ def evaluate(
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
+        shrink: the network sees images at 1/shrink of that; its logits are resized to the targets.
         rank, world: this process and their number; each takes its share of the samples, none twice.
         precision: `float32`, or `bfloat16` for autocast.
         edge_folder: write the boundary predictions here as 8-bit PNG (255·probability, truncated), in the image's own size.
@@ -91,7 +94,9 @@ def evaluate(
     scorers = {
         task: make_metric(task, network.tasks[task], (metrics or {}).get(task)).to(device) for task in dataset.tasks
     }
-    loader = evaluation_loader(dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world)
+    loader = evaluation_loader(
+        dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world, shrink=shrink
+    )
     done, total = 0, len(loader)
     per_image: dict[str, Scores] = {}
     was_training = network.training
@@ -100,7 +105,7 @@ def evaluate(
         for batch in loader:
             seen = to_device(batch, device, dataset.tasks)
             with autocast(device, precision):
-                logits = network(seen["image"]).logits
+                logits = enlarged(network(seen["image"]).logits, seen)
             for task, metric in scorers.items():
                 metric.update(logits[task], seen[task])
                 for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
@@ -174,8 +179,10 @@ def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
 
 
 def evaluation_size(config: RunConfig) -> tuple[int, int]:
-    """The (height, width) [pixels] of the canvas that evaluation pads to."""
-    return config.data.eval_size or data.info(config.data.name).size
+    """The (height, width) [pixels] of the canvas that evaluation pads to; UserError if `shrink` does not divide it."""
+    size = config.data.eval_size or data.info(config.data.name).size
+    shrunk_size(size, shrink_of(config))
+    return size
 
 
 def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
@@ -266,6 +273,7 @@ def evaluate_source(
         workers=config.data.workers,
         rank=state.process_index,
         world=state.num_processes,
+        shrink=shrink_of(config),
         precision=config.precision,
         edge_folder=out / "edge",
         metrics={task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()},
@@ -285,6 +293,7 @@ def evaluate_source(
         "labelled": count_labels(dataset),
         "labelled_in_training": network.information.get("labels"),
         "canvas": list(evaluation_size(config)),
+        "shrink": shrink_of(config),
         "precision": config.precision,
         "test_time_augmentation": None if model is network else model.title,
         "scores": scores,
@@ -388,5 +397,5 @@ def settings_of(source: str) -> list[str]:
         return []
     if config.dataset not in data.DATASETS:
         return ["--data.name", config.dataset]  # what is given beside the weights takes its place, and says the size
-    height, width = config.image_size
+    height, width = (side * data.info(config.dataset).shrink for side in config.image_size)
     return ["--data.name", config.dataset, "--data.eval_size", f"[{height}, {width}]"]

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bridgenet import tasks
-from bridgenet.decoding import at_least_float32, normalise
+from bridgenet.decoding import at_least_float32, enlarged, normalise
 from bridgenet.errors import UserError, nearest
 from bridgenet.tasks import IGNORE
 
@@ -186,7 +186,7 @@ class MultiTaskLoss(nn.Module):
         self.mean_over_processes = mean_over_processes
 
     def forward(self, output: Output, targets: Mapping[str, Tensor]) -> LossTerms:
-        """targets: task -> (B, C, H, W). Raises UserError when a task has no target."""
+        """targets: task -> (B, C, H, W); logits of another size are resized to them. UserError when a task has no target."""
         for task in self.losses:
             if task not in targets:
                 raise UserError(f"no target for task '{task}' in this batch (targets: {', '.join(targets) or 'none'})")
@@ -199,6 +199,7 @@ class MultiTaskLoss(nn.Module):
         return LossTerms(total=total, final=final, intermediate=intermediate)
 
     def _terms(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        logits = enlarged(logits, targets)
         return {
             task: loss(logits[task], targets[task], mean_over_processes=self.mean_over_processes)
             for task, loss in self.losses.items()

@@ -14,7 +14,7 @@ from bridgenet import data
 from bridgenet.data.batches import collate, to_device
 from bridgenet.data.loading import TransformedDataset
 from bridgenet.data.transforms import EvaluationTransform
-from bridgenet.decoding import decode
+from bridgenet.decoding import decode, enlarged
 from bridgenet.model.bridgenet import BridgeNet
 
 
@@ -41,19 +41,21 @@ def predicted_samples(
     size: tuple[int, int],
     indices: Iterable[int],
     *,
+    shrink: int = 1,
     precision: str = "float32",
 ) -> Iterator[PredictedSample]:
     """The samples of these indices, predicted one by one as evaluation does (with batches of one).
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
+        shrink: the network sees images at 1/shrink of that.
         precision: `float32`, or `bfloat16` for autocast.
 
     Raises:
         UserError: a sample cannot be read.
     """
     device = next(network.parameters()).device
-    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
+    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks, shrink=shrink))
     was_training = network.training
     network.eval()
     try:
@@ -62,12 +64,12 @@ def predicted_samples(
             seen = to_device(batch, device, dataset.tasks)
             autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
             with torch.inference_mode(), autocast:
-                logits = network(seen["image"]).logits
+                logits = enlarged(network(seen["image"]).logits, seen)
             (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
             inside = (slice(top, top + height), slice(left, left + width))
             yield PredictedSample(
                 id=batch["id"][0],
-                photo=batch["image"][0].permute(1, 2, 0).numpy()[inside].astype(np.uint8),
+                photo=dataset.load_image(index),
                 predictions={
                     task: decode(task, logits[task]).float().cpu().numpy()[0][inside] for task in dataset.tasks
                 },

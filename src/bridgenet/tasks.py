@@ -371,6 +371,31 @@ register(
         decode="bridgenet.decoding:probability",
     )
 )
+register(
+    of_kind(
+        "disparity",
+        "regression",
+        metric="bridgenet.metrics:Disparity",
+        decode="bridgenet.decoding:depth",
+        headline="rmse",
+        headline_title="RMSE",
+        unit="px",
+        multiply_by_scale=True,
+    )
+)
+register(
+    of_kind(
+        "inverse_depth",
+        "regression",
+        metric="bridgenet.metrics:InverseDepth",
+        decode="bridgenet.decoding:depth",
+        headline="abs_err",
+        headline_title="abs err",
+        pad_value=0,
+        unknown="zero",
+        multiply_by_scale=True,
+    )
+)
 
 BUILT_IN = frozenset(_TASKS)
 """Names of the tasks that every installation knows; the definitions of others travel with their networks."""

@@ -219,7 +219,8 @@ class _Block:
 
     @property
     def width(self) -> int:
-        return max(MIN_BLOCK_WIDTH, *(picture.width for picture in self.pictures))
+        heading = 0.0 if self.captions else _heading_width(self.title) + _font(13).getlength("prediction")
+        return max(MIN_BLOCK_WIDTH, math.ceil(heading), *(picture.width for picture in self.pictures))
 
 
 class _Key:
@@ -321,12 +322,11 @@ def _draw_block(
     draw = ImageDraw.Draw(canvas)
     draw.text((left, top), block.title, fill=INK, font=_font(15, bold=True))
     if captions and block.key and not block.captions:
-        offset = draw.textlength(block.title, font=_font(15, bold=True)) + 8
-        draw.text((left + offset, top + 2), "prediction", fill=GREY, font=_font(13))
+        draw.text((left + _heading_width(block.title), top + 2), "prediction", fill=GREY, font=_font(13))
     top += TITLE
     for number, picture in enumerate(block.pictures):
         if block.captions:
-            draw.text((left, top + 3), block.captions[number], fill=GREY, font=_font(13))
+            draw.text((left, top + 3), _shortened(block.captions[number], width), fill=GREY, font=_font(13))
             top += CAPTION
         elif number:
             draw.text((left, top + 3), "ground truth", fill=GREY, font=_font(13))
@@ -347,10 +347,20 @@ def _draw_swatches(
         x, y = left + number // rows * column_width, top + number % rows * KEY_ROW
         if colour:
             draw.rectangle((x, y + 1, x + SWATCH, y + 1 + SWATCH), fill=colour, outline=GREY)
-        text, font = name, _font(13)
-        while draw.textlength(text, font=font) > column_width - SWATCH - 12:
-            text = text.rstrip("…")[:-1] + "…"
-        draw.text((x + SWATCH + 6, y - 1), text, fill=INK, font=font)
+        text = _shortened(name, column_width - SWATCH - 12)
+        draw.text((x + SWATCH + 6, y - 1), text, fill=INK, font=_font(13))
+
+
+def _heading_width(title: str) -> float:
+    """Of a block's title with the space after it."""
+    return _font(15, bold=True).getlength(title) + 8
+
+
+def _shortened(text: str, width: int) -> str:
+    """As much of a small text as `width` holds."""
+    while _font(13).getlength(text) > width:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
 
 
 def _draw_bar(canvas: Image.Image, bar: tuple[str, Range, str], left: int, top: int, width: int) -> None:

@@ -76,3 +76,36 @@ def make_pascal(root: Path, size: tuple[int, int] = (8, 10)) -> Path:
             )
             write_mat(folder / f"human_parts/{sample_id}.mat", anno=parts_annotation([(3, {})]))
     return folder
+
+
+CITYSCAPES_IDS = {
+    "train": ["ulm/ulm_000000_000019", "ulm/ulm_000001_000019", "zug/zug_000000_000019"],
+    "val": ["bonn/bonn_000000_000019", "bonn/bonn_000001_000019"],
+}
+
+
+def make_cityscapes(root: Path, size: tuple[int, int] = (8, 16)) -> Path:
+    """Three training and two validation samples, of label ids without train ids; the folder cityscapes."""
+    folder = root / "cityscapes"
+    rng = np.random.default_rng(0)
+    for split, ids in CITYSCAPES_IDS.items():
+        for sample_id in ids:
+            write(
+                folder / f"leftImg8bit/{split}/{sample_id}_leftImg8bit.png", rng.integers(0, 256, (*size, 3), np.uint8)
+            )
+            write(folder / f"gtFine/{split}/{sample_id}_gtFine_labelIds.png", rng.integers(0, 34, size, np.uint8))
+            write(folder / f"disparity/{split}/{sample_id}_disparity.png", rng.integers(0, 20000, size, np.uint16))
+    return folder
+
+
+def make_cityscapes_mtan(root: Path, size: tuple[int, int] = (8, 16)) -> Path:
+    """Two training samples and one validation sample; the folder cityscapes_mtan."""
+    folder = root / "cityscapes_mtan"
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 2), ("val", 1)):
+        for number in range(count):
+            write(folder / f"{split}/image/{number}.npy", rng.random((*size, 3)))
+            write(folder / f"{split}/label_7/{number}.npy", rng.integers(-1, 7, size).astype(np.float64))
+            write(folder / f"{split}/label/{number}.npy", rng.integers(-1, 19, size).astype(np.float64))
+            write(folder / f"{split}/depth/{number}.npy", rng.uniform(0.01, 0.5, (*size, 1)))
+    return folder

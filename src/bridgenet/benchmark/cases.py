@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, network_size
 from bridgenet.errors import UserError
 
 OPTIMISED, PLAIN, COMPILED, CHECKPOINTED = "optimised", "plain", "compiled", "checkpointed"
@@ -91,9 +91,7 @@ def read_way(kind: str, text: str) -> str:
 
 def published_size(config: RunConfig) -> Size:
     """(height, width) of the network's training images [pixels]."""
-    from bridgenet import data
-
-    return config.data.size or data.info(config.data.name).size
+    return network_size(config)
 
 
 def grid(

@@ -14,6 +14,7 @@ from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import description
 from bridgenet.benchmark.inference import measured, prepare_process
 from bridgenet.benchmark.samples import decoded_batch
+from bridgenet.config import shrink_of
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
@@ -56,8 +57,10 @@ def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], 
     criterion = MultiTaskLoss(list(network.tasks), weights, case.config.loss.intermediate_weight)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(case.batch, 3, *case.size, generator=generator).to(device)
+    shrink = shrink_of(case.config)
+    canvas = (case.size[0] * shrink, case.size[1] * shrink)
     targets = {
-        name: decoded_batch(tasks.get(name), outputs, case.batch, case.size)[1].to(device)
+        name: decoded_batch(tasks.get(name), outputs, case.batch, canvas)[1].to(device)
         for name, outputs in network.tasks.items()
     }
     step = TrainingStep(

@@ -227,7 +227,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
     for name, settings in _presets().items():
         network, info = settings.network, data.info(settings.data.name)
         preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
-        preset |= {"tasks": info.num_outputs, "image_size": tuple(settings.data.size or info.size)}
+        preset |= {"tasks": info.num_outputs, "image_size": configuration.network_size(settings)}
         differences[name] = [f"{key} {own[key]} (preset {preset[key]})" for key in own if own[key] != preset[key]]
     name = min(differences, key=lambda name: len(differences[name]))
     return name, differences[name]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bridgenet import extensions
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
+from bridgenet.data.cityscapes import Cityscapes
+from bridgenet.data.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
 from bridgenet.data.description import FILE
 from bridgenet.data.folder import FolderSource
 from bridgenet.data.mixed import MixedSource
@@ -15,7 +17,9 @@ from bridgenet.data.nyud import NYUDv2
 from bridgenet.data.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
 
-DATASETS: dict[str, type[DenseDataset]] = {"nyud": NYUDv2, "pascal": PASCALContext}
+DATASETS: dict[str, type[DenseDataset]] = {
+    kind.info.name: kind for kind in (NYUDv2, PASCALContext, Cityscapes, CityscapesMTAN, CityscapesMTAN19)
+}
 """Published data sets by the name they have in configurations."""
 DESCRIPTIONS = (".yaml", ".yml")
 """A name that ends so is the file that describes a folder of one's own."""

@@ -51,6 +51,8 @@ class DataSetInfo:
         boundary_distance: largest distance of a predicted and a true boundary pixel that match, as a share of the
             image's diagonal.
         needs_root: it lies below the data root; a folder that is described by a YAML file does not.
+        shrink: the network sees images at 1/shrink of `size`, resized bilinearly; labels keep theirs, and predictions are
+            resized to them, bilinearly, in losses and metrics.
         boundary_list: file beside this one with the ids that the boundary evaluation scores; empty: all of a split.
     """
 
@@ -67,6 +69,7 @@ class DataSetInfo:
     other_copies: Mapping[tuple[int, int], str] = field(default_factory=dict)
     boundary_distance: float = 0.0075
     boundary_list: str = ""
+    shrink: int = 1
     needs_root: bool = True
 
     @property
@@ -90,8 +93,8 @@ class Target:
     """How the target of one task is stored.
 
     Attributes:
-        files: the files it is made of, relative to the data set's folder, ``{id}`` standing for the sample; each as
-            the alternatives to look for, best first.
+        files: the files it is made of, relative to the data set's folder, ``{id}`` standing for the sample and
+            ``{split}`` for the split; each as the alternatives to look for, best first.
         read: ``(paths, image size (H, W)) -> (h, w, C)``, float32, or uint8 where that is exact (see
             :mod:`bridgenet.data.compact`), one path for each entry of `files`; (h, w) is that of the stored target. Raises
             UserError naming the file that is wrong.
@@ -267,9 +270,13 @@ class DenseDataset(ABC):
         chosen = [i for i, name in enumerate(self.ids) if name in wanted] or list(range(len(self)))
         return [index for index in chosen if self.has_label("edge", index)]
 
+    def file_name(self, pattern: str, sample_id: str) -> str:
+        """A file of a sample, relative to the data set's folder, from `image_file` or a pattern of a target."""
+        return pattern.format(id=sample_id, split=self.split)
+
     def image_path(self, index: int) -> Path:
         """The picture of a sample."""
-        return self.folder / self.image_file.format(id=self.ids[index])
+        return self.folder / self.file_name(self.image_file, self.ids[index])
 
     def image_size(self, index: int) -> tuple[int, int]:
         """(height, width) of a picture [pixels], from its header. OSError or ValueError if that cannot be read."""
@@ -280,7 +287,7 @@ class DenseDataset(ABC):
         """The files that make the target of a task, of alternatives the first that exists."""
         found = []
         for alternatives in self.targets[task].files:
-            paths = [self.folder / name.format(id=self.ids[index]) for name in alternatives]
+            paths = [self.folder / self.file_name(name, self.ids[index]) for name in alternatives]
             found.append(next((path for path in paths if path.is_file()), paths[-1]))
         return found
 
@@ -291,12 +298,15 @@ class DenseDataset(ABC):
 
     @classmethod
     def require_folder(cls, root: str | Path, split: str = "train", *, flag: str = "--data.root") -> Path:
-        """The list of a split's samples below `root`, or UserError: there is no such data. `flag` as in data_root."""
+        """The list of a split's samples below `root`, or the folder that holds them where there is no list.
+
+        UserError: there is no such data. `flag` as in data_root.
+        """
         folder = Path(root) / cls.info.folder
         name = cls.split_file.format(split=split)
-        if not (folder / name).is_file():
+        if not (folder / name).exists():
             parent = folder.parent
-            inside = parent.name == cls.info.folder and (parent / name).is_file()
+            inside = parent.name == cls.info.folder and (parent / name).exists()
             hint = f" {parent} is that folder itself: give {parent.parent}." if inside else ""
             raise UserError(
                 f"no {cls.info.title} data at {folder} (looked for {name}).{hint} "
@@ -323,7 +333,7 @@ class DenseDataset(ABC):
             for alternatives in files:
                 missing = []
                 for sample_id in self.ids:
-                    names = [name.format(id=sample_id) for name in alternatives]
+                    names = [self.file_name(name, sample_id) for name in alternatives]
                     if not any(self._is_listed(name, listings) for name in names):
                         missing.append(" or ".join(names))
                 if missing:

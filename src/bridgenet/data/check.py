@@ -98,13 +98,13 @@ def _opened(
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder
     lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
-    if not any(path.is_file() for path in lists.values()):
+    if not any(path.exists() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
     report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
     datasets = []
     for split, path in lists.items():
         try:
-            if not path.is_file():
+            if not path.exists():
                 raise UserError(f"{path.relative_to(folder)} is missing")
             datasets.append(dataset_class(root, split, chosen, look_for_files=False))
         except UserError as error:

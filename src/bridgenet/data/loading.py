@@ -24,6 +24,7 @@ from bridgenet.data.batches import collate
 from bridgenet.data.cache import SampleCache
 from bridgenet.data.sampling import Key, StepSampler
 from bridgenet.data.transforms import EvaluationTransform, TrainingTransform
+from bridgenet.data.views import centre_offset
 from bridgenet.errors import UserError
 
 
@@ -52,8 +53,9 @@ class TransformedDataset(Dataset[dict[str, Any]]):
 
     Items: ``"image"`` (3, H, W), 8-bit values, and every task (C, H, W), uint8 where that is exact, else float32;
     :func:`bridgenet.data.batches.to_device` makes of batches of them what networks, losses and metrics take. ``"place"``
-    int64 [top, left, height, width] of the image on the canvas and ``"mirrored"`` bool, for that; ``"id"``; ``"size"``
-    int64 [height, width] of the image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image.
+    int64 [top, left, height, width] of what the image shows of the sample and ``"mirrored"`` bool, for that; ``"id"``;
+    ``"size"`` int64 [height, width] of the image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image on
+    the canvas, which targets have. The image's sides are those of the canvas divided by the transform's `shrink`.
 
     Args:
         dataset: the samples.
@@ -83,12 +85,13 @@ class TransformedDataset(Dataset[dict[str, Any]]):
         index = key[1]
         name = self.dataset.ids[index]
         sample = self.source.compact(index)
-        extra = {"id": name, "size": torch.tensor(sample["image"].shape[:2])}
+        height, width = sample["image"].shape[:2]
+        extra = {"id": name, "size": torch.tensor((height, width))}
         if isinstance(self.transform, TrainingTransform):
             sample = self.transform.prepare(sample, np.random.default_rng([self.seed, *key]))
         else:
             sample = self.transform.prepare(sample, name)
-            extra["offset"] = torch.from_numpy(sample["place"][:2])
+            extra["offset"] = torch.tensor(centre_offset((height, width), self.transform.size))
         return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
 
     def __getitems__(self, keys: Sequence[int | Key]) -> list[dict[str, Any]] | Failure:
@@ -113,8 +116,12 @@ def training_loader(
     accumulate: int = 1,
     cache: SampleCache | None = None,
     weights: Sequence[float] | None = None,
+    shrink: int = 1,
+    augment: bool = True,
 ) -> BatchLoader:
     """Augmented micro-batches of `size` (height, width) for the steps asked for; see :class:`StepSampler`.
+
+    `shrink` and `augment` as of :class:`TrainingTransform`.
 
     It is already this process's share: do not let another library shard it again.
     """
@@ -131,7 +138,9 @@ def training_loader(
         parts=dataset.parts,
         weights=weights,
     )
-    transformed = TransformedDataset(dataset, TrainingTransform(size, dataset.tasks), seed, cache)
+    transformed = TransformedDataset(
+        dataset, TrainingTransform(size, dataset.tasks, shrink=shrink, augment=augment), seed, cache
+    )
     return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers))
 
 
@@ -143,13 +152,14 @@ def evaluation_loader(
     num_workers: int,
     rank: int = 0,
     world: int = 1,
+    shrink: int = 1,
 ) -> BatchLoader:
-    """Batches padded to `size` (height, width), of which this process takes rank, rank + world, …: none twice or left out.
+    """Batches padded to `size` (height, width), the images at 1/shrink of it, of which this process takes rank, rank + world, …: none twice or left out.
 
     Batches are formed before they are shared, as what a network computes depends, in the last bits, on a batch's size:
     so any number of processes gives the same predictions. A process whose share is empty gets a loader without batches.
     """
-    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks))
+    transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks, shrink=shrink))
     batches = [
         list(range(first, min(first + batch_size, len(dataset)))) for first in range(0, len(dataset), batch_size)
     ]

@@ -60,6 +60,16 @@ def read_png(path: Path, channels: int) -> np.ndarray:
     return array
 
 
+def read_png16(path: Path, expected: str) -> np.ndarray:
+    """A picture of one channel of 16 bits, (H, W) uint16. UserError for any other; `expected`: what it holds, in words."""
+    with reading(path), Image.open(path) as image:
+        mode = image.mode
+        array = np.asarray(image)
+    if not mode.startswith("I;16"):
+        raise UserError(f"{path}: found a picture of mode {mode}, expected one channel of 16 bits: {expected}")
+    return array.astype(np.uint16, copy=False)
+
+
 def plain_png(path: Path) -> np.ndarray | None:
     """A whole 8-bit grey or RGB PNG, (H, W) or (H, W, 3) uint8, by OpenCV, which is faster than Pillow.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.photometric import photometric_distortion
-from bridgenet.data.views import View, nearest, scaled_size
+from bridgenet.data.views import View, nearest, resize, scaled_size
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
@@ -83,40 +83,68 @@ def mark_unknown(name: str, target: np.ndarray) -> np.ndarray:
     return target
 
 
+def shrunk_size(size: tuple[int, int], shrink: int) -> tuple[int, int]:
+    """(height, width) of the network's images for targets of `size`; UserError unless `shrink` divides both sides."""
+    height, width = size
+    if height % shrink or width % shrink:
+        raise UserError(
+            f"a canvas of {height}×{width} pixels (height×width) for images at 1/{shrink} of it: both sides must be "
+            f"divisible by {shrink}. Give other --data.size and --data.eval-size, or another --data.shrink"
+        )
+    return height // shrink, width // shrink
+
+
 class TrainingTransform:
     """The published augmentation, in its order, to a fixed size.
 
     Args:
-        size: (height, width) of the result [pixels].
+        size: (height, width) of the targets that result [pixels].
         tasks: the targets to keep; without ``"semseg"`` a crop is taken as it is drawn.
+        shrink: the image that results has 1/shrink of `size`.
+        augment: without it samples are padded, as in evaluation, and nothing else.
+
+    Raises UserError unless `shrink` divides both sides.
     """
 
-    def __init__(self, size: tuple[int, int], tasks: Sequence[str]) -> None:
+    def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1, augment: bool = True) -> None:
         self.size = size
         self.tasks = task_registry.in_order(tasks)
+        self.shrink, self.augment = shrink, augment
+        shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Augment a sample: (C, H, W) float32 contiguous arrays of `size`, the image normalised."""
         return _finished(self.prepare(sample, rng), self.tasks)
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Augment a sample: the image (3, H, W) uint8, targets (C, H, W), and what :func:`_prepared` adds."""
+        """Augment a sample: the image (3, H, W) uint8, targets (C, H, W), and what :func:`_prepared` adds.
+
+        Raises UserError if it is not to be augmented and exceeds the size.
+        """
         chosen = {name: sample[name] for name in self.tasks}
+        if not self.augment:
+            view = _padding(sample, self.size, "a training image", "--data.size")
+            return _prepared(sample["image"], chosen, view, self.shrink)
         view = draw_view({"image": sample["image"], **chosen}, self.size, rng)
-        return _prepared(photometric_distortion(view.image(sample["image"]), rng), chosen, view)
+        return _prepared(photometric_distortion(view.image(sample["image"]), rng), chosen, view, self.shrink)
 
 
 class EvaluationTransform:
     """Normalisation and padding to the evaluation canvas.
 
     Args:
-        size: (height, width) of the canvas [pixels].
+        size: (height, width) of the canvas, which targets have [pixels].
         tasks: the targets to keep.
+        shrink: the image that results has 1/shrink of `size`.
+
+    Raises UserError unless `shrink` divides both sides.
     """
 
-    def __init__(self, size: tuple[int, int], tasks: Sequence[str]) -> None:
+    def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1) -> None:
         self.size = size
         self.tasks = task_registry.in_order(tasks)
+        self.shrink = shrink
+        shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, name: str = "image") -> Sample:
         """Pad a sample: (C, H, W) float32 contiguous arrays, the image normalised; errors as of `prepare`."""
@@ -127,27 +155,49 @@ class EvaluationTransform:
 
         Raises UserError with the sample's name if it exceeds the canvas.
         """
-        height, width = _size(sample)
-        if height > self.size[0] or width > self.size[1]:
-            raise UserError(
-                f"{name}: found {height}×{width} pixels, expected at most the evaluation canvas of "
-                f"{self.size[0]}×{self.size[1]} (height×width). Give a larger --data.eval-size"
-            )
-        view = View.whole((height, width), canvas=self.size)
-        return _prepared(sample["image"], {task: sample[task] for task in self.tasks}, view)
+        view = _padding(sample, self.size, name, "--data.eval-size")
+        return _prepared(sample["image"], {task: sample[task] for task in self.tasks}, view, self.shrink)
 
 
-def _prepared(image: np.ndarray, targets: Sample, view: View) -> Sample:
-    """Image and targets (C, H, W) on the view's canvas, contiguous, unknown labels marked.
+def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> View:
+    """All of the sample in the middle of a canvas of `size`; UserError, with the setting to change, if it exceeds it."""
+    height, width = _size(sample)
+    if height > size[0] or width > size[1]:
+        canvas = "the evaluation canvas" if setting == "--data.eval-size" else "the training size"
+        raise UserError(
+            f"{name}: found {height}×{width} pixels, expected at most {canvas} of "
+            f"{size[0]}×{size[1]} (height×width). Give a larger {setting}"
+        )
+    return View.whole((height, width), canvas=size)
 
-    Also ``"place"``, int64 [top, left, height, width] of the image on the canvas, and ``"mirrored"``, bool.
+
+def _prepared(image: np.ndarray, targets: Sample, view: View, shrink: int) -> Sample:
+    """Image and targets (C, H, W) on the view's canvas, contiguous, unknown labels marked; the image shrunk.
+
+    Also ``"place"``, int64 [top, left, height, width] of what the shrunk image shows, and ``"mirrored"``, bool.
     """
     return {
-        "image": view.on_canvas(image),
+        "image": _shrunk(view.on_canvas(image), shrink),
         **{name: _planes(mark_unknown(name, view.target(name, target))) for name, target in targets.items()},
-        "place": np.array(view.place, np.int64),
+        "place": np.array(_shrunk_place(view.place, shrink), np.int64),
         "mirrored": np.array(view.mirrored),
     }
+
+
+def _shrunk(canvas: np.ndarray, shrink: int) -> np.ndarray:
+    """(3, H, W) → (3, H/shrink, W/shrink): bilinear, in float32 without rounding; the array itself if that is its size."""
+    if shrink == 1:
+        return canvas
+    size = shrunk_size((canvas.shape[1], canvas.shape[2]), shrink)
+    return np.stack([resize(plane.astype(np.float32), size, cv2.INTER_LINEAR) for plane in canvas])
+
+
+def _shrunk_place(place: tuple[int, int, int, int], shrink: int) -> tuple[int, int, int, int]:
+    """The pixels of the shrunk canvas in which nothing but the window is mixed: (top, left, height, width)."""
+    top, left, height, width = place
+    first_row, first_column = -(-top // shrink), -(-left // shrink)
+    last_row, last_column = (top + height) // shrink, (left + width) // shrink
+    return first_row, first_column, last_row - first_row, last_column - first_column
 
 
 def _finished(prepared: Sample, tasks: Sequence[str]) -> Sample:

@@ -113,8 +113,8 @@ class View:
     def target(self, name: str, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
-        Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so uint8 normals: they have
-        no room for a sign, see :func:`bridgenet.data.batches.to_device`.
+        Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so
+        uint8 normals: they have no room for a sign, see :func:`bridgenet.data.batches.to_device`.
         """
         task = task_registry.get(name)
         is_compact = may_stay(task, target)

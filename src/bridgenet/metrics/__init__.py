@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bridgenet.metrics.depth import Depth
+    from bridgenet.metrics.disparity import Disparity, InverseDepth
     from bridgenet.metrics.edge import Edge
     from bridgenet.metrics.normals import Normals
     from bridgenet.metrics.regression import Regression
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 _MODULES = {
     name: f"bridgenet.metrics.{name.lower()}"
-    for name in ("Depth", "Edge", "Normals", "Regression", "Saliency", "Segmentation")
-}
+    for name in ("Depth", "Disparity", "Edge", "Normals", "Regression", "Saliency", "Segmentation")
+} | {"InverseDepth": "bridgenet.metrics.disparity"}
 
-__all__ = ["Depth", "Edge", "Normals", "Regression", "Saliency", "Segmentation"]
+__all__ = ["Depth", "Disparity", "Edge", "InverseDepth", "Normals", "Regression", "Saliency", "Segmentation"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
@@ -71,7 +71,9 @@ def examples(
     needed = sorted({index[name] for chosen in wanted.values() for name, _ in chosen})
     samples: dict[str, PredictedSample] = {}
     size = evaluation_size(config)
-    for sample in predicted_samples(network, dataset, size, needed, precision=config.precision):
+    for sample in predicted_samples(
+        network, dataset, size, needed, shrink=shrink_of(config), precision=config.precision
+    ):
         samples[sample.id] = sample
         if progress is not None:
             progress(len(samples), len(needed))
@@ -94,6 +96,8 @@ def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     )
     if canvas := told.get("canvas"):
         settings = replace(settings, eval_size=(canvas[0], canvas[1]))
+    if told.get("shrink"):
+        settings = replace(settings, shrink=told["shrink"])
     known = [task for task in source.scores if task in data.info(settings.name).tasks]
     return replace(config, data=replace(settings, tasks=known), precision=told.get("precision", config.precision))
 
@@ -127,8 +131,11 @@ def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str]
         key = Key(ramp=ramp(DEPTH_COLOURS), ends=(f"{near:.2g} m", f"{far:.2g} m"))
     elif kind == "regression":
         low, high = find_value_range([prediction, truth])
+        unit = f" {tasks.get(task).unit}".rstrip()
         options = {"value_range": (low, high)}
-        key = Key(ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}", f"{high:.3g}"))
+        key = Key(
+            ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}{unit}", f"{high:.3g}{unit}")
+        )
     elif kind == "classes":
         present = legend([prediction, truth], names)
         key = Key([(_hex(colour) if colour else "", name) for colour, name in present])
@@ -178,7 +185,7 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
         if truth.ndim == 3:
             valid, error = valid.all(axis=2), error.mean(axis=2)
         largest = max(float(np.percentile(error[valid], 98)), 1e-12) if valid.any() else 1.0
-        ends = f"≥ {largest:.2g}"
+        ends = f"≥ {largest:.2g} {tasks.get(task).unit}".rstrip()
     else:
         valid = truth != IGNORE
         error, largest, ends = np.abs(prediction - truth), 1.0, "1"

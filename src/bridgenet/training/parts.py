@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, network_size
 from bridgenet.errors import UserError
 from bridgenet.extensions import load_object
 from bridgenet.losses import MultiTaskLoss, process_mean
@@ -28,7 +28,7 @@ def network_config(config: RunConfig) -> NetworkConfig:
         backbone_kwargs=dict(settings.backbone_kwargs),
         decoder=settings.decoder,
         decoder_kwargs=dict(settings.decoder_kwargs),
-        image_size=config.data.size or info.size,
+        image_size=network_size(config),
         embed_dim=settings.embed_dim,
         extra_channels=settings.extra_channels,
         num_stages=settings.num_stages,

@@ -131,14 +131,17 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
 
 
 def prediction_panels(
-    network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int
+    network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int, *, shrink: int = 1
 ) -> dict[str, Any]:
-    """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below."""
+    """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below.
+
+    `size` and `shrink` as of :func:`bridgenet.samples.predicted_samples`.
+    """
     if number == 0:
         return {}
     names = {task: tuple(classes) for task, classes in dataset.info.class_names.items()}
     indices = range(0, len(dataset), max(1, len(dataset) // number))[:number]
     return {
         sample.id: panel(sample.photo, sample.predictions, class_names=names, truths=sample.truths)
-        for sample in predicted_samples(network, dataset, size, indices)
+        for sample in predicted_samples(network, dataset, size, indices, shrink=shrink)
     }

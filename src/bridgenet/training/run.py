@@ -26,7 +26,7 @@ from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
-from bridgenet.config import RunConfig
+from bridgenet.config import RunConfig, network_size, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
 from bridgenet.data.coverage import check_labels, labels_in_words
@@ -115,10 +115,10 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
-        size = config.data.size or self.train_set.info.size
+        size = network_size(config)
         if config.precision == "bfloat16" and self.accelerator.device.type == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
             raise UserError(
-                f"data.size is {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
+                f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
             )
         if config.compile:
             check_compiler(self.accelerator.device)
@@ -256,6 +256,8 @@ class Run:
             accumulate=config.accumulate,
             cache=cache,
             weights=config.data.weights,
+            shrink=shrink_of(config),
+            augment=config.data.augment,
         )
 
     def _step(self, step: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
@@ -304,6 +306,7 @@ class Run:
             workers=self.config.data.workers,
             rank=self.rank,
             world=self.world,
+            shrink=shrink_of(self.config),
             precision=self.config.precision,
             metrics=own_metrics(self.config),
             progress=self.reporter.evaluating,
@@ -316,7 +319,13 @@ class Run:
             self.progress["best_gain"] = gain
         if self.accelerator.is_main_process:
             self.reporter.log({"kind": "evaluation", "step": self.progress["step"], "gain": gain, "scores": scores})
-            panels = prediction_panels(self.network, self.val_set, evaluation_size(self.config), self.config.log_images)
+            panels = prediction_panels(
+                self.network,
+                self.val_set,
+                evaluation_size(self.config),
+                self.config.log_images,
+                shrink=shrink_of(self.config),
+            )
             self.reporter.log_images(panels, self.progress["step"])
             if is_best:
                 save(self.network, self.out / BEST, information={"step": self.progress["step"], "scores": scores})

@@ -1,4 +1,4 @@
-"""Synthetic rooms: a ray caster that writes data sets in the published layouts, with perfect labels for every task.
+"""Synthetic rooms and streets: a ray caster that writes data sets in the published layouts, with perfect labels for every task.
 
 Nothing here is read from files or downloaded; the same seed gives the same bytes. See `generate` and `render`.
 """
@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bridgenet.errors import UserError, nearest
 
@@ -19,28 +19,38 @@ if TYPE_CHECKING:
 
     from .raycast import Scene
 
-Layout = Literal["nyud", "pascal"]
+Layout = Literal["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets", "cityscapes_mtan": "streets"}
+"""What is rendered, by layout."""
 VERSION = 1  # raised when the same arguments would give other bytes
 SMALLEST = 32  # shorter side of an image [pixels]
 
-__all__ = ["SMALLEST", "VERSION", "generate", "render"]
+__all__ = ["LAYOUTS", "SCENES", "SMALLEST", "VERSION", "generate", "render"]
 
 
 def render(
     seed: int | list[int] | np.random.SeedSequence | np.random.Generator, size: tuple[int, int], layout: Layout = "nyud"
 ) -> Scene:
-    """Draw one room at random and render it.
+    """Draw one room or street at random and render it.
 
     Args:
         seed: anything `numpy.random.default_rng` takes; the result depends on it, `size` and `layout` alone.
         size: height and width [pixels].
-        layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal").
+        layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal"). Both layouts of
+            Cityscapes: a street, whose kinds are names of Cityscapes' labels.
     """
     import numpy as np
 
+    rng = np.random.default_rng(seed)
+    if SCENES[layout] == "streets":
+        from .raycast import render_room
+        from .streets import compose_street
+
+        return render_room(compose_street(rng), size, rng)
     from .drawing import draw
 
-    return draw(np.random.default_rng(seed), size, layout)
+    return draw(rng, size, layout)
 
 
 def generate(
@@ -53,13 +63,13 @@ def generate(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Render rooms and write them as a data set in a published layout.
+    """Render rooms or streets and write them as a data set in a published layout.
 
     The folder appears once it is complete; an error or interrupt leaves nothing behind. Image i of a split depends on
     `seed`, the split, i and `size` alone, so a larger set begins with the smaller one's images.
 
     Args:
-        layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`.
+        layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`, the others the folder of their name.
         train, val: images per split.
         size: height and width [pixels], at least 32 each.
         progress: called with (images done, images in all) after every image.
@@ -73,9 +83,9 @@ def generate(
     _check(layout, train, val, size, seed)
     import cv2
 
-    from .writers import NYUD, PASCAL
+    from .writers import WRITERS
 
-    writer: type[NYUD] | type[PASCAL] = NYUD if layout == "nyud" else PASCAL
+    writer = WRITERS[layout]
     target = Path(out) / writer.folder
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
@@ -94,8 +104,9 @@ def generate(
                 done += 1
                 if progress is not None:
                     progress(done, train + val)
-            ids = "".join(f"{writer.name(name, index)}\n" for index in range(count))
-            (partial / writer.lists / f"{name}.txt").write_text(ids)
+            if writer.lists is not None:
+                ids = "".join(f"{writer.name(name, index)}\n" for index in range(count))
+                (partial / writer.lists / f"{name}.txt").write_text(ids)
         record = {"generator": VERSION, "layout": layout, "train": train, "val": val, "size": list(size), "seed": seed}
         (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
         if target.exists():
@@ -110,10 +121,10 @@ def generate(
 
 
 def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:
-    if layout not in ("nyud", "pascal"):
-        raise UserError(
-            f"layout: {layout!r} is not a layout{nearest(str(layout), ('nyud', 'pascal'))}; give nyud or pascal"
-        )
+    if layout not in LAYOUTS:
+        *others, last = LAYOUTS
+        known = f"{', '.join(others)} or {last}"
+        raise UserError(f"layout: {layout!r} is not a layout{nearest(str(layout), LAYOUTS)}; give {known}")
     if train < 0 or val < 0 or train + val == 0:
         raise UserError(f"train {train}, val {val}: give counts of 0 or more, at least one image in all")
     if len(size) != 2 or min(size) < SMALLEST:

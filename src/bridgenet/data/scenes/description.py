@@ -91,10 +91,11 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Point light: position [m], colour × strength (linear)."""
+    """Point light: position [m], colour × strength (linear); what lies within `gap` behind a surface is not in its shade [m]."""
 
     position: Vector
     colour: Colour
+    gap: float = 0.015
 
 
 @dataclass(slots=True)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .description import Room
+from .description import Light, Room
 from .geometry import FACE_NORMALS, Primitive, corners, intersect, room_exit, surface
 from .textures import albedo
 
 Array = np.ndarray
 _NEAR = 0.05  # [m]
-_SHADOW_GAP = 0.015  # a surface does not shade what lies this close behind it [m]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Arra
         cosine = -(away * normals).sum(0)
         lit = np.flatnonzero(cosine.ravel() > 0)
         visible = np.zeros(distance.size, np.float32)
-        visible[lit] = _visible(room, light.position, away.reshape(3, -1)[:, lit], distance.ravel()[lit])
+        visible[lit] = _visible(room, light, away.reshape(3, -1)[:, lit], distance.ravel()[lit])
         strength = (
             visible.reshape(shape)
             * np.maximum(cosine, 0)
@@ -192,12 +191,12 @@ def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Arra
     return diffuse, np.broadcast_to(highlight, (3, *shape))
 
 
-def _visible(room: Room, position: tuple[float, float, float], rays: Array, distance: Array) -> Array:
+def _visible(room: Room, lamp: Light, rays: Array, distance: Array) -> Array:
     """1 where a surface at `distance` along unit `rays` (3, N) from the light is reached, 0 in shadow.
 
     A bounding cone, seen from the light, first per object and then per solid, spares most exact tests.
     """
-    light = np.array(position)
+    light, gap = np.array(lamp.position), np.float32(lamp.gap)
     shadow = np.zeros(distance.shape, bool)
     objects: dict[int, list[Primitive]] = {}
     for prim in room.primitives:
@@ -207,7 +206,7 @@ def _visible(room: Room, position: tuple[float, float, float], rays: Array, dist
         centres = np.array([p.centre for p in prims])
         middle = ((centres.min(0) + centres.max(0)) / 2).tolist()
         radius = max(math.dist(p.centre, middle) + p.radius for p in prims)
-        near = np.flatnonzero(_in_cone([m - c for m, c in zip(middle, position)], radius, rays, distance))
+        near = np.flatnonzero(_in_cone([m - c for m, c in zip(middle, lamp.position)], radius, rays, distance))
         near = near[~shadow[near]]
         if near.size == 0:
             continue
@@ -215,14 +214,14 @@ def _visible(room: Room, position: tuple[float, float, float], rays: Array, dist
         for prim in prims:
             if len(prims) > 1:
                 hits = np.flatnonzero(
-                    _in_cone([m - c for m, c in zip(prim.centre, position)], prim.radius, some, reach)
+                    _in_cone([m - c for m, c in zip(prim.centre, lamp.position)], prim.radius, some, reach)
                 )
                 if hits.size == 0:
                     continue
                 t = intersect(prim, light, some[:, hits])
-                shadow[near[hits[t < reach[hits] - np.float32(_SHADOW_GAP)]]] = True
+                shadow[near[hits[t < reach[hits] - gap]]] = True
             else:
-                shadow[near[intersect(prim, light, some) < reach - np.float32(_SHADOW_GAP)]] = True
+                shadow[near[intersect(prim, light, some) < reach - gap]] = True
     return (~shadow).astype(np.float32)
 
 

@@ -166,6 +166,26 @@ def _spines(m: Material, u: Array, v: Array, blur: Array) -> Array:
     return np.array(m.colours, np.float32)[pick].T * (tone * (1 - np.float32(0.7) * gap))
 
 
+def _facade(m: Material, u: Array, v: Array, blur: Array) -> Array:
+    """Rows of windows, each with its own reflection, in a wall."""
+    x, y = u / m.scale + m.phase, v / np.float32(1.2 * m.scale)
+    pane = _band(x, 0.42, blur / m.scale) * _band(y, 0.5, blur / m.scale)
+    wall = _mix(m, 0 * pane, np.float32(0.88) + np.float32(0.2) * noise(u, v, 6.0, m.phase, blur))
+    glass = _mix(m, 0 * pane + 1, np.float32(0.5) + _hash(np.floor(x), np.floor(y), m.phase))
+    return wall + (glass - wall) * pane
+
+
+def _leaves(m: Material, u: Array, v: Array, blur: Array) -> Array:
+    fine = noise(u, v, 1.4 * m.scale, m.phase, blur)
+    return _mix(m, noise(u, v, 5 * m.scale, m.phase, blur), np.float32(0.5) + fine)
+
+
+def _clouds(m: Material, u: Array, v: Array, blur: Array) -> Array:
+    """From the first colour at the horizon to the second at height `scale`, and clouds of the first."""
+    cloud = noise(u, v * np.float32(2.5), 4 * m.scale, m.phase, blur)
+    return _mix(m, np.clip(v / np.float32(m.scale) * np.float32(1.6) * (np.float32(1.3) - cloud), 0, 1))
+
+
 _TEXTURES: dict[str, Callable[[Material, Array, Array, Array], Array]] = {
     "plain": _plain,
     "fabric": _fabric,
@@ -183,6 +203,9 @@ _TEXTURES: dict[str, Callable[[Material, Array, Array, Array], Array]] = {
     "painting": _painting,
     "gradient": _gradient,
     "spines": _spines,
+    "facade": _facade,
+    "leaves": _leaves,
+    "clouds": _clouds,
 }
 
 

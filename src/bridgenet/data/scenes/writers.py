@@ -1,4 +1,4 @@
-"""The two published folder layouts, written from rendered scenes; every file's bytes depend on the scene alone."""
+"""The published folder layouts, written from rendered scenes; every file's bytes depend on the scene alone."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import io
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import scipy.io
 from skimage.morphology import thin
+
+from bridgenet.data import cityscapes, cityscapes_mtan
+from bridgenet.tasks import IGNORE
 
 from .description import KINDS
 from .raycast import Scene
@@ -144,6 +147,90 @@ class PASCAL:
         _write_png(root / "sal_distill" / f"{name}.png", salient(scene).astype(np.uint8) * 255)
 
 
+def label_ids(scene: Scene) -> Array:
+    """(H, W) uint8 label ids of Cityscapes."""
+    ids = np.zeros(max(scene.kinds) + 1, np.uint8)
+    for instance, kind in scene.kinds.items():
+        ids[instance] = cityscapes.LABELS[kind][0]
+    return ids[scene.instances]
+
+
+class CITYSCAPES:
+    """`cityscapes/`: left images, gtFine's label ids and train ids, disparity of 16 bits, in folders of invented cities.
+
+    Disparity is that of Cityscapes' cameras: baseline · focal length / depth, which grows with the image's width. It is not
+    measured in the sky, on the camera's own car, and where the right camera would not see the place.
+    """
+
+    folder = "cityscapes"
+    folders = ()
+    lists = None
+    cities: ClassVar = {
+        "train": ("aldermoor", "brackwater", "corvenburg", "dunholt"),
+        "val": ("eastmere", "farnhausen"),
+    }
+    baseline = 0.209313
+    """Distance of the two cameras [m]."""
+
+    @classmethod
+    def name(cls, split: str, index: int) -> str:
+        """Split, city and frame: the cities take turns, so that more images never rename the others."""
+        cities = cls.cities[split]
+        city = cities[index % len(cities)]
+        return f"{split}/{city}/{city}_{index // len(cities):06d}_000019"
+
+    @classmethod
+    def write(cls, root: Path, name: str, scene: Scene, index: int) -> None:
+        labels = label_ids(scene)
+        files = {
+            "leftImg8bit": {"leftImg8bit": scene.rgb},
+            "gtFine": {"gtFine_labelIds": labels, "gtFine_labelTrainIds": cityscapes.TRAIN_IDS[labels]},
+            "disparity": {"disparity": cls.disparity(scene, labels)},
+        }
+        for folder, images in files.items():
+            (root / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            for suffix, image in images.items():
+                _write_png(root / folder / f"{name}_{suffix}.png", image)
+
+    @classmethod
+    def disparity(cls, scene: Scene, labels: Array) -> Array:
+        """(H, W) uint16: 256 · disparity [pixels] + 1, rounded; 0 where it is not measured."""
+        width = labels.shape[1]
+        focal = width / 2 / np.tan(scene.fov[0] / 2)
+        disparity = cls.baseline * focal / scene.depth.astype(np.float64)
+        value = np.rint(disparity * 256) + 1
+        unseen = [cityscapes.LABELS[kind][0] for kind in ("sky", "ego vehicle")]
+        known = (np.arange(width) >= disparity) & ~np.isin(labels, unseen) & (value <= np.iinfo(np.uint16).max)
+        return np.where(known, value, 0).astype(np.uint16)
+
+
+class CITYSCAPES_MTAN:
+    """`cityscapes_mtan/`: MTAN's arrays, images in [0, 1], −1 for what is no class, inverse depth in 1/m, 0 in the sky."""
+
+    folder = "cityscapes_mtan"
+    folders = tuple(f"{split}/{kind}" for split in ("train", "val") for kind in ("image", "label", "label_7", "depth"))
+    lists = None
+
+    @staticmethod
+    def name(split: str, index: int) -> str:
+        return f"{split}/{index}"
+
+    @staticmethod
+    def write(root: Path, name: str, scene: Scene, index: int) -> None:
+        train_ids = cityscapes.TRAIN_IDS[label_ids(scene)]
+        is_class = train_ids != IGNORE
+        classes = np.where(is_class, train_ids, 0)
+        arrays = {
+            "image": scene.rgb.astype(np.float32) / np.float32(255),
+            "label": np.where(is_class, classes, -1).astype(np.int8),
+            "label_7": np.where(is_class, np.array(cityscapes_mtan.CATEGORY_OF)[classes], -1).astype(np.int8),
+            "depth": np.where(train_ids == cityscapes.SKY, 0, 1 / scene.depth).astype(np.float32),
+        }
+        split, number = name.split("/")
+        for kind, array in arrays.items():
+            np.save(root / split / kind / f"{number}.npy", array)
+
+
 def _annotation(name: str, scene: Scene) -> Array:
     """PASCAL-Part's `anno`: every visible object of a VOC class with its mask; persons with the visible parts' masks."""
     values, voc = _index("voc"), _classes()["voc21"]
@@ -173,3 +260,11 @@ def _struct(fields: tuple[str, ...], rows: list[Any]) -> Array:
     for i, row in enumerate(rows):
         array[0, i] = row
     return array
+
+
+WRITERS: dict[str, type[NYUD] | type[PASCAL] | type[CITYSCAPES] | type[CITYSCAPES_MTAN]] = {
+    "nyud": NYUD,
+    "pascal": PASCAL,
+    "cityscapes": CITYSCAPES,
+    "cityscapes_mtan": CITYSCAPES_MTAN,
+}
