@@ -22,19 +22,20 @@ from bridgenet import data, parallel, tasks
 from bridgenet.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
-from bridgenet.config import RunConfig, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.coverage import count_labels
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.data.transforms import shrunk_size
 from bridgenet.decoding import decode, enlarged
 from bridgenet.errors import UserError
-from bridgenet.extensions import in_words, load_object
+from bridgenet.extensions import load_object
 from bridgenet.files import write_atomically, write_json
 from bridgenet.inference import optimize_for_inference
 from bridgenet.metrics.boundary import precision_recall
+from bridgenet.metrics.making import computed, make_metric
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.scores import Scores, gains, read_scores, relative_gain
+from bridgenet.settings import RunConfig, shrink_of
 
 Progress = Callable[[int, int], None]
 
@@ -120,27 +121,6 @@ def evaluate(
         details = {task: metric.details() for task, metric in scorers.items() if hasattr(metric, "details")}
     everything = gathered(per_image, world)
     return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
-
-
-def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None = None) -> Any:
-    """The metric of a task, or one of another class. UserError if it cannot be made."""
-    kind = kind or tasks.resolve(tasks.get(task).metric)
-    try:
-        return kind(num_outputs)
-    except TypeError as error:
-        raise UserError(f"metrics.{task}: {tasks.name_of(kind)} cannot be made: {in_words(error)}") from error
-
-
-def computed(task: str, metric: Any) -> dict[str, float]:
-    """Its scores. UserError if the one that stands for the task is not among them."""
-    scores, key = metric.compute(), tasks.get(task).headline
-    if not isinstance(scores, Mapping) or key not in scores:
-        found = ", ".join(map(str, scores)) if isinstance(scores, Mapping) else f"a {type(scores).__name__}"
-        raise UserError(
-            f"metrics.{task}: {type(metric).__name__}.compute gives {found}; expected a dictionary with '{key}', which "
-            "stands for the task"
-        )
-    return {name: float(value) for name, value in scores.items()}
 
 
 def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:

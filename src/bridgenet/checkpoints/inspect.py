@@ -29,6 +29,7 @@ from bridgenet.checkpoints.reference import DROPPED, internimage_size, internima
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.config import BRIDGENET, NetworkConfig
+from bridgenet.settings import RunConfig, network_size
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
 
@@ -205,7 +206,7 @@ def _count_parameters(found: Inspection, state: Mapping[str, Tensor]) -> None:
 
 
 @cache
-def _presets() -> dict[str, configuration.RunConfig]:
+def _presets() -> dict[str, RunConfig]:
     return {name: configuration.load(name) for name in configuration.presets()}
 
 
@@ -227,7 +228,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
     for name, settings in _presets().items():
         network, info = settings.network, data.info(settings.data.name)
         preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
-        preset |= {"tasks": info.num_outputs, "image_size": configuration.network_size(settings)}
+        preset |= {"tasks": info.num_outputs, "image_size": network_size(settings)}
         differences[name] = [f"{key} {own[key]} (preset {preset[key]})" for key in own if own[key] != preset[key]]
     name = min(differences, key=lambda name: len(differences[name]))
     return name, differences[name]

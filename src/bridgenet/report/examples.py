@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import image_score, ranked
 from bridgenet.samples import PredictedSample, predicted_samples
 from bridgenet.scores import in_words
+from bridgenet.settings import RunConfig, shrink_of
 from bridgenet.tasks import IGNORE
 from bridgenet.visualize import (
     DEPTH_COLOURS,

@@ -13,10 +13,10 @@ from typing import Any
 
 from bridgenet import data
 from bridgenet.checkpoints import LAST
-from bridgenet.config import RunConfig
 from bridgenet.config import load as load_config
 from bridgenet.errors import UserError
 from bridgenet.scores import Scores, read_scores
+from bridgenet.settings import RunConfig
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig, network_size
 from bridgenet.errors import UserError
 from bridgenet.extensions import load_object
 from bridgenet.losses import MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig
+from bridgenet.settings import RunConfig, network_size
 
 
 def network_config(config: RunConfig) -> NetworkConfig:

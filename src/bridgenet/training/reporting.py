@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bridgenet import data
-from bridgenet.config import RunConfig
 from bridgenet.errors import UserError, nearest
 from bridgenet.files import finite
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.samples import predicted_samples
+from bridgenet.settings import RunConfig
 from bridgenet.visualize import panel
 
 PLAIN_SECONDS = 15

@@ -26,7 +26,6 @@ from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
-from bridgenet.config import RunConfig, network_size, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
 from bridgenet.data.coverage import check_labels, labels_in_words
@@ -42,6 +41,7 @@ from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, relative_gain
+from bridgenet.settings import RunConfig, network_size, shrink_of
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
