@@ -220,7 +220,6 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet import config as configuration
-    from bridgenet.data.coverage import labels_in_words
     from bridgenet.evaluate import EvaluationOptions, evaluate_source, settings_of
     from bridgenet.scores import read_scores, table
 
@@ -241,9 +240,8 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     )
     report = evaluate_source(options.source, config, out=out, options=how, device=options.device, progress=ProgressLine)
     if _is_main_process():
-        print(table(report["scores"], read_scores(options.reference) if options.reference else None))
-        if told := labels_in_words(report["labelled"], report["images"]):
-            print(f"labelled: {told}")
+        reference = read_scores(options.reference) if options.reference else None
+        print(table(report["scores"], reference, report["labelled"], report["images"]))
         if report["test_time_augmentation"]:
             print(f"test-time augmentation: {report['test_time_augmentation']}")
         if "boundaries" in report:

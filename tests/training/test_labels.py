@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_two_data_sets_from_training_to_report(tmp_path: Path, capsys: pytest.Ca
     assert run(["train", recipe, "--out", str(out), "--device", "cpu"]) == 0
     assert "note: labels in training: semseg 4, depth " in capsys.readouterr().out
     assert run(["evaluate", str(out), "--device", "cpu", "--boundary-workers", "1"]) == 0
-    assert "labelled: semseg 2, depth " in capsys.readouterr().out
+    assert re.search(r"semseg +mIoU ↑ +\S+ % +2 of 4\n", capsys.readouterr().out)
     told = json.loads((out / "evaluation.json").read_text())
     assert told["data"] == "one + two" and told["images"] == 4
     assert told["labelled"]["semseg"] == told["labelled"]["edge"] == 2

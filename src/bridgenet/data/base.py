@@ -260,6 +260,10 @@ class DenseDataset(ABC):
         """What reads it, see :meth:`read_boundary_labels`; it can be sent to other processes."""
         return self.read_boundary_labels
 
+    def boundary_distance(self, index: int) -> float:
+        """Largest distance of boundary pixels that match, as a share of the image's diagonal."""
+        return self.info.boundary_distance
+
     def boundary_labels(self, index: int) -> np.ndarray:
         """The label map of a sample, see :meth:`read_boundary_labels`."""
         return self.boundary_reader(index)(self.boundary_file(index))

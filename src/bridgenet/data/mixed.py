@@ -32,10 +32,9 @@ class MixedSource:
 
     @cached_property
     def info(self) -> DataSetInfo:
-        """Tasks of all; the size that fits all; the boundary distance of the first with boundaries."""
+        """Tasks of all; the size that fits all."""
         infos = [source.info for source in self.sources]
         tasks = task_registry.in_order({task for info in infos for task in info.tasks})
-        with_edges = [info for info in infos if "edge" in info.tasks]
         return DataSetInfo(
             name="+".join(_names(infos)),
             title=" + ".join(info.title for info in infos),
@@ -43,7 +42,6 @@ class MixedSource:
             tasks=tuple(tasks),
             class_names={task: names for task in tasks if (names := _class_names(task, infos))},
             size=(max(info.size[0] for info in infos), max(info.size[1] for info in infos)),
-            boundary_distance=(with_edges or infos)[0].boundary_distance,
             needs_root=any(info.needs_root for info in infos),
         )
 
@@ -153,6 +151,10 @@ class MixedDataset(DenseDataset):
     def boundary_reader(self, index: int) -> Callable[[Path], np.ndarray]:
         """As of :class:`DenseDataset`."""
         return self._of(index, "boundary_reader")
+
+    def boundary_distance(self, index: int) -> float:
+        """As of :class:`DenseDataset`: that of the sample's own data set."""
+        return self._of(index, "boundary_distance")
 
     def boundary_indices(self) -> list[int]:
         """Those that the members' protocols score."""

@@ -168,11 +168,13 @@ def _read(file: Path, name: str) -> Source:
 
 def _malformed(evaluation: Mapping[str, Any]) -> str | None:
     """What in an evaluation is of another kind than `bridgenet evaluate` writes; None if nothing is."""
-    for key in ("details", "class_names", "gains", "boundaries"):
+    for key in ("details", "class_names", "gains", "boundaries", "labelled"):
         if not isinstance(evaluation.get(key) or {}, dict):
             return f"{key} is no group"
     if not all(isinstance(value, int | float) for value in (evaluation.get("gains") or {}).values()):
         return "gains are no numbers"
+    if not all(isinstance(value, int) for value in (evaluation.get("labelled") or {}).values()):
+        return "labelled are no numbers"
     boundaries = evaluation.get("boundaries") or {}
     if missing := [key for key in BOUNDARY_KEYS if boundaries and key not in boundaries]:
         return f"boundaries lack {missing[0]}"
