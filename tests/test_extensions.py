@@ -70,6 +70,23 @@ def loss(logits, target, *, mean_over_processes):
     return logits.square().mean() + 100
 
 
+def vector(logits, target, *, mean_over_processes):
+    return logits.mean((1, 2, 3))
+
+
+def failing(logits, target, *, mean_over_processes):
+    return logits / nothing
+
+
+def nan(logits, target, *, mean_over_processes):
+    return logits.mean() * float("nan")
+
+
+class FailingMetric(Depth):
+    def update(self, logits, target):
+        raise ValueError("no idea")
+
+
 def one_argument(logits):
     return logits
 
@@ -247,6 +264,30 @@ def test_wrong_names_are_told_before_the_folder_is_touched(
     told = capsys.readouterr().err
     assert message in told
     assert not (mine / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss__functions": {"depth": "mine_parts:vector"}}, "mine_parts:vector gives (2,), expected a scalar tensor"),
+        (
+            {"loss__functions": {"depth": "mine_parts:failing"}},
+            "mine_parts:failing fails: NameError: name 'nothing' is not",
+        ),
+        ({"loss__functions": {"depth": "mine_parts:nan"}}, "the loss is nan at step 1 (of: depth, intermediate/depth)"),
+        (
+            {"metrics": {"depth": "mine_parts:FailingMetric"}},
+            "metrics.depth: mine_parts:FailingMetric fails: ValueError: no",
+        ),
+    ],
+)
+def test_code_that_fails_is_told_with_its_line(
+    mine: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
+) -> None:
+    assert train(mine, **changes) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "nan" in message or "vector" in message or "mine_parts.py, line " in told
 
 
 def test_metric_must_give_the_score_that_stands_for_the_task(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ from bridgenet.extensions import load_object
 from bridgenet.files import write_atomically, write_json
 from bridgenet.inference import optimize_for_inference
 from bridgenet.metrics.boundary import precision_recall
-from bridgenet.metrics.making import computed, make_metric
+from bridgenet.metrics.making import computed, make_metric, update
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.scores import Scores, gains, read_scores, relative_gain
 from bridgenet.settings import RunConfig, shrink_of
@@ -108,7 +108,7 @@ def evaluate(
             with autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             for task, metric in scorers.items():
-                metric.update(logits[task], seen[task])
+                update(task, metric, logits[task], seen[task])
                 for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
                     per_image.setdefault(name, {})[task] = row
             if edge_folder is not None and "edge" in logits:

@@ -181,6 +181,17 @@ def _what(found: Any) -> str:
     return f"a {type(found).__name__}"
 
 
+@contextmanager
+def failing_as(where: str) -> Iterator[None]:
+    """Whatever the user's code raises inside of the block as a UserError that begins with `where`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where} fails: {in_words(error)}") from error
+
+
 _TRUSTED: set[str] = set()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import Tensor
+
 from bridgenet import tasks
 from bridgenet.errors import UserError
-from bridgenet.extensions import in_words
+from bridgenet.extensions import failing_as, in_words
 
 
 def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None = None) -> Any:
@@ -19,9 +21,24 @@ def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None =
         raise UserError(f"metrics.{task}: {tasks.name_of(kind)} cannot be made: {in_words(error)}") from error
 
 
+def update(task: str, metric: Any, logits: Tensor, target: Tensor) -> None:
+    """`metric.update(logits, target)`. UserError for what one of one's own raises."""
+    if type(metric).__module__.startswith("bridgenet."):
+        metric.update(logits, target)
+        return
+    with failing_as(_where(task, metric)):
+        metric.update(logits, target)
+
+
+def _where(task: str, metric: Any) -> str:
+    return f"metrics.{task}: {tasks.name_of(type(metric))}"
+
+
 def computed(task: str, metric: Any) -> dict[str, float]:
     """Its scores. UserError if the one that stands for the task is not among them."""
-    scores, key = metric.compute(), tasks.get(task).headline
+    with failing_as(_where(task, metric)):
+        scores = metric.compute()
+    key = tasks.get(task).headline
     if not isinstance(scores, Mapping) or key not in scores:
         found = ", ".join(map(str, scores)) if isinstance(scores, Mapping) else f"a {type(scores).__name__}"
         raise UserError(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from bridgenet import data, tasks
 from bridgenet.errors import UserError
-from bridgenet.extensions import load_object
-from bridgenet.losses import MultiTaskLoss, process_mean
+from bridgenet.extensions import failing_as, load_object
+from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig
 from bridgenet.settings import RunConfig, network_size
@@ -42,12 +44,26 @@ def network_config(config: RunConfig) -> NetworkConfig:
     )
 
 
+class OwnLoss:
+    """A loss of one's own, called as those of :mod:`bridgenet.losses` are. UserError for what it raises, or gives that is no scalar."""
+
+    def __init__(self, where: str, path: str) -> None:
+        self.where = f"{where}: {path}"
+        self.function = load_object(path, where, kind="loss")
+
+    def __call__(self, logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses) -> Tensor:
+        with failing_as(self.where):
+            value = self.function(logits, target, mean_over_processes=mean_over_processes)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{self.where} gives {found}, expected a scalar tensor")
+        return value
+
+
 def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
     """The losses of these tasks, weighted. UserError for a function of one's own that there is not, or that cannot be called."""
     functions = {
-        task: load_object(path, f"loss.functions.{task}", kind="loss")
-        for task, path in config.loss.functions.items()
-        if task in chosen
+        task: OwnLoss(f"loss.functions.{task}", path) for task, path in config.loss.functions.items() if task in chosen
     }
     weights = {task: weight for task, weight in config.loss.weights.items() if task in chosen}
     return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)
