@@ -213,7 +213,7 @@ class DenseDataset(ABC):
         """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
         paths = self.target_paths(task, index)
         if self.partial and not all(path.is_file() for path in paths):
-            return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
+            return unlabelled(task, size)
         target = self.targets[task].read(paths, size)
         if target.shape[:2] != size and task_registry.get(task).interpolation == "cubic":
             target = expanded(task, target)
@@ -362,6 +362,11 @@ class DenseDataset(ABC):
                 with os.scandir(path.parent) as entries:  # a link to nowhere is no file, nor is a folder of that name
                     listings[path.parent] = {entry.name for entry in entries if entry.is_file()}
         return path.name in listings[path.parent]
+
+
+def unlabelled(task: str, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, C) uint8, IGNORE throughout."""
+    return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
 
 
 def choose_tasks(info: DataSetInfo, tasks: Sequence[str] | None = None) -> list[str]:

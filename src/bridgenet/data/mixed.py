@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, choose_tasks
+from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, choose_tasks, unlabelled
 from bridgenet.data.transforms import Sample
 from bridgenet.errors import UserError
-from bridgenet.tasks import IGNORE
 
 
 class MixedSource:
@@ -178,11 +177,6 @@ class MixedDataset(DenseDataset):
     def _of(self, index: int, name: str) -> Any:
         member, own = self._places[index]
         return getattr(member, name)(own)
-
-
-def unlabelled(task: str, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, C) uint8, IGNORE throughout."""
-    return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
 
 
 def _names(infos: Sequence[DataSetInfo]) -> list[str]:
