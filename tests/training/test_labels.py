@@ -117,6 +117,6 @@ def test_seen_labels() -> None:
     nothing, something = torch.full((1, 1, 2, 2), IGNORE), torch.tensor([[[[IGNORE, 0], [1, 1]]]])
     batches = [{"depth": nothing, "edge": nothing}, {"depth": nothing, "edge": something}]
     assert list(seen.watch(batches)) == batches
-    assert seen.take().tolist() == [0, 1]
+    assert seen.of_last_step().tolist() == [0, 1]
     list(seen.watch(batches[:1]))
-    assert seen.take().tolist() == [0, 0]
+    assert seen.of_last_step().tolist() == [0, 0]

@@ -12,22 +12,21 @@ from bridgenet.tasks import IGNORE
 
 
 class SeenLabels:
-    """Whether any pixel of the batches that passed has a label, by task."""
+    """Whether any pixel of a step's batches has a label, by task."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tasks
         self._seen: dict[str, Tensor] = {}
 
     def watch(self, batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The batches as they are."""
+        """The batches of one step as they are."""
+        self._seen = {}
         for batch in batches:
             for task in self.tasks:
                 here = (batch[task] != IGNORE).any().float()
                 self._seen[task] = self._seen[task].maximum(here) if task in self._seen else here
             yield batch
 
-    def take(self) -> Tensor:
-        """(tasks,) float32, 1 where there was a label since the last call, else 0; it stays on the device."""
-        seen = torch.stack([self._seen[task] for task in self.tasks])
-        self._seen = {}
-        return seen
+    def of_last_step(self) -> Tensor:
+        """(tasks,) float32, 1 where there was a label, else 0; it stays on the device."""
+        return torch.stack([self._seen[task] for task in self.tasks])

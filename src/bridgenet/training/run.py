@@ -275,7 +275,7 @@ class Run:
         total, *others = process_mean(torch.stack(list(losses.values())).float()).tolist()
         named: dict[str, float | None] = dict(zip(list(losses)[1:], others))
         if self.seen is not None:
-            seen = dict(zip(self.seen.tasks, process_mean(self.seen.take()).tolist()))
+            seen = dict(zip(self.seen.tasks, process_mean(self.seen.of_last_step()).tolist()))
             named = {name: value if seen[name.rpartition("/")[2]] else None for name, value in named.items()}
         return {
             "kind": "train",
