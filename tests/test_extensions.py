@@ -217,6 +217,13 @@ def test_checkpointing_needs_the_decoders_help(mine: Path, capsys: pytest.Captur
     assert "Decoder has no set_checkpointing(); leave it out" in capsys.readouterr().err
 
 
+def test_authors_code_does_not_know_it(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = bridgenet.NetworkConfig({"depth": 1}, "vit_tiny_patch16_224", (32, 32), decoder="mine_parts:Decoder")
+    bridgenet.save(bridgenet.build_network(config), mine / "vit.safetensors")
+    assert run(["convert", str(mine / "vit.safetensors"), str(mine / "vit.pth.tar")]) == 2
+    assert "the authors' code does not know the decoder mine_parts:Decoder" in capsys.readouterr().err
+
+
 def test_backbone_of_ones_own(mine: Path) -> None:
     config = bridgenet.NetworkConfig(
         {"depth": 1}, "mine_parts:Backbone", (32, 48), embed_dim=8, extra_channels=8, refine_depth=1
