@@ -218,6 +218,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
         "image_size": tuple(config.image_size),
         "backbone": config.backbone,
         "backbone_kwargs": dict(config.backbone_kwargs),
+        "decoder": config.decoder,
         "embed_dim": config.embed_dim,
         "extra_channels": config.extra_channels,
         "num_stages": config.num_stages,
