@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_benchmark, cli_boundaries, cli_data, cli_report, extensions
+from bridgenet import cli_app, cli_benchmark, cli_boundaries, cli_data, cli_report, extensions
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -102,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     _network_config(inspect)
     _trust(inspect)
 
+    cli_app.add_command(command)
     cli_boundaries.add_command(command)
     cli_report.add_command(command)
     cli_data.add_commands(command)
@@ -316,6 +317,7 @@ COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "app": cli_app.run,
     "convert": _convert,
     "inspect": _inspect,
     "evaluate-boundaries": cli_boundaries.run,

@@ -1,0 +1,217 @@
+"""The web page: drop pictures or use the camera, see all tasks. On this machine only; nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bridgenet.app.viewer import views
+from bridgenet.errors import UserError
+from bridgenet.images import picture_size, read_picture
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.predict import Prediction, check_request, predict_image
+
+MOST_PIXELS = 24_000_000
+"""Larger pictures are refused."""
+MOST_PICTURES = 20
+"""At once."""
+SESSIONS = 16
+"""Predictions are kept for so many open pages, the last used."""
+KEPT_SECONDS = 3600
+"""Files of a session are deleted after so long, and all of them when the page ends."""
+POLICY = (
+    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
+    b"frame-ancestors 'self'"
+)
+"""The browser fetches nothing from elsewhere."""
+
+FETCH = "() => setTimeout(() => (document.querySelector('#made a') ?? document.querySelector('#made')).click(), 200)"
+"""The zip is made when it is asked for; this has the browser fetch it then."""
+
+
+class OwnContentOnly:
+    """ASGI middleware that sends :data:`POLICY` with every answer."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"content-security-policy", POLICY)]
+            await send(message)
+
+        await self.app(scope, receive, with_policy)
+
+
+def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int | None = None) -> Any:
+    """The page as Gradio blocks.
+
+    Args:
+        network: predicts; one picture after another.
+        title: heading, e.g. the weights' name.
+        folder: for the zips; the caller deletes it.
+        max_pixels: as of :func:`bridgenet.predict.predict_image`.
+    """
+    import gradio as gr
+
+    # One thread for all that is large: freed memory stays with the thread that had it, and Gradio has many.
+    one = ThreadPoolExecutor(1, thread_name_prefix="predict")
+
+    def predict(files: list[str] | None, photo: Image.Image | None, progress: Any = gr.Progress()) -> Any:  # noqa: B008
+        entries: list[tuple[str, Any]] = [(Path(file).name, file) for file in files or ()]
+        entries += [("camera", photo)] if photo is not None else []
+        if not entries:
+            raise gr.Error("Drop a picture first, or take one with the camera.")
+        if len(entries) > MOST_PICTURES:
+            raise gr.Error(f"{len(entries)} pictures at once; at most {MOST_PICTURES}.")
+        found: dict[str, Prediction] = {}
+        for number, (name, source) in enumerate(entries):
+            progress((number, len(entries)), desc=name)
+            try:
+                found[_unused(name, found)] = one.submit(predicted, network, source, max_pixels).result()
+            except UserError as error:
+                gr.Warning(str(error).replace(str(source), name))
+        if not found:
+            raise gr.Error("None of the pictures could be read.")
+        first = next(iter(found))
+        choice = gr.Dropdown(choices=list(found), value=first, visible=len(found) > 1)
+        return found, choice, one.submit(views, found[first]).result(), gr.Button(interactive=True)
+
+    def show(found: dict[str, Prediction], name: str) -> str:
+        return one.submit(views, found[name]).result() if found and name in found else ""
+
+    def pack(found: dict[str, Prediction]) -> str:
+        return str(packed(found, folder))
+
+    with gr.Blocks(title=f"BridgeNet: {title}", analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
+        kept = gr.State({}, time_to_live=KEPT_SECONDS)
+        gr.Markdown(
+            f"## {title}\n{', '.join(network.tasks)}. Pictures stay on this machine and are deleted when the page ends."
+        )
+        with gr.Row():
+            with gr.Column(scale=1, min_width=340):
+                files = gr.File(label="Pictures", file_count="multiple", elem_id="pictures", height=160)
+                with gr.Accordion("Camera", open=False):
+                    photo = gr.Image(label="Camera", sources=["webcam", "clipboard"], type="pil", height=200)
+                button = gr.Button("Predict", variant="primary", elem_id="predict")
+                choice = gr.Dropdown(label="Picture", choices=[], visible=False, elem_id="choice")
+                download = gr.Button("Download all (zip)", interactive=False, elem_id="download")
+                made = gr.DownloadButton(visible="hidden", elem_id="made")
+            with gr.Column(scale=4):
+                shown = gr.HTML("", elem_id="views")
+        outputs = [kept, choice, shown, download]
+        button.click(predict, [files, photo], outputs, api_name="predict", concurrency_limit=1, show_progress_on=shown)
+        files.upload(
+            predict, [files, photo], outputs, api_visibility="private", concurrency_id="predict", concurrency_limit=1
+        )
+        choice.input(show, [kept, choice], shown, api_visibility="private")
+        packing = download.click(pack, kept, made, api_visibility="private")
+        packing.success(None, js=FETCH)
+    return page.queue(max_size=32)
+
+
+def predicted(network: BridgeNet, source: Any, max_pixels: int | None = None) -> Prediction:
+    """The prediction for an uploaded file or a picture. UserError for what is no picture, or too large a one."""
+    if isinstance(source, str):
+        height, width = picture_size(Path(source))
+        if height * width > MOST_PIXELS:
+            raise UserError(f"{source} has {width}×{height} pixels, at most {MOST_PIXELS / 1e6:.0f} million are taken")
+    return (
+        network.predict(read_picture(source))
+        if max_pixels is None
+        else predict_image(network, read_picture(source), max_pixels=max_pixels)
+    )
+
+
+def packed(found: dict[str, Prediction], folder: Path) -> Path:
+    """A zip with what :meth:`Prediction.save` writes of each picture, in a new folder below `folder`."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    target = place / "bridgenet.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures are packed already
+        for name, prediction in found.items():
+            for file in prediction.save(place / "maps"):
+                archive.write(file, f"{Path(name).stem}/{file.name}")
+            shutil.rmtree(place / "maps")
+    return target
+
+
+def _unused(name: str, taken: Any) -> str:
+    number, unique = 2, name
+    while unique in taken:
+        unique, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
+    return unique
+
+
+def serve(
+    network: BridgeNet,
+    title: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    max_pixels: int | None = None,
+    block: bool = True,
+) -> tuple[Any, str]:
+    """Serve the page until interrupted (or, without `block`, in the background).
+
+    Returns:
+        The Gradio blocks (`close()` ends it) and the address.
+
+    Raises:
+        UserError: Gradio is not installed, or the port is in use.
+    """
+    check_request(network, None, max_pixels)
+    _check_port(host, port)
+    folder = Path(tempfile.mkdtemp(prefix="bridgenet-app-"))
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        import gradio as gr
+    except ImportError:
+        raise UserError('the web page needs Gradio: pip install "bridgenet[app]"') from None
+    from starlette.middleware import Middleware
+
+    own = resources.files("bridgenet.app")
+    page = build_page(network, title, folder, max_pixels=max_pixels)
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size="64mb",
+            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+            css=(own / "viewer.css").read_text(encoding="utf-8"),
+            head=f"<script>{(own / 'viewer.js').read_text(encoding='utf-8')}</script>",
+            app_kwargs={"middleware": [Middleware(OwnContentOnly)]},
+            footer_links=[],
+            ssr_mode=False,
+            share=False,
+            state_session_capacity=SESSIONS,
+        )
+        if block:
+            print(f"→ {address}   Ctrl-C ends it")
+            page.block_thread()
+    finally:
+        if block:
+            page.close(verbose=False)
+            shutil.rmtree(folder, ignore_errors=True)
+    return page, address
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(f"port {port} of {host} cannot be used: {error.strerror}. Give another --port") from None

@@ -1,0 +1,41 @@
+"""The command line of the web page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `bridgenet app`; `command` makes a parser from name and text."""
+    app = command("app", "a web page on this machine: drop pictures, see all tasks")
+    app.add_argument("source", help="folder of a run, or weights")
+    app.add_argument("--port", type=int, default=7860)
+    app.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="0.0.0.0 lets other machines in, without a password (default: this one alone)",
+    )
+    app.add_argument(
+        "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
+    )
+    app.add_argument("--precision", choices=["float32", "bfloat16", "auto"], default="float32")
+    app.add_argument(
+        "--trust",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODULE",
+        help="let weights name code of these modules",
+    )
+    app.add_argument("--device", choices=["auto", "cpu"], default="auto", help="auto: the GPU if there is one")
+
+
+def run(options: argparse.Namespace, settings: list[str]) -> int:
+    """`bridgenet app …`; returns the exit code."""
+    from bridgenet.app import serve
+    from bridgenet.checkpoints import load
+
+    network = load(options.source, device=options.device, precision=options.precision)
+    serve(network, options.source, host=options.host, port=options.port, max_pixels=options.max_pixels)
+    return 0

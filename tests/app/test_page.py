@@ -1,0 +1,147 @@
+"""The page through Gradio's own client, and in a browser where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bridgenet
+from bridgenet import app
+from bridgenet.cli import run
+from bridgenet.errors import UserError
+
+gradio_client = pytest.importorskip("gradio_client", reason="Gradio is not installed (bridgenet[app])")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def make_network() -> bridgenet.BridgeNet:
+    config = bridgenet.NetworkConfig(
+        {"semseg": 3, "depth": 1},
+        "test_resnet",
+        (32, 32),
+        embed_dim=8,
+        extra_channels=8,
+        refine_depth=1,
+        class_names={"semseg": ["wall", "floor", "sofa"]},
+    )
+    return bridgenet.build_network(config).eval()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    kept = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED")}
+    page, found = app.serve(make_network(), "tiny", port=free_port(), block=False)
+    folder = os.environ["GRADIO_TEMP_DIR"]
+    yield found
+    page.close(verbose=False)
+    shutil.rmtree(folder)
+    for name, value in kept.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[str]:
+    """Two photographs and a text that calls itself one."""
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg"):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / name)
+    (tmp_path / "no.png").write_text("no picture")
+    return [str(tmp_path / name) for name in ("a.png", "b.jpg", "no.png")]
+
+
+def ask(address: str, files: list[str]) -> Any:
+    client = gradio_client.Client(address, verbose=False)
+    return client.predict([gradio_client.handle_file(file) for file in files], None, api_name="/predict")
+
+
+def test_pictures_are_answered(address: str, pictures: list[str]) -> None:
+    choice, html = ask(address, pictures[:2])
+    assert "a.png" in str(choice) and "b.jpg" in str(choice)
+    assert html.count('class="bn-view"') == 2 and "Semantic segmentation" in html
+
+
+def test_what_is_no_picture_is_passed_over_or_told(address: str, pictures: list[str]) -> None:
+    assert ask(address, pictures)[1].count('class="bn-view"') == 2
+    with pytest.raises(Exception, match=r"None of the pictures could be read|error"):
+        ask(address, pictures[2:])
+    assert ask(address, pictures[:1])[1].count('class="bn-view"') == 2  # it goes on
+
+
+def test_browser_is_told_to_fetch_nothing_from_elsewhere(address: str) -> None:
+    with urllib.request.urlopen(address) as answer:
+        policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'") and "http" not in policy
+
+
+def test_limits(pictures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MOST_PIXELS", 1999)
+    with pytest.raises(UserError, match=r"a\.png has 50×40 pixels, at most 0 million are taken"):
+        app.predicted(make_network(), pictures[0])
+
+
+def test_zip_has_every_map_of_every_picture(pictures: list[str], tmp_path: Path) -> None:
+    network = make_network()
+    found = {Path(file).name: app.predicted(network, file) for file in pictures[:2]}
+    names = zipfile.ZipFile(app.packed(found, tmp_path)).namelist()
+    assert sorted(names) == [
+        f"{name}/{file}" for name in ("a", "b") for file in ("depth.npy", "depth_mm.png", "panel.png", "semseg.png")
+    ]
+
+
+def test_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bridgenet.save(make_network(), tmp_path / "net.safetensors")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert run(["app", str(tmp_path / "net.safetensors"), "--port", port, "--device", "cpu"]) == 2
+    assert (
+        f"port {port} of 127.0.0.1 cannot be used: Address already in use. Give another --port"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_in_a_browser(address: str, pictures: list[str], tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page()
+        elsewhere: list[str] = []
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((address, "data:", "blob:")) else elsewhere.append(request.url)
+            ),
+        )
+        page.goto(address)
+        page.set_input_files("#pictures input[type=file]", pictures[:2])
+        page.wait_for_selector(".bn-view", timeout=30_000)
+        slider = page.locator(".bn-slide").first
+        slider.evaluate("e => { e.value = 40; e.dispatchEvent(new Event('input', {bubbles: true})) }")
+        assert page.locator(".bn-map").first.evaluate("e => e.style.clipPath") == "inset(0px 0px 0px 40%)"
+        page.locator(".bn-stage").nth(1).hover()
+        assert page.locator(".bn-tip").nth(1).inner_text().endswith(" m")
+        with page.expect_download() as download:
+            page.click("#download")
+        download.value.save_as(tmp_path / "all.zip")
+        browser.close()
+    assert len(zipfile.ZipFile(tmp_path / "all.zip").namelist()) == 8
+    assert elsewhere == []
