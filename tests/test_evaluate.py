@@ -18,13 +18,13 @@ from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.boundaries import evaluate_boundaries, jobs_of, scores_of
 from bridgenet.checkpoints import save
 from bridgenet.cli import run
-from bridgenet.config import RunConfig
 from bridgenet.evaluate import EvaluationOptions, evaluate, evaluate_source, write_edges
 from bridgenet.files import write_json
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
 from bridgenet.scores import gains, read_scores, relative_gain
-from bridgenet.training.run import network_config
+from bridgenet.settings import RunConfig
+from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 
 

@@ -20,25 +20,35 @@ from bridgenet.version import __version__
 if TYPE_CHECKING:
     from bridgenet.allocator import tune as tune_allocator
     from bridgenet.checkpoints import load, save
+    from bridgenet.data.base import DataSetInfo, DenseDataset, Target
     from bridgenet.inference import optimize_for_inference
+    from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
 
 _LAZY = {
     "load": "bridgenet.checkpoints:load",
     "save": "bridgenet.checkpoints:save",
+    "Backbone": "bridgenet.model.backbones.base:Backbone",
     "BridgeNet": "bridgenet.model.bridgenet:BridgeNet",
     "BridgeNetOutput": "bridgenet.model.bridgenet:BridgeNetOutput",
+    "DataSetInfo": "bridgenet.data.base:DataSetInfo",
+    "DenseDataset": "bridgenet.data.base:DenseDataset",
     "NetworkConfig": "bridgenet.model.config:NetworkConfig",
+    "Target": "bridgenet.data.base:Target",
     "build_network": "bridgenet.model.config:build_network",
     "optimize_for_inference": "bridgenet.inference:optimize_for_inference",
     "tune_allocator": "bridgenet.allocator:tune",
 }
 
 __all__ = [
+    "Backbone",
     "BridgeNet",
     "BridgeNetOutput",
+    "DataSetInfo",
+    "DenseDataset",
     "NetworkConfig",
+    "Target",
     "Task",
     "UserError",
     "__version__",

@@ -7,10 +7,11 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from bridgenet import allocator
+    from bridgenet import allocator, extensions
     from bridgenet.cli import run
 
     allocator.tune()
+    extensions.add_current_folder()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -112,8 +112,8 @@ def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
             name=dataset.ids[index],
             prediction=predictions / f"{dataset.ids[index]}.png",
             truth=dataset.boundary_file(index),
-            read_labels=dataset.read_boundary_labels,
-            max_distance=dataset.info.boundary_distance,
+            read_labels=dataset.boundary_reader(index),
+            max_distance=dataset.boundary_distance(index),
         )
         for index in dataset.boundary_indices()
     ]
@@ -129,7 +129,8 @@ def protocol(dataset: DenseDataset, images: int) -> str:
         split = "" if dataset.split == "val" else f" of the {dataset.split} split"
         published = "" if not known or (images == known and not split) else f" (published: {known})"
         what = f"{info.title}, {images} images{split}{published}"
-    return f"SEISM boundaries, {what}, maxDist {info.boundary_distance}"
+    distances = sorted({dataset.boundary_distance(index) for index in dataset.boundary_indices()})
+    return f"SEISM boundaries, {what}, maxDist {' and '.join(map(str, distances or [info.boundary_distance]))}"
 
 
 def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:

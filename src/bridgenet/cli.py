@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_benchmark, cli_boundaries, cli_data, cli_report
+from bridgenet import cli_benchmark, cli_boundaries, cli_data, cli_report, extensions
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--flip", action="store_true", help="average with the prediction for the mirror image")
     evaluate.add_argument("--scales", type=float, nargs="+", default=[1.0], help="average predictions at these scales")
     evaluate.add_argument("--reference", metavar="RUN|JSON", help="tell the gain Δm over these scores")
+    _trust(evaluate)
     _device(evaluate)
 
     predict = command("predict", "predict pictures")
@@ -79,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--compile", action="store_true", help="have PyTorch compile the network first (minutes)")
     _network_config(predict)
+    _trust(predict)
     _device(predict)
 
     text = "BridgeNet weights from the authors' form to this project's, or back"
@@ -92,11 +94,13 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("--overwrite", action="store_true", help="take the place of what is there")
     convert.add_argument("--license", "--licence", help="of the weights, recorded with them, e.g. mit")
     _network_config(convert)
+    _trust(convert)
 
     inspect = command("inspect", "tell what a weight file is")
     inspect.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
     inspect.add_argument("--json", action="store_true", help="for programs")
     _network_config(inspect)
+    _trust(inspect)
 
     cli_boundaries.add_command(command)
     cli_report.add_command(command)
@@ -120,6 +124,17 @@ def _device(parser: argparse.ArgumentParser) -> None:
 def _network_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, help="JSON or YAML, the authors' keys: of unpublished networks in the authors' names"
+    )
+
+
+def _trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODULE",
+        help="let weights name code of these modules",
     )
 
 
@@ -149,6 +164,7 @@ def run(arguments: Sequence[str]) -> int:
         if unknown:
             known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
             raise UserError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
+        extensions.trust(getattr(options, "trust", []))
         return COMMANDS[options.command](options, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -224,7 +240,8 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     )
     report = evaluate_source(options.source, config, out=out, options=how, device=options.device, progress=ProgressLine)
     if _is_main_process():
-        print(table(report["scores"], read_scores(options.reference) if options.reference else None))
+        reference = read_scores(options.reference) if options.reference else None
+        print(table(report["scores"], reference, report["labelled"], report["images"]))
         if report["test_time_augmentation"]:
             print(f"test-time augmentation: {report['test_time_augmentation']}")
         if "boundaries" in report:

@@ -17,7 +17,6 @@ from bridgenet import config as configuration
 from bridgenet import data, tasks
 from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.checkpoints import load, read_information
-from bridgenet.config import RunConfig, shrink_of
 from bridgenet.data.scenes import VERSION, Layout, generate
 from bridgenet.evaluate import evaluate_source, evaluation_size, open_dataset
 from bridgenet.files import write_atomically
@@ -25,6 +24,7 @@ from bridgenet.plots import save, training_curves
 from bridgenet.report import blocks
 from bridgenet.report.page import page
 from bridgenet.scores import Scores, in_words
+from bridgenet.settings import RunConfig, shrink_of
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
 from bridgenet.training.run import LAST, METRICS, train

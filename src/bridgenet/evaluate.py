@@ -22,17 +22,20 @@ from bridgenet import data, parallel, tasks
 from bridgenet.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.boundaries import BoundaryCounts, cache_file, evaluate_boundaries, jobs_of, protocol, scores_of
 from bridgenet.checkpoints import load, weights_path
-from bridgenet.config import RunConfig, shrink_of
 from bridgenet.data.batches import to_device
+from bridgenet.data.coverage import count_labels
 from bridgenet.data.loading import evaluation_loader
 from bridgenet.data.transforms import shrunk_size
 from bridgenet.decoding import decode, enlarged
 from bridgenet.errors import UserError
+from bridgenet.extensions import load_object
 from bridgenet.files import write_atomically, write_json
 from bridgenet.inference import optimize_for_inference
 from bridgenet.metrics.boundary import precision_recall
+from bridgenet.metrics.making import computed, make_metric, update
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.scores import Scores, gains, read_scores, relative_gain
+from bridgenet.settings import RunConfig, shrink_of
 
 Progress = Callable[[int, int], None]
 
@@ -71,6 +74,7 @@ def evaluate(
     shrink: int = 1,
     precision: str = "float32",
     edge_folder: Path | None = None,
+    metrics: Mapping[str, Callable[[int], Any]] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a network on all samples of a data set. With several processes a collective call; all get the same result.
@@ -81,10 +85,16 @@ def evaluate(
         rank, world: this process and their number; each takes its share of the samples, none twice.
         precision: `float32`, or `bfloat16` for autocast.
         edge_folder: write the boundary predictions here as 8-bit PNG (255·probability, truncated), in the image's own size.
+        metrics: classes of some tasks' metrics, in place of their own; see :class:`bridgenet.Task`.
         progress: told (batches done, batches in all) of this process.
+
+    Raises:
+        UserError: a metric of one's own fails, or does not give the score that stands for the task.
     """
     device = next(network.parameters()).device
-    metrics = {task: tasks.resolve(tasks.get(task).metric)(network.tasks[task]).to(device) for task in dataset.tasks}
+    scorers = {
+        task: make_metric(task, network.tasks[task], (metrics or {}).get(task)).to(device) for task in dataset.tasks
+    }
     loader = evaluation_loader(
         dataset, size=size, batch_size=batch_size, num_workers=workers, rank=rank, world=world, shrink=shrink
     )
@@ -97,8 +107,8 @@ def evaluate(
             seen = to_device(batch, device, dataset.tasks)
             with autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
-            for task, metric in metrics.items():
-                metric.update(logits[task], seen[task])
+            for task, metric in scorers.items():
+                update(task, metric, logits[task], seen[task])
                 for name, row in zip(batch["id"], metric.per_image() if hasattr(metric, "per_image") else ()):
                     per_image.setdefault(name, {})[task] = row
             if edge_folder is not None and "edge" in logits:
@@ -107,8 +117,8 @@ def evaluate(
             if progress is not None:
                 progress(done, total)
         network.train(was_training)
-        scores = {task: metric.compute() for task, metric in metrics.items()}
-        details = {task: metric.details() for task, metric in metrics.items() if hasattr(metric, "details")}
+        scores = {task: computed(task, metric) for task, metric in scorers.items()}
+        details = {task: metric.details() for task, metric in scorers.items() if hasattr(metric, "details")}
     everything = gathered(per_image, world)
     return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
 
@@ -246,6 +256,7 @@ def evaluate_source(
         shrink=shrink_of(config),
         precision=config.precision,
         edge_folder=out / "edge",
+        metrics={task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()},
         progress=show("evaluating") if show else None,
     )
     scores = found.scores
@@ -259,6 +270,8 @@ def evaluate_source(
         "synthetic": dataset.is_synthetic,
         "split": "val",
         "images": len(dataset),
+        "labelled": count_labels(dataset),
+        "labelled_in_training": network.information.get("labels"),
         "canvas": list(evaluation_size(config)),
         "shrink": shrink_of(config),
         "precision": config.precision,

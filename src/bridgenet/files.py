@@ -38,15 +38,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON atomically, indented; NaN and infinities, which JSON does not have, as null."""
-    write_atomically(path, json.dumps(_finite(values), indent=2, allow_nan=False) + "\n")
+    """Write JSON atomically, indented; NaN and infinities as null."""
+    write_atomically(path, json.dumps(finite(values), indent=2, allow_nan=False) + "\n")
 
 
-def _finite(values: Any) -> Any:
+def finite(values: Any) -> Any:
+    """JSON types with NaN and infinities, which JSON does not have, as None."""
     if isinstance(values, Mapping):
-        return {str(key): _finite(value) for key, value in values.items()}
+        return {str(key): finite(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
-        return [_finite(value) for value in values]
+        return [finite(value) for value in values]
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 

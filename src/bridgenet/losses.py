@@ -166,6 +166,7 @@ class MultiTaskLoss(nn.Module):
         weights: w_t of some tasks, in place of their `Task.loss_weight`.
         intermediate_weight: 0.5 as published.
         mean_over_processes: :func:`process_mean` when each process sees its own part of the batch.
+        functions: losses of some tasks, in place of their own, called as those of this module are.
 
     Raises UserError for an unknown task, and for a weight of a task that is not among `tasks`.
     """
@@ -176,9 +177,11 @@ class MultiTaskLoss(nn.Module):
         weights: Mapping[str, float] | None = None,
         intermediate_weight: float = 0.5,
         mean_over_processes: MeanOverProcesses = identity,
+        functions: Mapping[str, Callable[..., Tensor]] | None = None,
     ) -> None:
         super().__init__()
         self.losses, self.weights = _losses_and_weights(tasks, weights or {})
+        self.losses |= functions or {}
         self.intermediate_weight = intermediate_weight
         self.mean_over_processes = mean_over_processes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from bridgenet import tasks
@@ -54,7 +55,9 @@ def read_scores(source: str | Path) -> Scores:
 
 
 def in_words(headline: Headline, value: float) -> str:
-    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`."""
+    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`; `–` if there is none."""
+    if not math.isfinite(value):
+        return "–"
     if headline.unit == "%":
         return f"{100 * value:.1f} %"
     if headline.unit == "deg":
@@ -62,15 +65,22 @@ def in_words(headline: Headline, value: float) -> str:
     return f"{value:.3f} {headline.unit}" if headline.unit else f"{value:.4f}"
 
 
-def table(scores: Scores, reference: Scores | None = None) -> str:
-    """The headlines as a text table: task, metric with its direction, value; beside a reference, its value and the gain."""
-    header = f"{'task':<12}{'metric':<10}{'value':>10}"
+def table(
+    scores: Scores, reference: Scores | None = None, labelled: Mapping[str, int] | None = None, images: int = 0
+) -> str:
+    """The headlines as a text table: task, metric with its direction, value; beside a reference, its value and the gain.
+
+    Where not all `images` have a label of every task, a column tells how many have, `labelled` by task.
+    """
+    counts = labelled if labelled and min(labelled.values()) < images else None
+    header = f"{'task':<12}{'metric':<10}{'value':>10}" + (f"{'labelled':>16}" if counts else "")
     lines = [header + (f"{'reference':>12}{'better by':>11}" if reference else "")]
     better = gains(scores, reference or {})
     for name, values in scores.items():
         base = (reference or {}).get(name)
         headline = tasks.get(name).headline_in(values, *([base] if base else []))
         line = f"{name:<12}{headline.heading:<10}{in_words(headline, values[headline.key]):>10}"
+        line += f"{f'{counts.get(name, 0)} of {images}':>16}" if counts else ""
         if name in better and base:
             line += f"{in_words(headline, base[headline.key]):>12}{100 * better[name]:>+9.1f} %"
         lines.append(line)

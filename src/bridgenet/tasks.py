@@ -228,8 +228,8 @@ _TASKS: dict[str, Task] = {}
 
 
 def register(task: Task, *, replace: bool = False) -> Task:
-    """Make a task known by its name. Raises UserError if the name is taken and `replace` is false."""
-    if task.name in _TASKS and not replace:
+    """Make a task known by its name. Raises UserError if another has the name and `replace` is false."""
+    if task.name in _TASKS and not replace and _TASKS[task.name].as_dict() != task.as_dict():
         raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
     _TASKS[task.name] = task
     return task
@@ -238,7 +238,7 @@ def register(task: Task, *, replace: bool = False) -> Task:
 def ensure(task: Task) -> Task:
     """Make a task known unless the same one is already. UserError if another has its name."""
     known = _TASKS.setdefault(task.name, task)
-    if known != task:
+    if known.as_dict() != task.as_dict():  # one may name its functions, the other hold them
         other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
         raise UserError(
             f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "

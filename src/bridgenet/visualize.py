@@ -126,7 +126,10 @@ def panel(
     blocks = [_Block("Photo", [image], None)]
     for task, prediction in predictions.items():
         names = (class_names or {}).get(task)
-        blocks.append(_task_block(task, [prediction, *([truths[task]] if task in truths else [])], names))
+        block = _task_block(task, [prediction, *([truths[task]] if task in truths else [])], names)
+        if task in truths and (np.asarray(truths[task]) == IGNORE).all():
+            block.truth_title = "ground truth: no label"
+        blocks.append(block)
     return _draw(blocks)
 
 
@@ -215,6 +218,7 @@ class _Block:
         self.title = title
         self.key = key
         self.captions = captions  # one above each picture, or none
+        self.truth_title = "ground truth"
         self.pictures = [_resize(picture, smooth, long_side) for picture in pictures]
 
     @property
@@ -329,7 +333,7 @@ def _draw_block(
             draw.text((left, top + 3), _shortened(block.captions[number], width), fill=GREY, font=_font(13))
             top += CAPTION
         elif number:
-            draw.text((left, top + 3), "ground truth", fill=GREY, font=_font(13))
+            draw.text((left, top + 3), block.truth_title, fill=GREY, font=_font(13))
             top += CAPTION
         canvas.paste(picture, (left, top))
         top += picture.height

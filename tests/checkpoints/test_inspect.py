@@ -136,7 +136,9 @@ def test_backbones(tmp_path: Path) -> None:
     state = {f"backbone.{reference.backbone_name(key)}": x for key, x in large.state_dict().items()}
     found = module._backbone(Path("x"), state)
     assert (found.kind, found.backbone) == ("InternImage backbone in OpenGVLab's names", "internimage_l")
-    assert found.preset == "nyud-internimage-large or pascal-internimage-large (network.backbone_checkpoint)"
+    assert found.preset == (
+        "cityscapes-internimage-large or nyud-internimage-large or pascal-internimage-large (network.backbone_checkpoint)"
+    )
     assert round(found.parameters / 1e6, 1) == 219.0
     found = module._backbone(Path("x"), dict(vit.state_dict()))
     assert (found.kind, found.backbone) == ("ViT backbone in timm's names", "vit_large_patch16_384")

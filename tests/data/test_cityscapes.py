@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from bridgenet import data
-from bridgenet.config import DataSettings, RunConfig, network_size, shrink_of
 from bridgenet.data.check import check
 from bridgenet.data.cityscapes import CLASS_NAMES, LABELS, TRAIN_IDS, Cityscapes
 from bridgenet.data.loading import evaluation_loader, training_loader
 from bridgenet.data.views import View
 from bridgenet.errors import UserError
+from bridgenet.settings import DataSettings, RunConfig, network_size, shrink_of
 from tests.data.layouts import CITYSCAPES_IDS, make_cityscapes, write
 
 FIRST = "train/ulm/ulm_000000_000019"

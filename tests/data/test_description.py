@@ -90,8 +90,8 @@ def test_three_mistakes_are_all_told(folder: Path) -> None:
         ("thing: {folder: labels, kind: clases}", "is 'clases' (did you mean classes?)"),
         ("thing: {folder: depth, kind: regression, channels: 0}", "tasks.thing.channels is 0"),
         ("thing: {folder: depth, kind: regression, scale: big}", "tasks.thing.scale is 'big', expected the number"),
-        ("thing: {folder: depth, kind: regression, loss: nowhere.to:go}", "tasks.thing.loss is nowhere.to:go, which cannot be imported"),
-        ("thing: {folder: depth, task: 'json:dumps'}", "tasks.thing.task is json:dumps, which is a function, expected"),
+        ("thing: {folder: depth, kind: regression, loss: nowhere.to:go}", "tasks.thing.loss: there is no module 'nowhere'"),
+        ("thing: {folder: depth, task: 'json:dumps'}", "tasks.thing.task: json:dumps is the function dumps, expected a bridgenet.Task"),
         ("semseg: 3", "tasks.semseg is 3, expected keys like {folder: semseg}"),
     ],
 )  # fmt: skip

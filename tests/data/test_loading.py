@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bridgenet.data import NYUDv2
-from bridgenet.data.loading import StepSampler, evaluation_loader, training_loader
+from bridgenet.data.loading import evaluation_loader, training_loader
 from bridgenet.errors import UserError
 from tests.data.layouts import make_nyud
 
@@ -17,10 +17,6 @@ from tests.data.layouts import make_nyud
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return make_nyud(tmp_path)
-
-
-def sampler(**changes: int) -> StepSampler:
-    return StepSampler(7, **{"batch_size": 2, "seed": 1, "start_step": 0, "end_step": 9, **changes})
 
 
 def train(folder: Path, **changes: Any) -> list[dict[str, Any]]:
@@ -34,42 +30,6 @@ def assert_equal(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> Non
         assert a.keys() == b.keys()
         for key, value in a.items():
             assert torch.equal(value, b[key]) if isinstance(value, torch.Tensor) else value == b[key]
-
-
-def test_every_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
-    stream = list(itertools.chain.from_iterable(sampler(end_step=14)))
-    orders = [[index for epoch, index in stream if epoch == wanted] for wanted in range(4)]
-    assert [epoch for epoch, _ in stream] == sorted(epoch for epoch, _ in stream)
-    assert all(sorted(order) == list(range(7)) for order in orders)
-    assert len({tuple(order) for order in orders}) > 1
-    assert orders[1] == np.random.default_rng([1, 1]).permutation(7).tolist()
-    assert stream != list(itertools.chain.from_iterable(sampler(end_step=14, seed=2)))
-
-
-def test_two_processes_see_what_one_sees() -> None:
-    alone = list(sampler())
-    shared = [list(sampler(batch_size=1, world=2, rank=rank)) for rank in range(2)]
-    assert [first + second for first, second in zip(*shared, strict=True)] == alone
-
-
-def test_accumulation_takes_the_samples_of_the_larger_batch() -> None:
-    whole = list(sampler(batch_size=4))
-    parts = list(sampler(batch_size=2, accumulate=2))
-    assert [parts[i] + parts[i + 1] for i in range(0, len(parts), 2)] == whole
-    assert len(parts) == len(sampler(batch_size=2, accumulate=2)) == 18
-    shares = [list(sampler(batch_size=1, accumulate=2, world=2, rank=rank)) for rank in range(2)]
-    assert [first + second for first, second in zip(*shares, strict=True)] == parts
-
-
-def test_resuming_needs_the_step_alone() -> None:
-    whole = list(sampler(accumulate=2))
-    assert list(sampler(accumulate=2, start_step=5)) == whole[10:]
-    assert list(sampler(start_step=9)) == []
-
-
-def test_batch_larger_than_the_data_set() -> None:
-    (batch,) = sampler(batch_size=20, end_step=1)
-    assert [epoch for epoch, _ in batch] == [0] * 7 + [1] * 7 + [2] * 6
 
 
 def test_training_batch(folder: Path) -> None:

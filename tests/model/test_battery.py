@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,7 +181,7 @@ def test_task_of_ones_own(tmp_path: Path) -> None:
     bridgenet.register_task(contours)
     try:
         with pytest.raises(bridgenet.UserError, match="registered already"):
-            bridgenet.register_task(contours)
+            bridgenet.register_task(replace(contours, title="Other contours"))
         network = build(num_outputs={"depth": 1, "contours": 1}).train()
         optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
         before = network.heads["contours"].weight.clone()

@@ -10,7 +10,7 @@ import yaml
 
 from bridgenet.checkpoints import BEST, LAST, save
 from bridgenet.model.config import build_network
-from bridgenet.training.run import network_config
+from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 
 SCORES = {

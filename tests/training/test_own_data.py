@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from bridgenet import config as configuration
+from bridgenet import tasks
 from bridgenet.baseline import constant_logits, evaluate_constant
 from bridgenet.cli import run
 from bridgenet.evaluate import open_dataset
@@ -72,6 +74,16 @@ def test_weights_alone_need_the_data(
     assert run(["evaluate", weights, *out]) == 2
     assert "'roofs' is not a data set" in capsys.readouterr().err
     assert run(["evaluate", weights, "--data", str(folder / "data.yaml"), *out]) == 0
+
+
+def test_weights_know_their_own_tasks(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_TASKS", {name: tasks.get(name) for name in tasks.BUILT_IN})  # as in a fresh process
+    picture = tmp_path / "photo.png"
+    Image.new("RGB", (48, 40)).save(picture)
+    out = ["--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert run(["predict", str(trained / "best.safetensors"), str(picture), *out]) == 0
+    assert np.load(tmp_path / "out/photo/roofs_height.npy").shape == (40, 48)
+    assert tasks.get("roofs_height").unit == "m"
 
 
 def test_best_constant(trained: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from bridgenet import extensions
 from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
 from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, reference_name
 from bridgenet.errors import UserError
@@ -153,8 +154,12 @@ def load(
     config: Mapping[str, Any] | str | Path | None = None,
     precision: Precision = "float32",
     compile: bool = False,
+    trust: Collection[str] = (),
 ) -> BridgeNet:
-    """A network in evaluation mode, ready to be called or to predict. Nothing that is loaded can run code.
+    """A network in evaluation mode, ready to be called or to predict.
+
+    Nothing that is loaded can run code, except code on this machine that weights name (a decoder of one's own) and that is
+    trusted: see `trust`.
 
     The first `model.predict(…)` brings the weights into the form that computes fastest, with equal results (see
     :func:`bridgenet.optimize_for_inference`); from then on it is for inference only. To train it or to save it, do so
@@ -170,6 +175,8 @@ def load(
             or a JSON or YAML file of them. Keys that are known already may be present; they must agree with the file.
         precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
         compile: have PyTorch compile the network at its first call.
+        trust: modules or packages whose code weights may name, beside those that are imported already. A run folder
+            (with its `config.yaml`) is taken to be your own.
 
     Returns:
         `model(images)` takes (B, 3, H, W) normalised images and gives `logits` and `intermediate_logits`;
@@ -180,6 +187,26 @@ def load(
         UserError: nothing there, damaged, refused, or weights that do not fit; a weight is never left at its random start.
     """
     path = weights_path(source)
+    with extensions.trusting([*trust, *own_modules(source)]):
+        network = _read(path, config)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).eval()
+    if resolve_precision(precision, next(network.parameters()).device) != torch.float32 or compile:
+        return optimize_for_inference(network, precision=precision, compile=compile)
+    network.optimize_on_predict = True
+    return network
+
+
+def own_modules(source: str | Path) -> list[str]:
+    """Modules that the weights in a run folder name; none for anything but a run folder."""
+    if not (Path(source) / "config.yaml").is_file() or not is_safetensors(path := weights_path(source)):
+        return []
+    return [text.replace(":", ".").rpartition(".")[0] for text in read_description(path)[0].own_parts().values()]
+
+
+def _read(path: Path, config: Mapping[str, Any] | str | Path | None) -> BridgeNet:
+    """The network in a weight file, with what is recorded beside it."""
     if own := read_own(path):
         state, _, network_config, information = own
         network = _filled(network_config, state, path)
@@ -197,12 +224,6 @@ def load(
         state, network_config, information = open_reference(state, content, given, path)
         network = _filled(network_config, state, path, reference_names)
     network.information = information
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device).eval()
-    if resolve_precision(precision, next(network.parameters()).device) != torch.float32 or compile:
-        return optimize_for_inference(network, precision=precision, compile=compile)
-    network.optimize_on_predict = True
     return network
 
 
@@ -276,6 +297,7 @@ def reference_names(network: BridgeNet) -> dict[str, str]:
 
 
 def _built(config: NetworkConfig, path: Path) -> BridgeNet:
+    extensions.check_trusted(config.own_parts(), path)
     try:
         return build_network(config)
     except UserError as error:

@@ -23,6 +23,7 @@ from bridgenet.files import replacing
 from bridgenet.hub import licence_id
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import BRIDGENET
 from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
@@ -176,6 +177,10 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
 def _check_known_to_authors(network: BridgeNet) -> None:
     if network.config is None:
         raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
+    if network.config.decoder != BRIDGENET:
+        raise UserError(
+            f"the authors' code does not know the decoder {network.config.decoder}; write .safetensors or a folder instead"
+        )
     if network.config.num_stages != NUM_STAGES:
         raise UserError(
             f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {network.config.num_stages}; write "

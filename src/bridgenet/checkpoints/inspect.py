@@ -12,12 +12,13 @@ from typing import Any
 from torch import Tensor
 
 from bridgenet import config as configuration
-from bridgenet import data
+from bridgenet import data, extensions
 from bridgenet.checkpoints import (
     BEST,
     HUB_WEIGHTS,
     LAST,
     open_reference,
+    own_modules,
     read_own,
     reference_names,
     sketch,
@@ -27,7 +28,8 @@ from bridgenet.checkpoints.files import problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.config import BRIDGENET, NetworkConfig
+from bridgenet.settings import RunConfig, network_size
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
 
@@ -40,6 +42,7 @@ class Inspection:
         file: the weight file.
         kind: in words, e.g. `released BridgeNet`.
         backbone, backbone_settings: its name, and its settings where the name does not say it all.
+        decoder: one's own, by dotted path.
         tasks: n_t by task, in task order.
         embed_dim, width: E and C.
         refine_depth: d of each stage.
@@ -56,6 +59,7 @@ class Inspection:
     kind: str
     backbone: str | None = None
     backbone_settings: dict[str, Any] = field(default_factory=dict)
+    decoder: str | None = None
     tasks: dict[str, int] = field(default_factory=dict)
     embed_dim: int | None = None
     width: int | None = None
@@ -85,6 +89,7 @@ class Inspection:
         rows = {
             "file": self.file,
             "backbone settings": ", ".join(f"{key} {value}" for key, value in self.backbone_settings.items()),
+            "decoder": self.decoder,
             "outputs": ", ".join(f"{task} {channels}" for task, channels in self.tasks.items()),
             "widths": f"E {self.embed_dim}, C {self.width}" if self.width else "",
             "image size": f"{self.image_size[0]}×{self.image_size[1]} (height×width)" if self.image_size else "",
@@ -113,7 +118,11 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
     Raises:
         UserError: it cannot be read as weights at all. What does not fit is told in `problems`.
     """
-    path = weights_path(source)
+    with extensions.trusting(own_modules(source)):
+        return _inspected(weights_path(source), config)
+
+
+def _inspected(path: Path, config: Mapping[str, Any] | str | Path | None) -> Inspection:
     given = read_config(config) if isinstance(config, str | Path) else config
     if own := read_own(path):
         state, _, network_config, information = own
@@ -158,8 +167,11 @@ def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str
     depth = config.refine_depth
     found.backbone, found.backbone_settings = config.backbone, config.backbone_kwargs
     found.tasks, found.image_size = dict(config.num_outputs), config.image_size
-    found.embed_dim, found.width = config.embed_dim, config.embed_dim + config.extra_channels
-    found.refine_depth = [depth] * config.num_stages if isinstance(depth, int) else list(depth)
+    if config.decoder == BRIDGENET:
+        found.embed_dim, found.width = config.embed_dim, config.embed_dim + config.extra_channels
+        found.refine_depth = [depth] * config.num_stages if isinstance(depth, int) else list(depth)
+    else:
+        found.decoder = config.decoder
     for name in ("step", "epoch", "origin", "licence", *RECORDED):
         setattr(found, name, information.get(name))
     name, differences = nearest_preset(config)
@@ -194,7 +206,7 @@ def _count_parameters(found: Inspection, state: Mapping[str, Tensor]) -> None:
 
 
 @cache
-def _presets() -> dict[str, configuration.RunConfig]:
+def _presets() -> dict[str, RunConfig]:
     return {name: configuration.load(name) for name in configuration.presets()}
 
 
@@ -206,6 +218,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
         "image_size": tuple(config.image_size),
         "backbone": config.backbone,
         "backbone_kwargs": dict(config.backbone_kwargs),
+        "decoder": config.decoder,
         "embed_dim": config.embed_dim,
         "extra_channels": config.extra_channels,
         "num_stages": config.num_stages,
@@ -216,7 +229,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
     for name, settings in _presets().items():
         network, info = settings.network, data.info(settings.data.name)
         preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
-        preset |= {"tasks": info.num_outputs, "image_size": configuration.network_size(settings)}
+        preset |= {"tasks": info.num_outputs, "image_size": network_size(settings)}
         differences[name] = [f"{key} {own[key]} (preset {preset[key]})" for key in own if own[key] != preset[key]]
     name = min(differences, key=lambda name: len(differences[name]))
     return name, differences[name]

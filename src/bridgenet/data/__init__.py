@@ -6,11 +6,13 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridgenet import extensions
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
 from bridgenet.data.cityscapes import Cityscapes
 from bridgenet.data.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
 from bridgenet.data.description import FILE
 from bridgenet.data.folder import FolderSource
+from bridgenet.data.mixed import MixedSource
 from bridgenet.data.nyud import NYUDv2
 from bridgenet.data.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
@@ -27,21 +29,27 @@ def get(name: str | Sequence[str]) -> DataSource:
     """What opens the splits of a data set.
 
     Args:
-        name: of a published data set, the path of a description (`.yaml`), or several of them, joined in one.
+        name: of a published data set, the path of a description (`.yaml`), one's own class (`package.module:Class`), or
+            several of them, joined in one.
 
     Raises:
         UserError: there is no such data set, with the nearest known one; all that is wrong in a description.
     """
-    names = [name] if isinstance(name, str) else list(name)
-    if len(names) != 1:
-        raise UserError(f"data.name is {names}, expected one data set")
-    if names[0] in DATASETS:
-        return DATASETS[names[0]]
-    if (path := description_path(names[0])) is not None:
+    if not isinstance(name, str):
+        if not name:
+            raise UserError("data.name is an empty list, expected data sets")
+        if len(set(name)) < len(name):
+            raise UserError(f"data.name is {list(name)}: a data set is named twice")
+        return get(name[0]) if len(name) == 1 else MixedSource([get(each) for each in name])
+    if name in DATASETS:
+        return DATASETS[name]
+    if extensions.is_path(name) and not name.endswith(DESCRIPTIONS):
+        return extensions.load_object(name, "data.name", kind="dataset")
+    if (path := description_path(name)) is not None:
         return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
     raise UserError(
-        f"'{names[0]}' is not a data set{nearest(names[0], DATASETS)} (data sets: {', '.join(DATASETS)}, "
-        "or the YAML file that describes a folder)"
+        f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)}, "
+        "the YAML file that describes a folder, or package.module:Class)"
     )
 
 

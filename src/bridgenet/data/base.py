@@ -213,7 +213,7 @@ class DenseDataset(ABC):
         """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
         paths = self.target_paths(task, index)
         if self.partial and not all(path.is_file() for path in paths):
-            return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
+            return unlabelled(task, size)
         target = self.targets[task].read(paths, size)
         if target.shape[:2] != size and task_registry.get(task).interpolation == "cubic":
             target = expanded(task, target)
@@ -226,6 +226,21 @@ class DenseDataset(ABC):
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """A stored target in the image's `size` (H, W); UserError if its shape is another."""
         return fit(target, size, task_registry.get(task).interpolation, self.target_paths(task, index)[0])
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Numbers of samples of the data sets that this one is made of."""
+        return (len(self),)
+
+    def has_label(self, task: str, index: int) -> bool:
+        """Whether a sample has the label files of a task; whether anything is labelled in them is not looked at."""
+        return not self.partial or all(path.is_file() for path in self.target_paths(task, index))
+
+    def labelled(self) -> np.ndarray:
+        """(tasks, samples) bool: :meth:`has_label` of all."""
+        if not self.partial:
+            return np.ones((len(self.tasks), len(self)), bool)
+        return np.array([[self.has_label(task, index) for index in range(len(self))] for task in self.tasks])
 
     @staticmethod
     @abstractmethod
@@ -241,14 +256,23 @@ class DenseDataset(ABC):
         """The file that :meth:`read_boundary_labels` reads for a sample."""
         return self.target_paths("edge", index)[0]
 
+    def boundary_reader(self, index: int) -> Callable[[Path], np.ndarray]:
+        """What reads it, see :meth:`read_boundary_labels`; it can be sent to other processes."""
+        return self.read_boundary_labels
+
+    def boundary_distance(self, index: int) -> float:
+        """Largest distance of boundary pixels that match, as a share of the image's diagonal."""
+        return self.info.boundary_distance
+
     def boundary_labels(self, index: int) -> np.ndarray:
         """The label map of a sample, see :meth:`read_boundary_labels`."""
-        return self.read_boundary_labels(self.boundary_file(index))
+        return self.boundary_reader(index)(self.boundary_file(index))
 
     def boundary_indices(self) -> list[int]:
         """The samples that the boundary evaluation scores: those of the protocol, all if none of them is here."""
         wanted = self.info.boundary_ids
-        return [i for i, name in enumerate(self.ids) if name in wanted] or list(range(len(self)))
+        chosen = [i for i, name in enumerate(self.ids) if name in wanted] or list(range(len(self)))
+        return [index for index in chosen if self.has_label("edge", index)]
 
     def file_name(self, pattern: str, sample_id: str) -> str:
         """A file of a sample, relative to the data set's folder, from `image_file` or a pattern of a target."""
@@ -321,11 +345,13 @@ class DenseDataset(ABC):
 
     def _check_files(self) -> None:
         for task, missing in self.missing_files():
+            if self.partial and task != "image":
+                continue
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            leave_out = "" if task == "image" else f" or leave out the task {task}"
+            leave_out = f", leave out the task {task}, or take what labels there are: --data.partial true"
             raise UserError(
                 f"{self.info.title} at {self.folder}: {len(missing)} of {len(self.ids)} {self.split} files "
-                f"for {task} are missing: {', '.join(missing[:3])}{more}. Unpack the archive again{leave_out}"
+                f"for {task} are missing: {', '.join(missing[:3])}{more}. Unpack the archive again{'' if task == 'image' else leave_out}"
             )
 
     def _is_listed(self, name: str, listings: dict[Path, set[str]]) -> bool:
@@ -336,6 +362,11 @@ class DenseDataset(ABC):
                 with os.scandir(path.parent) as entries:  # a link to nowhere is no file, nor is a folder of that name
                     listings[path.parent] = {entry.name for entry in entries if entry.is_file()}
         return path.name in listings[path.parent]
+
+
+def unlabelled(task: str, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, C) uint8, IGNORE throughout."""
+    return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
 
 
 def choose_tasks(info: DataSetInfo, tasks: Sequence[str] | None = None) -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bridgenet.data.base import SPLITS, SYNTHETIC
-from bridgenet.data.description import TaskFiles
 from bridgenet.data.folder import FolderDataset, FolderSource
 from bridgenet.data.report import Fault, Report
 from bridgenet.data.statistics import Statistics, implausible
+from bridgenet.data.task_entries import TaskFiles
 from bridgenet.errors import UserError
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0

@@ -234,10 +234,6 @@ class FolderDataset(DenseDataset):
         """The edge file taken as if it were a label map, (H, W): the protocol of NYUD-v2's published numbers."""
         return single(path, read_array(path))[..., 0]
 
-    def boundary_indices(self) -> list[int]:
-        """The samples that have an edge label."""
-        return [index for index in range(len(self)) if self.has_label("edge", index)]
-
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
         """Listed images that are not there; labels may lack."""
         if missing := [name for name in dict.fromkeys(self.ids) if name not in self._pictures]:

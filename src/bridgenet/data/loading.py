@@ -1,7 +1,8 @@
-"""Batches: which samples a training step takes, and the loaders of training and evaluation.
+"""Batches: the loaders of training and evaluation.
 
-A training step's samples, and their augmentation, follow from the seed and the step number alone: not from the number
-of workers, nor from how the batch is shared among processes, nor from whether the run was interrupted before.
+A training step's samples (:mod:`bridgenet.data.sampling`), and their augmentation, follow from the seed and the step number
+alone: not from the number of workers, nor from how the batch is shared among processes, nor from whether the run was
+interrupted before.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from bridgenet import allocator
 from bridgenet.data.base import DenseDataset
 from bridgenet.data.batches import collate
 from bridgenet.data.cache import SampleCache
+from bridgenet.data.sampling import Key, StepSampler
 from bridgenet.data.transforms import EvaluationTransform, TrainingTransform
 from bridgenet.data.views import centre_offset
 from bridgenet.errors import UserError
@@ -57,9 +59,9 @@ class TransformedDataset(Dataset[dict[str, Any]]):
 
     Args:
         dataset: the samples.
-        transform: a :class:`TrainingTransform` makes the items be asked for as (epoch, index), a
+        transform: a :class:`TrainingTransform` makes the items be asked for by the keys of :class:`StepSampler`, a
             :class:`EvaluationTransform` as index.
-        seed: with epoch and index the seed of the augmentation.
+        seed: with the key the seed of the augmentation.
         cache: keeps the samples of `dataset` decoded.
     """
 
@@ -78,81 +80,26 @@ class TransformedDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        epoch, index = key if isinstance(key, tuple) else (0, key)
+    def __getitem__(self, key: int | Key) -> dict[str, Any]:
+        key = key if isinstance(key, tuple) else (0, key)
+        index = key[1]
         name = self.dataset.ids[index]
         sample = self.source.compact(index)
         height, width = sample["image"].shape[:2]
         extra = {"id": name, "size": torch.tensor((height, width))}
         if isinstance(self.transform, TrainingTransform):
-            sample = self.transform.prepare(sample, np.random.default_rng([self.seed, epoch, index]))
+            sample = self.transform.prepare(sample, np.random.default_rng([self.seed, *key]))
         else:
             sample = self.transform.prepare(sample, name)
             extra["offset"] = torch.tensor(centre_offset((height, width), self.transform.size))
         return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
 
-    def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> list[dict[str, Any]] | Failure:
+    def __getitems__(self, keys: Sequence[int | Key]) -> list[dict[str, Any]] | Failure:
         """The items of a batch, or why there is none."""
         try:
             return [self[key] for key in keys]
         except UserError as error:
             return Failure(str(error))
-
-
-class StepSampler(Sampler[list[tuple[int, int]]]):
-    """The micro-batches of one process, steps `start_step` up to `end_step`, as lists of (epoch, index).
-
-    All epochs, each in its own random order, make one endless row of samples. Step s takes the places s·G to
-    (s + 1)·G of it, G = world·accumulate·batch_size; micro-batch m of process `rank` the batch_size places from
-    s·G + (m·world + rank)·batch_size on.
-
-    Args:
-        num_samples: samples in the data set.
-        batch_size: samples of one micro-batch on one process.
-        seed: with the epoch the seed of its order.
-        start_step: first optimiser step, from 0; to go on with a run, the number of steps already made.
-        end_step: the step to stop before.
-        rank: this process, 0..world−1.
-        world: number of processes.
-        accumulate: micro-batches of one optimiser step.
-    """
-
-    def __init__(
-        self,
-        num_samples: int,
-        *,
-        batch_size: int,
-        seed: int,
-        start_step: int,
-        end_step: int,
-        rank: int = 0,
-        world: int = 1,
-        accumulate: int = 1,
-    ) -> None:
-        self.num_samples = num_samples
-        self.batch_size = batch_size
-        self.seed = seed
-        self.steps = range(start_step, end_step)
-        self.rank = rank
-        self.world = world
-        self.accumulate = accumulate
-
-    def __len__(self) -> int:
-        return len(self.steps) * self.accumulate
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        orders: dict[int, np.ndarray] = {}
-        for step in self.steps:
-            for micro_batch in range(self.accumulate):
-                first = ((step * self.accumulate + micro_batch) * self.world + self.rank) * self.batch_size
-                places = [divmod(place, self.num_samples) for place in range(first, first + self.batch_size)]
-                orders = {epoch: self._order(epoch, orders) for epoch in sorted({epoch for epoch, _ in places})}
-                yield [(epoch, int(orders[epoch][place])) for epoch, place in places]
-
-    def _order(self, epoch: int, known: dict[int, np.ndarray]) -> np.ndarray:
-        if epoch in known:
-            return known[epoch]
-        return np.random.default_rng([self.seed, epoch]).permutation(self.num_samples)
 
 
 def training_loader(
@@ -168,6 +115,7 @@ def training_loader(
     world: int = 1,
     accumulate: int = 1,
     cache: SampleCache | None = None,
+    weights: Sequence[float] | None = None,
     shrink: int = 1,
     augment: bool = True,
 ) -> BatchLoader:
@@ -186,6 +134,9 @@ def training_loader(
         rank=rank,
         world=world,
         accumulate=accumulate,
+        labelled=dataset.labelled(),
+        parts=dataset.parts,
+        weights=weights,
     )
     transformed = TransformedDataset(
         dataset, TrainingTransform(size, dataset.tasks, shrink=shrink, augment=augment), seed, cache

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from bridgenet.data.base import DenseDataset
-from bridgenet.data.folder import FolderDataset
 from bridgenet.data.transforms import mark_unknown
 from bridgenet.visualize import contact_sheet
 
@@ -16,11 +15,9 @@ from bridgenet.visualize import contact_sheet
 def chosen_samples(dataset: DenseDataset, count: int) -> list[int]:
     """Indices of `count` samples spread over the split; where none of them has a label of a task, one that has it more."""
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)).tolist()
-    if isinstance(dataset, FolderDataset):
-        for task in dataset.tasks:
-            labelled = [index for index in range(len(dataset)) if dataset.has_label(task, index)]
-            if labelled and not set(labelled) & set(chosen):
-                chosen.append(labelled[0])
+    for labelled in map(np.flatnonzero, dataset.labelled()):
+        if len(labelled) and not set(labelled) & set(chosen):
+            chosen.append(int(labelled[0]))
     return sorted(chosen)
 
 

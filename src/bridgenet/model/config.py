@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridgenet import extensions, tasks
 from bridgenet.errors import UserError
 from bridgenet.model.backbones import build_backbone
+from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.backbones.licences import weights_information
 from bridgenet.model.bridgenet import BridgeNet, Heads
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
 from bridgenet.model.decoders.bridgenet.decoder import MAX_STAGES, NUM_STAGES
+from bridgenet.model.own import own_decoder
+
+BRIDGENET = "bridgenet"
+"""The decoder that is not one's own."""
 
 
 @dataclass
@@ -21,9 +27,12 @@ class NetworkConfig:
 
     Attributes:
         num_outputs: channels of each task's logits, in task order.
-        backbone: `internimage_t`, `_s`, `_b`, `_l` or a timm name.
+        backbone: `internimage_t`, `_s`, `_b`, `_l`, a timm name, or one's own class, `package.module:Class`.
         backbone_kwargs: settings of the backbone itself, see :func:`bridgenet.model.backbones.build_backbone`.
         image_size: (H, W) [pixels] of training.
+        decoder: `bridgenet`, or one's own class, `package.module:Class`; the settings down to `refiner_drop_path`, except
+            `drop_path`, are those of the former.
+        decoder_kwargs: settings of the latter.
         embed_dim: E.
         extra_channels: C − E.
         num_stages: of the decoder: 3 as published, or 4, the last reading the backbone's finest map.
@@ -35,12 +44,15 @@ class NetworkConfig:
         refiner_drop_path: of each stage's last refiner block.
         class_names: names of the classes, per task that has classes.
         dataset: name of the data set that the tasks are those of, if any.
+        task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not one of every installation's.
     """
 
     num_outputs: dict[str, int]
     backbone: str
     image_size: tuple[int, int]
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
+    decoder: str = BRIDGENET
+    decoder_kwargs: dict[str, Any] = field(default_factory=dict)
     embed_dim: int = 512
     extra_channels: int = 64
     num_stages: int = NUM_STAGES
@@ -52,6 +64,7 @@ class NetworkConfig:
     refiner_drop_path: float = 0.0
     class_names: dict[str, list[str]] = field(default_factory=dict)
     dataset: str | None = None
+    task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -85,15 +98,28 @@ class NetworkConfig:
             "backbone": isinstance(self.backbone, str),
             "image_size": isinstance(size, list | tuple) and len(size) == 2 and whole(size),
             "backbone_kwargs": isinstance(self.backbone_kwargs, dict),
+            "decoder": isinstance(self.decoder, str),
+            "decoder_kwargs": isinstance(self.decoder_kwargs, dict),
             "embed_dim": whole([self.embed_dim]),
             "extra_channels": whole([self.extra_channels]),
             "num_stages": whole([self.num_stages]),
             "refine_depth": whole(self.refine_depth if isinstance(self.refine_depth, list) else [self.refine_depth]),
             "base_divisor": self.base_divisor is None or (whole([self.base_divisor]) and self.base_divisor > 0),
             "class_names": isinstance(self.class_names, dict),
+            "task_definitions": isinstance(self.task_definitions, dict),
         }
         if wrong := [name for name, holds in fine.items() if not holds]:
             raise UserError(f"the network's description is damaged: {wrong[0]} is {getattr(self, wrong[0])!r}")
+
+    def own_parts(self) -> dict[str, str]:
+        """Dotted paths of code that is not of this package, by what it stands for."""
+        found = {"network.decoder": self.decoder} if self.decoder != BRIDGENET else {}
+        if extensions.is_path(self.backbone):
+            found["network.backbone"] = self.backbone
+        for task, definition in self.task_definitions.items():
+            named = {key: definition.get(key) for key in ("loss", "metric", "decode")}
+            found |= {f"{key} of {task}": text for key, text in named.items() if isinstance(text, str)}
+        return {key: text for key, text in found.items() if not text.startswith("bridgenet.")}
 
 
 def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[list[int]]:
@@ -106,18 +132,8 @@ def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[
     return [[int(chain[j % len(chain)]) for j in range(depth)] for chain, depth in zip(lists, depths)]
 
 
-def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
-    """A network with fresh weights, the backbone's pretrained if asked for.
-
-    Args:
-        pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
-            :func:`bridgenet.checkpoints.load_backbone`.
-
-    Raises:
-        UserError: the description does not make a network, or the weights cannot be had.
-    """
-    if not config.num_outputs or min(config.num_outputs.values()) < 1:
-        raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
+def _decoder(config: NetworkConfig, backbone: Backbone) -> BridgeNetDecoder:
+    """The published decoder. UserError for settings that it cannot have."""
     width, stages = config.embed_dim + config.extra_channels, config.num_stages
     if not NUM_STAGES <= stages <= MAX_STAGES:
         raise UserError(f"num_stages is {stages}, expected {NUM_STAGES} (as published) or {MAX_STAGES}")
@@ -126,17 +142,10 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
             f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; embed_dim must be even and their "
             f"sum C divisible by {2**stages} (two attention heads at the widths of {stages} stages, C to C/{2 ** (stages - 1)})"
         )
-    backbone = build_backbone(
-        config.backbone,
-        image_size=config.image_size,
-        drop_path=config.drop_path,
-        pretrained=pretrained,
-        **config.backbone_kwargs,
-    )
     depths = [config.refine_depth] * stages if isinstance(config.refine_depth, int) else config.refine_depth
     if len(depths) != stages or min(depths) < 1:
         raise UserError(f"refine_depth is {config.refine_depth}; give one number ≥ 1, or {stages} of them")
-    decoder = BridgeNetDecoder(
+    return BridgeNetDecoder(
         backbone.channels,
         config.num_outputs,
         embed_dim=config.embed_dim,
@@ -146,6 +155,34 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
         squeezes=_per_stage("squeezes", config.squeezes, depths),
         drop_path=config.refiner_drop_path,
     )
+
+
+def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
+    """A network with fresh weights, the backbone's pretrained if asked for; tasks that its description defines become known.
+
+    Args:
+        pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
+            :func:`bridgenet.checkpoints.load_backbone`.
+
+    Raises:
+        UserError: the description does not make a network, another task has the name of one that it defines, or the weights
+            cannot be had.
+    """
+    if not config.num_outputs or min(config.num_outputs.values()) < 1:
+        raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
+    for definition in config.task_definitions.values():
+        tasks.ensure(tasks.from_dict(definition))
+    backbone = build_backbone(
+        config.backbone,
+        image_size=config.image_size,
+        drop_path=config.drop_path,
+        pretrained=pretrained,
+        **config.backbone_kwargs,
+    )
+    if config.decoder == BRIDGENET:
+        decoder: Any = _decoder(config, backbone)
+    else:
+        decoder = own_decoder(config.decoder, backbone.channels, config.num_outputs, config.decoder_kwargs)
     network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))
     network.config = config
     if pretrained:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
-from bridgenet.config import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import image_score, ranked
 from bridgenet.samples import PredictedSample, predicted_samples
 from bridgenet.scores import in_words
+from bridgenet.settings import RunConfig, shrink_of
 from bridgenet.tasks import IGNORE
 from bridgenet.visualize import (
     DEPTH_COLOURS,
@@ -63,7 +63,11 @@ def examples(
         raise UserError(f"{source.folder} is not the folder of a run, whose weights and data are needed")
     config = _as_evaluated(config, source)
     dataset = open_dataset(config, "val")
-    wanted = {task: _chosen(task, source, dataset.ids, count) for task in source.scores if task in dataset.tasks}
+    labelled = {
+        task: [name for name, here in zip(dataset.ids, row) if here]
+        for task, row in zip(dataset.tasks, dataset.labelled())
+    }
+    wanted = {task: _chosen(task, source, labelled[task], count) for task in source.scores if task in dataset.tasks}
     network = load(source.folder, device=device)
     if missing := [task for task in dataset.tasks if task not in network.tasks]:
         raise UserError(f"the weights in {source.folder} do not predict {', '.join(missing)}")

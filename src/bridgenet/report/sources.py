@@ -13,11 +13,11 @@ from typing import Any
 
 from bridgenet import data
 from bridgenet.checkpoints import LAST
-from bridgenet.config import RunConfig
 from bridgenet.config import load as load_config
 from bridgenet.data.scenes import SCENES
 from bridgenet.errors import UserError
 from bridgenet.scores import Scores, read_scores
+from bridgenet.settings import RunConfig
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 
@@ -170,11 +170,13 @@ def _read(file: Path, name: str) -> Source:
 
 def _malformed(evaluation: Mapping[str, Any]) -> str | None:
     """What in an evaluation is of another kind than `bridgenet evaluate` writes; None if nothing is."""
-    for key in ("details", "class_names", "gains", "boundaries"):
+    for key in ("details", "class_names", "gains", "boundaries", "labelled"):
         if not isinstance(evaluation.get(key) or {}, dict):
             return f"{key} is no group"
     if not all(isinstance(value, int | float) for value in (evaluation.get("gains") or {}).values()):
         return "gains are no numbers"
+    if not all(isinstance(value, int) for value in (evaluation.get("labelled") or {}).values()):
+        return "labelled are no numbers"
     boundaries = evaluation.get("boundaries") or {}
     if missing := [key for key in BOUNDARY_KEYS if boundaries and key not in boundaries]:
         return f"boundaries lack {missing[0]}"

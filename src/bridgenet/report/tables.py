@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks
+from bridgenet.data.coverage import labels_in_words
 from bridgenet.report.blocks import Block, Cell, Column, Row, Table, Text
 from bridgenet.report.sources import Source
 from bridgenet.report.terms import heading, metric, number
@@ -20,6 +21,7 @@ from bridgenet.tasks import Headline
 
 NOT_COMPUTED = "Not computed: evaluation.json does not hold it; bridgenet evaluate writes it."
 MOST_CONFUSED = 12
+ALL_LABELLED = "all, of all tasks"
 
 
 @functools.cache
@@ -106,14 +108,23 @@ def circumstances(sources: Sequence[Source]) -> list[Block]:
     rows: list[tuple[str, list[str]]] = [
         ("weights", [_word(source, "weights") for source in sources]),
         ("images", [source.images for source in sources]),
+        ("labelled in training", [_word(source, "labelled_in_training", ALL_LABELLED) for source in sources]),
+        ("labelled", [_labelled(source) for source in sources]),
         ("canvas", ["×".join(str(side) for side in source.evaluation.get("canvas") or "–") for source in sources]),
         ("precision", [_word(source, "precision") for source in sources]),
         ("test-time augmentation", [_word(source, "test_time_augmentation", "none") for source in sources]),
         ("boundaries", [boundary_protocol(source) for source in sources]),
         ("reference of the gain", [_word(source, "reference") for source in sources]),
     ]
+    rows = [(name, texts) for name, texts in rows if set(texts) != {ALL_LABELLED}]
     columns = [Column("", numeric=False), *(Column(source.name, numeric=False) for source in sources)]
     return [Table(columns, [Row([Cell(name), *map(Cell, texts)]) for name, texts in rows])]
+
+
+def _labelled(source: Source) -> str:
+    """How many of the scored images have labels of which task."""
+    counts, images = source.evaluation.get("labelled"), source.evaluation.get("images", 0)
+    return labels_in_words(counts or {}, images) or ALL_LABELLED
 
 
 def boundary_protocol(source: Source) -> str:

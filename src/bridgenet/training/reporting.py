@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bridgenet import data
-from bridgenet.config import RunConfig
 from bridgenet.errors import UserError, nearest
+from bridgenet.files import finite
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.samples import predicted_samples
+from bridgenet.settings import RunConfig
 from bridgenet.visualize import panel
 
 PLAIN_SECONDS = 15
@@ -44,7 +45,8 @@ class Reporter:
     def __init__(self, accelerator: Accelerator, config: RunConfig, out: Path, rows: Sequence[Mapping[str, Any]]):
         self.accelerator, self.config, self.out = accelerator, config, out
         self.active = accelerator.is_main_process
-        self.loss = next((row["loss"] for row in reversed(rows) if row["kind"] == "train"), float("nan"))
+        known = (row["loss"] for row in reversed(rows) if row["kind"] == "train" and row["loss"] is not None)
+        self.loss = next(known, float("nan"))
         self.seconds_per_step: float | None = None
         self.last_line = 0.0
         self.console = Console()
@@ -75,7 +77,7 @@ class Reporter:
         if not self.active:
             return
         with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
         if row["kind"] == "train":
             self.loss = row["loss"]
         numbers = {f"{row['kind']}/{name}": value for name, value in _numbers(row) if name != "step"}

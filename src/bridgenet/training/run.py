@@ -22,56 +22,36 @@ from accelerate.utils import ProjectConfiguration
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
-from bridgenet import data, tasks
+from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
-from bridgenet.config import RunConfig, network_size, shrink_of
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
+from bridgenet.data.coverage import check_labels, labels_in_words
 from bridgenet.data.loading import training_loader
+from bridgenet.data.sampling import drawn
 from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
-from bridgenet.losses import MultiTaskLoss, process_mean
+from bridgenet.losses import process_mean
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.model.config import build_network
+from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, relative_gain
+from bridgenet.settings import RunConfig, network_size, shrink_of
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
+from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
+from bridgenet.training.parts import make_criterion, network_config, own_metrics, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
 
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
-
-
-def network_config(config: RunConfig) -> NetworkConfig:
-    """The description of the network that a run's settings ask for."""
-    info = data.info(config.data.name)
-    outputs = info.num_outputs
-    chosen = tasks.in_order(config.data.tasks or info.tasks)
-    if missing := [task for task in chosen if task not in outputs]:
-        raise UserError(f"data.tasks: {info.title} has no {', '.join(missing)} (it has {', '.join(info.tasks)})")
-    settings = config.network
-    return NetworkConfig(
-        num_outputs={task: outputs[task] for task in chosen},
-        backbone=settings.backbone,
-        backbone_kwargs=dict(settings.backbone_kwargs),
-        image_size=network_size(config),
-        embed_dim=settings.embed_dim,
-        extra_channels=settings.extra_channels,
-        num_stages=settings.num_stages,
-        refine_depth=settings.refine_depth,
-        dilations=list(settings.dilations),
-        drop_path=settings.drop_path,
-        refiner_drop_path=settings.refiner_drop_path,
-        class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
-        dataset=info.name,
-    )
 
 
 def train(
@@ -116,11 +96,15 @@ class Run:
             )
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
+        own_metrics(config)
         if checkpoint:
             told = backbone_settings(description.backbone, checkpoint)
             description.backbone_kwargs = told | description.backbone_kwargs
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
         check_canvas(self.val_set, evaluation_size(config))
+        labels = check_labels(self.train_set)
+        if config.data.weights is not None:
+            drawn(self.train_set.parts, config.data.weights)
         self.accelerator = Accelerator(
             mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
             cpu=use_cpu(device),
@@ -143,12 +127,12 @@ class Run:
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
             self.network.information = weights_information(description.backbone, checkpoint)
+        try_own_parts(self.network)
         if config.network.freeze_backbone:
             self.network.backbone.freeze()
         self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
         if config.network.checkpoint_decoder:
-            decoder: Any = self.network.decoder
-            decoder.set_checkpointing()
+            set_decoder_checkpointing(self.network)
         use_pointwise(self.network)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
@@ -159,12 +143,16 @@ class Run:
             betas=tuple(config.optimizer.betas),
             layer_decay=config.optimizer.layer_decay,
         )
-        weights = {task: weight for task, weight in config.loss.weights.items() if task in self.network.tasks}
-        self.criterion = MultiTaskLoss(list(self.network.tasks), weights, config.loss.intermediate_weight, process_mean)
+        self.criterion = make_criterion(config, list(self.network.tasks))
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
+        self.seen = SeenLabels(list(self.network.tasks)) if self.train_set.partial else None
+        if lacking := labels_in_words(labels, len(self.train_set)):
+            self.network.information = {**self.network.information, "labels": lacking}
+            if self.accelerator.is_main_process:
+                print(f"note: labels in training: {lacking}")
         self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
@@ -267,6 +255,7 @@ class Run:
             world=self.world,
             accumulate=config.accumulate,
             cache=cache,
+            weights=config.data.weights,
             shrink=shrink_of(config),
             augment=config.data.augment,
         )
@@ -276,19 +265,23 @@ class Run:
         seed = np.random.SeedSequence([self.config.seed, step, self.rank]).generate_state(1)
         torch.manual_seed(int(seed[0]))
         device, names = self.accelerator.device, list(self.network.tasks)
-        result = self.step(to_device(batch, device, names) for batch in batches)
+        ready = (to_device(batch, device, names) for batch in batches)
+        result = self.step(ready if self.seen is None else self.seen.watch(ready))
         self.schedule.step()
         return result
 
     def _row(self, losses: dict[str, Tensor], norm: Tensor, rate: float) -> dict[str, Any]:
-        """The step's row of metrics.jsonl. A collective call."""
-        values = process_mean(torch.stack(list(losses.values())).float()).tolist()
-        total, *others = values
+        """The step's row of metrics.jsonl; no number of a task that nothing was labelled of. A collective call."""
+        total, *others = process_mean(torch.stack(list(losses.values())).float()).tolist()
+        named: dict[str, float | None] = dict(zip(list(losses)[1:], others))
+        if self.seen is not None:
+            seen = dict(zip(self.seen.tasks, process_mean(self.seen.of_last_step()).tolist()))
+            named = {name: value if seen[name.rpartition("/")[2]] else None for name, value in named.items()}
         return {
             "kind": "train",
             "step": self.progress["step"],
             "loss": total,
-            "losses": dict(zip(list(losses)[1:], others)),
+            "losses": named,
             "lr": rate,
             "grad_norm": norm.item(),
         }
@@ -297,7 +290,7 @@ class Run:
         """UserError if losses or gradient are no numbers, before such weights are saved."""
         if np.isfinite(row["loss"]) and np.isfinite(row["grad_norm"]):
             return
-        bad = [name for name, value in row["losses"].items() if not np.isfinite(value)]
+        bad = [name for name, value in row["losses"].items() if value is not None and not np.isfinite(value)]
         raise UserError(
             f"the loss is {row['loss']} at step {row['step']} (of: {', '.join(bad) or 'none'}), the norm of its gradient "
             f"{row['grad_norm']}. Lower optimizer.lr, or use precision float32. Nothing of this step was saved"
@@ -315,6 +308,7 @@ class Run:
             world=self.world,
             shrink=shrink_of(self.config),
             precision=self.config.precision,
+            metrics=own_metrics(self.config),
             progress=self.reporter.evaluating,
         ).scores
         self.progress["scores"] = scores

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridgenet import extensions
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
 
@@ -19,16 +20,22 @@ def build_backbone(
     pretrained: bool = False,
     **kwargs: Any,
 ) -> Backbone:
-    """Make a backbone by name: `internimage_t`, `_s`, `_b`, `_l`, or any timm model.
+    """Make a backbone by name: `internimage_t`, `_s`, `_b`, `_l`, any timm model, or one's own, `package.module:Class`.
 
     Args:
         image_size: (H, W) [pixels] of training: the grid that learned position embeddings are kept at.
         drop_path: rate of the last block, growing linearly from 0.
         pretrained: fetch timm's pretrained weights (Hugging Face hub).
+            One's own is given this, and the two above, if it takes arguments of these names.
         kwargs: settings of the backbone itself, e.g. `embed_dim`, `depth`; `blocks_read` for a plain transformer.
     """
     from bridgenet.model.backbones.internimage import SIZES, InternImage
 
+    if extensions.is_path(name):
+        from bridgenet.model.own import own_backbone
+
+        offered = {"image_size": image_size, "drop_path": drop_path, "pretrained": pretrained}
+        return own_backbone(name, kwargs, offered)
     if name in SIZES:
         settings = [*SIZES[name], "layer_scale", "post_norm"]
         if unknown := set(kwargs) - set(settings):

@@ -1,0 +1,32 @@
+"""How many samples have labels of which task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridgenet.data.base import DenseDataset
+from bridgenet.errors import UserError
+
+
+def count_labels(dataset: DenseDataset) -> dict[str, int]:
+    """{task: samples with label files of it}, by the files alone."""
+    return dict(zip(dataset.tasks, dataset.labelled().sum(axis=1).tolist()))
+
+
+def check_labels(dataset: DenseDataset) -> dict[str, int]:
+    """As :func:`count_labels`, of a training split; UserError for a task that nothing can be learnt of."""
+    counts = count_labels(dataset)
+    if missing := [task for task, count in counts.items() if count == 0]:
+        others = [task for task in dataset.tasks if task not in missing]
+        how = f"choose other tasks (--data.tasks '[{', '.join(others)}]'), or give" if others else "give"
+        raise UserError(
+            f"no training image of {dataset.info.title} has a label of {', '.join(missing)}; {how} data that have"
+        )
+    return counts
+
+
+def labels_in_words(counts: Mapping[str, int], total: int) -> str:
+    """`semseg 216, depth 200 of 240 images`; empty if nothing lacks."""
+    if all(count == total for count in counts.values()):
+        return ""
+    return f"{', '.join(f'{task} {count}' for task, count in counts.items())} of {total} images"

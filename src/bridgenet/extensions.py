@@ -1,0 +1,232 @@
+"""Parts of one's own, named by dotted path in settings: `package.module:attribute`. See `docs/extend.md`.
+
+Nothing heavy is imported before a part is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import keyword
+import os
+import pkgutil
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from bridgenet.errors import UserError, nearest
+
+Kind = Literal["decoder", "backbone", "dataset", "task", "loss", "metric", "decode"]
+
+
+def is_path(text: str) -> bool:
+    """Whether a setting names something of the user's own, `package.module:attribute`, rather than a part by its name."""
+    return re.fullmatch(r"[\w.]+:[\w.]+", text) is not None
+
+
+def add_current_folder() -> None:
+    """Let modules in the current folder be found however the command line was started; installed ones come first.
+
+    `python -m bridgenet` has the folder on the path already. Processes that are started from this one inherit it.
+    """
+    if not getattr(sys.flags, "safe_path", False) and not _current_folder_is_on_path():  # Python 3.10 has no such flag
+        sys.path.append(str(Path.cwd()))
+
+
+def load_object(text: str, where: str, *, kind: Kind | None = None) -> Any:
+    """The object that a dotted path names; its module is imported.
+
+    Args:
+        text: `package.module:attribute`, or `package.module.attribute`.
+        where: the file and key that it stands in, which errors begin with, e.g. `rooms.yaml: network.decoder`.
+        kind: what it must be: a decoder (subclass of `torch.nn.Module`), a backbone (of `bridgenet.Backbone`), a data set
+            (of `bridgenet.DenseDataset`), a task (a `bridgenet.Task`), a metric (subclass of `torchmetrics.Metric`), a loss
+            (callable of logits, target and `mean_over_processes`) or a decoding (callable of logits).
+
+    Raises:
+        UserError: no such path, module or attribute; the module cannot be imported; the object is something else.
+    """
+    name, attribute = _parts(text, where)
+    found = _module(name, text, where)
+    done = name
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            file = getattr(found, "__file__", None)
+            known = [entry for entry in dir(found) if not entry.startswith("_")]
+            raise UserError(
+                f"{where}: {done}{f' ({file})' if file else ''} has no '{part}'{nearest(part, known)}, named by '{text}'"
+            )
+        found, done = getattr(found, part), f"{done}.{part}"
+    if kind is not None and (problem := _misfit(found, kind)):
+        raise UserError(f"{where}: {text} is {problem}")
+    return found
+
+
+def _parts(text: str, where: str) -> tuple[str, str]:
+    """Module and attribute of a dotted path."""
+    module, colon, attribute = str(text).partition(":")
+    if not colon:
+        module, _, attribute = module.rpartition(".")
+    words = [*module.split("."), *attribute.split(".")]
+    if not all(word.isidentifier() and not keyword.iskeyword(word) for word in words):
+        raise UserError(f"{where}: '{text}' is no path to an object; expected package.module:attribute")
+    return module, attribute
+
+
+def _module(name: str, text: str, where: str) -> ModuleType:
+    importlib.invalidate_caches()  # it may have been written a moment ago
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing != name and not name.startswith(f"{missing}."):
+            raise UserError(f"{where}: {name} cannot be imported: {in_words(error)}") from None
+        parent, _, last = missing.rpartition(".")
+        inside = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+        found = pkgutil.iter_modules(inside) if inside or not parent else []
+        known = [entry.name for entry in found if entry.name not in sys.stdlib_module_names]
+        hint = nearest(last, known)
+        raise UserError(f"{where}: there is no module '{missing}'{hint}, named by '{text}'; {_path_hint()}") from None
+    except (Exception, SystemExit) as error:  # whatever the user's code does when it is run
+        raise UserError(f"{where}: {name} cannot be imported: {in_words(error)}") from None
+
+
+def _path_hint() -> str:
+    if _current_folder_is_on_path():
+        return f"modules are looked for in the current folder ({Path.cwd()}) and among the installed packages"
+    return f"the current folder ({Path.cwd()}) is not on Python's path: add it with PYTHONPATH, or install the package"
+
+
+def _current_folder_is_on_path() -> bool:
+    return any(not entry or os.path.realpath(entry) == os.path.realpath(Path.cwd()) for entry in sys.path)
+
+
+def in_words(error: BaseException) -> str:
+    """An exception of the user's code in one line: type, message, and the file and line of his where it came from."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, SyntaxError):  # its message names file and line
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    if not own:
+        return text
+    return f"{text} ({own[-1].filename}, line {own[-1].lineno})"
+
+
+def _is_library(file: str) -> bool:
+    """Whether a source file is Python's, an installed package's, or this one's, rather than the user's."""
+    here, standard = str(Path(__file__).parent), str(Path(os.__file__).parent)
+    return file.startswith((here + os.sep, standard + os.sep)) or "site-packages" in Path(file).parts
+
+
+def _misfit(found: Any, kind: Kind) -> str:
+    """What an object is instead of what it is to be, in words; empty if it fits."""
+    if kind == "task":
+        from bridgenet.tasks import Task
+
+        return "" if isinstance(found, Task) else f"{_what(found)}, expected a bridgenet.Task"
+    if kind in ("loss", "decode"):
+        return _not_callable(found, kind)
+    base, title = _base(kind)
+    return (
+        "" if isinstance(found, type) and issubclass(found, base) else f"{_what(found)}, expected a subclass of {title}"
+    )
+
+
+def _base(kind: Kind) -> tuple[type, str]:
+    """The class that a part's must be derived from, and its name in texts."""
+    if kind == "decoder":
+        from torch.nn import Module
+
+        return Module, "torch.nn.Module"
+    if kind == "backbone":
+        from bridgenet.model.backbones.base import Backbone
+
+        return Backbone, "bridgenet.Backbone"
+    if kind == "metric":
+        from torchmetrics import Metric
+
+        return Metric, "torchmetrics.Metric"
+    from bridgenet.data import DenseDataset
+
+    return DenseDataset, "bridgenet.DenseDataset"
+
+
+def _not_callable(found: Any, kind: Kind) -> str:
+    """What is wrong with a loss or a decoding: it must be a function of one's own, or an object that is called like one."""
+    expected = "(logits, target, *, mean_over_processes)" if kind == "loss" else "(logits)"
+    if not callable(found) or isinstance(found, type) or inspect.isbuiltin(found):
+        return f"{_what(found)}, expected a function {expected}"
+    try:
+        signature = inspect.signature(found)
+        if kind == "loss":
+            signature.bind(None, None, mean_over_processes=None)
+        else:
+            signature.bind(None)
+    except (TypeError, ValueError) as error:
+        return f"a function that cannot be called with {expected}: {error}"
+    return ""
+
+
+def _what(found: Any) -> str:
+    if isinstance(found, type):
+        return f"the class {found.__module__}.{found.__qualname__}"
+    if callable(found) and hasattr(found, "__qualname__"):
+        return f"the function {found.__qualname__}"
+    return f"a {type(found).__name__}"
+
+
+@contextmanager
+def failing_as(where: str) -> Iterator[None]:
+    """Whatever the user's code raises inside of the block as a UserError that begins with `where`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where} fails: {in_words(error)}") from error
+
+
+_TRUSTED: set[str] = set()
+
+
+def trust(modules: Iterable[str]) -> None:
+    """Let weight files name code of these modules or packages; for the life of the process."""
+    _TRUSTED.update(modules)
+
+
+@contextmanager
+def trusting(modules: Iterable[str]) -> Iterator[None]:
+    """As :func:`trust`, inside of the block alone."""
+    before = set(_TRUSTED)
+    _TRUSTED.update(modules)
+    try:
+        yield
+    finally:
+        _TRUSTED.clear()
+        _TRUSTED.update(before)
+
+
+def check_trusted(named: Mapping[str, str], file: Path) -> None:
+    """UserError if a weight file names code of a module that nobody said is to be trusted; importing it would run it.
+
+    Trusted are this package, what :func:`trust` was told, and what the program has imported itself, unless it is Python's own.
+
+    Args:
+        named: dotted paths by what they stand for, e.g. `{"network.decoder": "mine.decoder:Small"}`.
+        file: that names them.
+    """
+    for where, text in named.items():
+        module = _parts(text, where)[0]
+        parents = {module, module.partition(".")[0]}
+        is_own = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
+        if not (is_own or parents & (_TRUSTED | {"bridgenet"})):
+            raise UserError(
+                f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, say "
+                f"--trust {module}, or bridgenet.load(…, trust=['{module}'])"
+            )
