@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_app, cli_benchmark, cli_boundaries, cli_data, cli_report, extensions
+from bridgenet import cli_app, cli_benchmark, cli_boundaries, cli_data, cli_export, cli_report, extensions
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -101,6 +101,10 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
     _network_config(inspect)
     _trust(inspect)
+
+    exporting = cli_export.add_command(command)
+    _network_config(exporting)
+    _trust(exporting)
 
     cli_app.add_command(command)
     cli_boundaries.add_command(command)
@@ -252,6 +256,10 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _predict(options: argparse.Namespace, settings: list[str]) -> int:
+    from bridgenet.export.description import is_exported
+
+    if is_exported(options.source):
+        return cli_export.predict(options)
     from bridgenet.checkpoints import load
     from bridgenet.inference import optimize_for_inference
     from bridgenet.predict import check_request, predict_all
@@ -318,6 +326,7 @@ COMMANDS = {
     "evaluate": _evaluate,
     "predict": _predict,
     "app": cli_app.run,
+    "export": cli_export.run,
     "convert": _convert,
     "inspect": _inspect,
     "evaluate-boundaries": cli_boundaries.run,

@@ -8,22 +8,22 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.batches import normalise
-from bridgenet.decoding import decode, first_largest
 from bridgenet.errors import UserError, nearest
+from bridgenet.export.predictor import ExportedPredictor
 from bridgenet.images import SUFFIXES, read_picture
-from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.layers import resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bridgenet.model.bridgenet import BridgeNet
 
 
 @dataclass
@@ -114,7 +114,6 @@ _WRITERS: dict[str, Callable[[Path, str, NDArray[Any]], None]] = {
 }
 
 
-@torch.inference_mode()
 def predict_image(
     network: BridgeNet, image: Any, *, tasks: Sequence[str] | None = None, max_pixels: int | None = None
 ) -> Prediction:
@@ -130,6 +129,10 @@ def predict_image(
     Raises:
         UserError: no picture, a damaged one, or a task that the network does not have.
     """
+    import torch
+
+    from bridgenet.data.batches import normalise
+
     check_request(network, tasks, max_pixels)
     picture = read_picture(image)
     parameter = next(network.parameters())
@@ -143,12 +146,15 @@ def predict_image(
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     pixels = torch.from_numpy(np.ascontiguousarray(small)).permute(2, 0, 1)[None]
-    logits = network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
-    maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.tasks}
+    with torch.inference_mode():
+        logits = network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
+        maps = {task: _full_size(task, logits[task], (height, width)) for task in tasks or network.tasks}
     return Prediction(picture, maps, dict(config.class_names) if config is not None else {})
 
 
-def check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None = None) -> None:
+def check_request(
+    network: BridgeNet | ExportedPredictor, tasks: Sequence[str] | None, max_pixels: int | None = None
+) -> None:
     """UserError for a task that the network does not have, or for no pixels."""
     for task in network.tasks:
         if task not in task_registry.names():
@@ -167,6 +173,11 @@ def check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: i
 
 def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """The decoded map (H, W[, 3]) of one image at `size`."""
+    import torch
+
+    from bridgenet.decoding import decode
+    from bridgenet.model.layers import resize
+
     kind = task_registry.get(task).kind
     if kind == "classes" and tuple(logits.shape[-2:]) != size:
         return _largest_class(logits, size)
@@ -182,6 +193,9 @@ def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]
 
 def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """arg max of the resized logits, one class at a time: all 40 at once would need gigabytes for a photograph."""
+    from bridgenet.decoding import first_largest
+    from bridgenet.model.layers import resize
+
     maps = (resize(channel[None, None].float(), size)[0, 0] for channel in logits[0])
     return first_largest(maps)[0].long().cpu().numpy()
 
@@ -219,7 +233,7 @@ def find_pictures(inputs: Sequence[str], out: Path | None = None) -> tuple[dict[
 
 
 def predict_all(
-    network: BridgeNet,
+    network: BridgeNet | ExportedPredictor,
     inputs: Sequence[str],
     out: Path,
     *,
@@ -242,7 +256,10 @@ def predict_all(
     done = 0
     for name, path in pictures.items():
         try:
-            result = predict_image(network, path, tasks=tasks, max_pixels=max_pixels)
+            if isinstance(network, ExportedPredictor):
+                result = network.predict_image(path)
+            else:
+                result = predict_image(network, path, tasks=tasks, max_pixels=max_pixels)
         except UserError as error:
             skipped.append(str(error))
             say(f"! {error}: skipped")
