@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridgenet import tasks, visualize
+from bridgenet import drawing, tasks, visualize
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
@@ -100,7 +100,7 @@ def test_panel_shows_the_photo_and_the_map_as_they_are() -> None:
     image, depth = photo(), maps()["depth"]
     pixels = np.asarray(visualize.panel(image, {"depth": depth}))
     enlarged = image.repeat(7, axis=0).repeat(7, axis=1)
-    top, left = visualize.MARGIN + visualize.TITLE, visualize.MARGIN
+    top, left = drawing.MARGIN + drawing.TITLE, drawing.MARGIN
     assert (pixels[top : top + 7 * H, left : left + 7 * W] == enlarged).all()
 
 
@@ -121,4 +121,4 @@ def test_regressions_of_one_and_of_three_channels(heights: str) -> None:
     assert colours[0, 0].tolist() == [0, 255, 128]
     assert (colours[0, 1] == visualize.NO_LABEL).all()
     panel = visualize.panel(photo(), {heights: np.linspace(-4, 12, H * W).reshape(H, W)})
-    assert panel.width > 2 * visualize.MIN_BLOCK_WIDTH
+    assert panel.width > 2 * drawing.MIN_BLOCK_WIDTH
