@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.images import read_picture
+from bridgenet.images import picture_size, read_picture
 
 
 def photo(height: int = 6, width: int = 9) -> np.ndarray:
@@ -152,3 +154,17 @@ def test_truncated_jpeg(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(UserError, match=r"a\.jpg is a damaged image"):
         read_picture(path)
+
+
+def test_header_that_claims_to_be_huge(tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+    for read in (picture_size, read_picture):
+        with pytest.raises(UserError, match=r"bomb\.png is too large: Image size \(900000000 pixels\)"):
+            read(path)

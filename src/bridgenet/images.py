@@ -60,6 +60,8 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             height, width = image.height, image.width
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path} is too large: {error}") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is a damaged image ({error})") from None
     return (width, height) if is_turned else (height, width)
