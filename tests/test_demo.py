@@ -55,6 +55,16 @@ def test_demo(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "done before" in capsys.readouterr().out
 
 
+def test_streets(tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = demo(tmp_path, layout="cityscapes", device="cpu").read_text()
+    assert "4 train + 2 val streets, 32×48, Cityscapes layout" in capsys.readouterr().out
+    assert "on synthetic streets" in page and page.count("<img ") == 3
+    pictures = sorted(path.name for path in (tmp_path / "predictions").iterdir())
+    assert pictures == ["eastmere_000000_000019.png", "farnhausen_000000_000019.png"]
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["bridgenet"]) == set(scores["best_constant"]) == {"semseg", "disparity"}
+
+
 def test_comparison_tells_gains_in_words() -> None:
     ours = {"semseg": {"mIoU": 0.4}, "depth": {"rmse": 0.5}, "edge": {"loss": 9.0, "odsF": 0.4}}
     constant = {"semseg": {"mIoU": 0.1}, "depth": {"rmse": 1.0}, "edge": {"loss": 9.0, "odsF": 0.5}}

@@ -14,6 +14,7 @@ from typing import Any
 from bridgenet import data
 from bridgenet.checkpoints import LAST
 from bridgenet.config import load as load_config
+from bridgenet.data.scenes import SCENES
 from bridgenet.errors import UserError
 from bridgenet.scores import Scores, read_scores
 from bridgenet.settings import RunConfig
@@ -53,7 +54,7 @@ class Source:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the images are rendered rooms, as far as the evaluation or the data folder tells."""
+        """Whether the images are rendered, as far as the evaluation or the data folder tells."""
         if isinstance(told := self.evaluation.get("synthetic"), bool):
             return told
         if self.config is None or self.info is None:
@@ -69,7 +70,8 @@ class Source:
         """What was scored, in words; sources that compare have the same."""
         title, number = self.evaluation.get("data", "unknown data"), self.evaluation.get("images", "?")
         if self.synthetic:
-            return f"{number} synthetic rooms in {title}'s layout"
+            scenes = SCENES.get(self.info.name, "rooms") if self.info else "rooms"
+            return f"{number} synthetic {scenes} in {title}'s layout"
         published = self.info.counts.get(self.evaluation.get("split", "val")) if self.info else None
         of = f" (published: {published})" if published and published != number else ""
         return f"{title}, {number} {self.evaluation.get('split', '')} images{of}"

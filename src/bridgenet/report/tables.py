@@ -52,7 +52,9 @@ def headlines(sources: Sequence[Source]) -> list[Block]:
             if any(source.evaluation.get("test_time_augmentation") for source in group):
                 text += " They do not say whether test-time augmentation was used."
         elif group[0].synthetic:
-            text = "Beside synthetic rooms there are no published numbers: those are of photographs and do not compare."
+            text = (
+                "Beside synthetic images there are no published numbers: those are of photographs and do not compare."
+            )
         else:
             text = "No published numbers beside these: they are not of the published set of images."
         if sum(not row.muted for row in table.rows) > 1:

@@ -20,9 +20,9 @@ class Metric(Headline):
     has_direction: bool = True
 
 
-_METRICS: dict[tuple[str, str], Metric] = {
-    (kind, key): Metric(key, title, up, unit, text)
-    for kind, key, title, up, unit, text in (
+_METRICS: dict[tuple[str, str], Metric] = {  # by the task or its kind, and the key
+    (of, key): Metric(key, title, up, unit, text)
+    for of, key, title, up, unit, text in (
         ("classes", "mIoU", "mIoU", True, "%", f"{COMPATIBLE}: mean over all classes; one that never occurs counts 0"),
         (
             "classes",
@@ -49,6 +49,8 @@ _METRICS: dict[tuple[str, str], Metric] = {
         ("regression", "mae", "MAE", False, "", "mean |error|"),
         ("regression", "rmse", "RMSE", False, "", "root of the mean squared error"),
         ("regression", "abs_rel", "abs rel", False, "", "mean |error| / truth"),
+        ("disparity", "rmse", "RMSE", False, "px", "root of the mean squared error where 0 < truth < 80"),
+        ("disparity", "mae", "MAE", False, "px", "mean |error| where 0 < truth < 80"),
         ("regression", "abs_err", "abs err", False, "", "mean |error|"),
         ("regression", "rel_err", "rel err", False, "", "mean |error| / truth"),
         ("probability", "maxF", "maxF", True, "%", f"{COMPATIBLE}: the probability passes through a sigmoid again"),
@@ -66,7 +68,7 @@ _METRICS: dict[tuple[str, str], Metric] = {
 
 def metric(task: str, key: str) -> Metric:
     """A metric of a task; one that is not known goes by its key, without a direction that could be told."""
-    known = _METRICS.get((tasks.get(task).kind, key))
+    known = _METRICS.get((task, key)) or _METRICS.get((tasks.get(task).kind, key))
     if known is not None:
         return known
     own = tasks.get(task)

@@ -24,7 +24,7 @@ class Scene:
     rgb: (H, W, 3) uint8. depth: (H, W) float32, distance along the optical axis [m]. normals: (H, W, 3) float32 unit
     vectors, x right, y up, z towards the viewer. instances: (H, W) int16 keys of `kinds` (1..4 walls, 5 floor, 6 ceiling,
     then objects). parts: (H, W) uint8, index into `part_names` (0 = no body part). kinds: instance → key of
-    `description.KINDS`. fov: (horizontal, vertical) field of view [rad].
+    `description.KINDS`, in streets of `data.cityscapes.LABELS`. fov: (horizontal, vertical) field of view [rad].
     """
 
     rgb: Array
