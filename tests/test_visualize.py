@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bridgenet import drawing, tasks, visualize
 from bridgenet.errors import UserError
@@ -122,3 +123,11 @@ def test_regressions_of_one_and_of_three_channels(heights: str) -> None:
     assert (colours[0, 1] == visualize.NO_LABEL).all()
     panel = visualize.panel(photo(), {heights: np.linspace(-4, 12, H * W).reshape(H, W)})
     assert panel.width > 2 * drawing.MIN_BLOCK_WIDTH
+
+
+@pytest.mark.parametrize(("height", "width"), [(1000, 700), (481, 480), (723, 2001), (5, 900)])
+def test_reduced_as_pillow_does(height: int, width: int) -> None:
+    values = np.random.default_rng(0).integers(256, size=(height, width), dtype=np.uint8)
+    size = drawing.reduced_size(width, height, 480)
+    expected = Image.fromarray(values).resize(size, Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(drawing.nearest_pixels(values, 480), expected)

@@ -79,8 +79,28 @@ def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.I
     if longest <= long_side:
         factor = long_side // longest
         return drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
-    size = (max(1, round(drawn.width * long_side / longest)), max(1, round(drawn.height * long_side / longest)))
+    size = reduced_size(drawn.width, drawn.height, long_side)
     return drawn.resize(size, Image.Resampling.BOX if smooth else Image.Resampling.NEAREST)
+
+
+def reduced_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """(width, height) of a picture that is reduced to `long_side`; its own if it is not larger."""
+    share = min(1.0, long_side / max(width, height))
+    return max(1, round(width * share)), max(1, round(height * share))
+
+
+def nearest_pixels(values: NDArray[Any], long_side: int) -> NDArray[Any]:
+    """A map (H, W[, C]) reduced to `long_side` by the rule of Pillow's nearest neighbour."""
+    height, width = values.shape[:2]
+    new_width, new_height = reduced_size(width, height, long_side)
+
+    def places(old: int, new: int) -> NDArray[np.int32]:  # by Pillow itself: its rounding is its own
+        return np.asarray(
+            Image.fromarray(np.arange(old, dtype=np.int32)[None]).resize((new, 1), Image.Resampling.NEAREST)
+        )[0]
+
+    rows, columns = places(height, new_height), places(width, new_width)
+    return values[rows[:, None], columns]
 
 
 def draw_blocks(blocks: Sequence[Block], columns: int | None = None, legend_places: int = 0) -> Image.Image:

@@ -24,6 +24,7 @@ from bridgenet.drawing import (
     Range,
     colour_map,
     draw_blocks,
+    nearest_pixels,
     with_key,
 )
 from bridgenet.errors import UserError
@@ -207,9 +208,12 @@ def _task_block(
     kind, title = tasks.get(task).kind, tasks.get(task).title
     values = [as_map(task, map) for map in maps]
     value_range = value_range or range_of(task, *values)
-    pictures = [colourise(task, map, value_range=value_range) for map in values]
+    is_smooth = kind == "probability"
+    # Reduced before it is coloured, which gives the same: colours of a large photograph would take gigabytes.
+    shown = values if is_smooth else [nearest_pixels(map, long_side) for map in values]
+    pictures = [colourise(task, map, value_range=value_range) for map in shown]
     key = _key(task, values, names, most, value_range)
-    return Block(title, pictures, key, smooth=kind == "probability", long_side=long_side)
+    return Block(title, pictures, key, smooth=is_smooth, long_side=long_side)
 
 
 def range_of(task: str, *maps: Map) -> Range | None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
+from bridgenet.prediction import writing
 from bridgenet.prediction.manifest import Manifest, read_manifest
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.run import RunOptions, run_inputs
@@ -145,6 +146,20 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"No space left .* 1 results .* --skip-existing"):
         run(inputs, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "manifest.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full device")
+def test_every_writer_tells_of_a_full_disk() -> None:
+    """In the system's words: NumPy and Pillow alone do not."""
+    full = Path("/dev/full")
+    for write in (
+        lambda: writing._write_npy(full, np.zeros((300, 300))),
+        lambda: writing._write_image(full, Image.new("RGB", (30, 30))),
+        lambda: writing._write_png(full, np.zeros((30, 30), np.uint8)),
+    ):
+        with pytest.raises(OSError) as error:
+            write()
+        assert error.value.errno == errno.ENOSPC
 
 
 def test_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

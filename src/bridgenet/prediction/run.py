@@ -239,6 +239,7 @@ class _Run:
         self.manifest.append({**line, **details})
         self.counts["images"] += 1
         folder = self.out / entry.name
+        shown = dict.fromkeys("frames/" if file.startswith("frames/") else file for file in files)
         frames = f"  {about['frames']} frames" if about else ""
-        told = f"{entry.source}  {width}×{height}{frames}  {' '.join(tasks)}  → {folder}/{{{', '.join(files)}}}"
+        told = f"{entry.source}  {width}×{height}{frames}  {' '.join(tasks)}  → {folder}/{{{', '.join(shown)}}}"
         self.say(told + "".join(f"  ({note})" for note in notes))

@@ -107,7 +107,7 @@ def predict_tiled(
 def _bands(
     network: BridgeNet, picture: NDArray[np.uint8], tiling: Tiling, tasks: Sequence[str], batch_size: int
 ) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
-    """(first row, {task: blended logits (1, n, rows, W)}) from top to bottom, every row once."""
+    """(first row, {task: blended logits (1, n, rows, W)}) from top to bottom, every row once; valid until the next."""
     height, width = picture.shape[:2]
     (tile_height, tile_width), divisor = tiling.size, network.backbone.size_divisor
     tops = starts_along(height, tile_height, tiling.overlap, divisor)
@@ -115,19 +115,20 @@ def _bands(
     device = next(network.parameters()).device
     rows = [torch.from_numpy(w).to(device)[:, None] for w in weights_along(height, tile_height, tops)]
     columns = [torch.from_numpy(w).to(device) for w in weights_along(width, tile_width, lefts)]
-    kept: dict[str, Tensor] = {}  # the rows that the band shares with the one before
+    # The same memory for all bands: the rows that the next one shares move to its top.
+    sums = {task: torch.zeros(1, network.tasks[task], min(tile_height, height), width, device=device) for task in tasks}
     for place, top in enumerate(tops):
         end = min(top + tile_height, height)
-        sums = {task: torch.zeros(1, network.tasks[task], end - top, width, device=device) for task in tasks}
-        for task, above in kept.items():
-            sums[task][..., : above.shape[-2], :] = above
         for left, weight, logits in _tiles(network, picture[top:end], lefts, columns, tile_width, batch_size):
             for task in tasks:
-                part = sums[task][0, :, :, left : left + len(weight)]
+                part = sums[task][0, :, : end - top, left : left + len(weight)]
                 part.addcmul_(logits[task], (rows[place] * weight).expand_as(part))
         following = tops[place + 1] if place + 1 < len(tops) else height
         yield top, {task: x[..., : following - top, :] for task, x in sums.items()}
-        kept = {task: x[..., following - top :, :].clone() for task, x in sums.items()}  # the rest is given back
+        rows_kept = end - following
+        for x in sums.values():
+            x[..., :rows_kept, :] = x[..., following - top : end - top, :].clone()
+            x[..., rows_kept:, :] = 0
 
 
 def _tiles(

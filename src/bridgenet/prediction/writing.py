@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
@@ -42,13 +44,13 @@ def save(
             if "raw" in outputs:
                 _WRITERS[kind](partial, task, values)
             if "colour" in outputs:
-                result.coloured(task).save(partial / f"{task}_colour.png")
+                _write_image(partial / f"{task}_colour.png", result.coloured(task))
             if "overlay" in outputs:
-                result.coloured(task, opacity=opacity).save(partial / f"{task}_overlay.png")
+                _write_image(partial / f"{task}_overlay.png", result.coloured(task, opacity=opacity))
             if "ply" in outputs and kind == "depth":
                 (partial / f"{task}.ply").write_bytes(point_cloud(values, result.image, field_of_view))
         if "panel" in outputs:
-            result.panel().save(partial / "panel.png")
+            _write_image(partial / "panel.png", result.panel())
         names = sorted(path.name for path in partial.iterdir())
     return [folder / name for name in names]
 
@@ -83,12 +85,12 @@ def _write_probability(folder: Path, task: str, values: NDArray[Any]) -> None:
 
 
 def _write_depth(folder: Path, task: str, values: NDArray[Any]) -> None:
-    np.save(folder / f"{task}.npy", values)
+    _write_npy(folder / f"{task}.npy", values)
     _write_png(folder / f"{task}_mm.png", (values * 1000).round().clip(0, 65535).astype(np.uint16))
 
 
 def _write_regression(folder: Path, task: str, values: NDArray[Any]) -> None:
-    np.save(folder / f"{task}.npy", values)
+    _write_npy(folder / f"{task}.npy", values)
 
 
 def _write_normals(folder: Path, task: str, values: NDArray[Any]) -> None:
@@ -100,6 +102,19 @@ def _write_normals(folder: Path, task: str, values: NDArray[Any]) -> None:
 
 def _write_png(path: Path, values: NDArray[Any]) -> None:
     path.write_bytes(cv2.imencode(".png", np.ascontiguousarray(values))[1].tobytes())
+
+
+def _write_npy(path: Path, values: NDArray[Any]) -> None:
+    values = np.ascontiguousarray(values)
+    with path.open("wb") as file:  # np.save does not tell that a disk is full
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.data)
+
+
+def _write_image(path: Path, image: Image.Image) -> None:
+    content = io.BytesIO()  # writing to a full disk itself, Pillow tells of an "encoder error"
+    image.save(content, "PNG")
+    path.write_bytes(content.getbuffer())
 
 
 _WRITERS: dict[str, Callable[[Path, str, NDArray[Any]], None]] = {
