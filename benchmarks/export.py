@@ -93,8 +93,8 @@ def measure(name: str, folder: Path, repeats: int, int8: bool) -> None:
     random = np.random.default_rng(1)
     for size in SIZES:
         picture = random.integers(256, size=(*size, 3), dtype=np.uint8)
-        image = normalise(picture, exported.description.mean, exported.description.std)
-        tensor = torch.from_numpy(image)[None]
+        image = normalise(picture, exported.description.mean, exported.description.std)[None]
+        tensor = torch.from_numpy(image)
         with definitions():
             plain = seconds(lambda x=tensor: made(x), repeats)
         times = [

@@ -169,7 +169,7 @@ def test_predict_skips_what_is_no_picture(
     shown = capsys.readouterr()
     assert f"! {tmp_path}/in/notes.txt is not an image: skipped" in shown.out + shown.err
     assert "1 images, 1 skipped" in shown.out
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.jsonl", "photo"]
 
 
 def test_convert_inspect_and_predict(

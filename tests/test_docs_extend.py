@@ -58,7 +58,7 @@ def test_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
                 commands += 1
         else:
             exec(text, {})
-    assert commands == 9
+    assert commands == 10
     assert (folder / "predictions/0004/depth.npy").is_file()
     assert "rmse_feet" in (folder / "runs/logs/metrics.jsonl").read_text()
 

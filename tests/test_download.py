@@ -241,7 +241,7 @@ def test_redirect_to_another_scheme_is_refused(site: Site, target: Path, tmp_pat
 
 def test_redirect_from_https_to_http_is_refused() -> None:
     request = urllib.request.Request("https://example.org/file")
-    with pytest.raises(download._Failed, match=r"sends on to http://example.org/file, which is refused"):
+    with pytest.raises(download.Failed, match=r"sends on to http://example.org/file, which is refused"):
         download._Redirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/file")
 
 

@@ -192,7 +192,7 @@ def test_decoder_of_ones_own_from_training_to_prediction(mine: Path, capsys: pyt
     [
         ({"gives": "list"}, "gives a list, expected (features by task, intermediate logits by task)"),
         ({"gives": "fewer"}, "gives features of semseg, normals, edge, expected semseg, depth, normals, edge"),
-        ({"gives": "wide"}, "gives features of semseg (2, 8, 16, 16), expected (B, 4, h, w)"),
+        ({"gives": "wide"}, "gives features of semseg (2, 8, 16, 16), expected (2, 4, h, w)"),
         ({"gives": "nothing"}, "fails on images of 64×64: RuntimeError: not today"),
         ({"size": 3}, "cannot be made: TypeError: Decoder.__init__() got an unexpected keyword argument 'size'"),
     ],

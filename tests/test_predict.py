@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.predict import Prediction, find_pictures, predict_all, predict_image
+from bridgenet.predict import Prediction, predict_all, predict_image
 from tests.model.networks import NUM_OUTPUTS, SIZE, build
 
 NAMES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
@@ -108,37 +108,6 @@ def test_save_is_all_or_nothing(network, tmp_path: Path, monkeypatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_find_pictures(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a.png", "b/a.jpg", "notes.txt", ".hidden.png", "C.JPG"):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "odd.dat").write_bytes(b"")
-    found, skipped = find_pictures(
-        [
-            str(tmp_path / "in"),
-            str(tmp_path / "in" / "a.jpg"),
-            str(tmp_path / "odd.dat"),
-            str(tmp_path / "empty"),
-            "none",
-        ]
-    )
-    assert {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()} == {
-        "C": "in/C.JPG",
-        "a": "in/a.jpg",
-        "a-2": "in/a.png",
-        "b/a": "in/b/a.jpg",
-        "a-3": "in/a.jpg",
-        "odd": "odd.dat",
-    }
-    assert [entry.removeprefix(f"{tmp_path}/") for entry in skipped] == [
-        "in/notes.txt is not an image: skipped",
-        "empty is an empty folder: skipped",
-        "none does not exist: skipped",
-    ]
-
-
 def test_the_rest_is_done(network, tmp_path: Path) -> None:
     """What is no picture is passed over with a warning; nothing is written for it."""
     Image.fromarray(photo(20, 30)).save(tmp_path / "good.png")
@@ -146,8 +115,8 @@ def test_the_rest_is_done(network, tmp_path: Path) -> None:
     said: list[str] = []
     inputs = [str(tmp_path / "bad.jpg"), str(tmp_path / "good.png"), str(tmp_path / "none.png")]
     counts = predict_all(network, inputs, tmp_path / "out", tasks=["depth"], say=said.append)
-    assert counts == {"images": 1, "skipped": 2}
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
+    assert counts == {"images": 1, "skipped": 2, "existing": 0}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good", "manifest.jsonl"]
     assert f"! {tmp_path}/bad.jpg is not an image: skipped" in said
     assert said[-1].startswith(f"{tmp_path}/good.png  30×20  depth  → {tmp_path}/out/good/")
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bridgenet import tasks, visualize
+from bridgenet import drawing, tasks, visualize
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
@@ -100,7 +101,7 @@ def test_panel_shows_the_photo_and_the_map_as_they_are() -> None:
     image, depth = photo(), maps()["depth"]
     pixels = np.asarray(visualize.panel(image, {"depth": depth}))
     enlarged = image.repeat(7, axis=0).repeat(7, axis=1)
-    top, left = visualize.MARGIN + visualize.TITLE, visualize.MARGIN
+    top, left = drawing.MARGIN + drawing.TITLE, drawing.MARGIN
     assert (pixels[top : top + 7 * H, left : left + 7 * W] == enlarged).all()
 
 
@@ -121,4 +122,12 @@ def test_regressions_of_one_and_of_three_channels(heights: str) -> None:
     assert colours[0, 0].tolist() == [0, 255, 128]
     assert (colours[0, 1] == visualize.NO_LABEL).all()
     panel = visualize.panel(photo(), {heights: np.linspace(-4, 12, H * W).reshape(H, W)})
-    assert panel.width > 2 * visualize.MIN_BLOCK_WIDTH
+    assert panel.width > 2 * drawing.MIN_BLOCK_WIDTH
+
+
+@pytest.mark.parametrize(("height", "width"), [(1000, 700), (481, 480), (723, 2001), (5, 900)])
+def test_reduced_as_pillow_does(height: int, width: int) -> None:
+    values = np.random.default_rng(0).integers(256, size=(height, width), dtype=np.uint8)
+    size = drawing.reduced_size(width, height, 480)
+    expected = Image.fromarray(values).resize(size, Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(drawing.nearest_pixels(values, 480), expected)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_app, cli_benchmark, cli_boundaries, cli_data, cli_export, cli_report, extensions
+from bridgenet import (
+    cli_app,
+    cli_benchmark,
+    cli_boundaries,
+    cli_data,
+    cli_export,
+    cli_predict,
+    cli_report,
+    extensions,
+)
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -64,21 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     _trust(evaluate)
     _device(evaluate)
 
-    predict = command("predict", "predict pictures")
-    predict.add_argument("source", help="folder of a run, or weights")
-    predict.add_argument("inputs", nargs="+", help="pictures, or folders of pictures")
-    predict.add_argument("--out", type=Path, default=Path("predictions"), help="one folder per picture is written here")
-    predict.add_argument("--tasks", nargs="+", help="only these")
-    predict.add_argument(
-        "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
-    )
-    predict.add_argument(
-        "--precision",
-        choices=["float32", "bfloat16", "auto"],
-        default="float32",
-        help="auto: bfloat16 where the processor is faster in it",
-    )
-    predict.add_argument("--compile", action="store_true", help="have PyTorch compile the network first (minutes)")
+    predict = cli_predict.add_command(command)
     _network_config(predict)
     _trust(predict)
     _device(predict)
@@ -255,26 +249,6 @@ def _evaluate(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def _predict(options: argparse.Namespace, settings: list[str]) -> int:
-    from bridgenet.export.description import is_exported
-
-    if is_exported(options.source):
-        return cli_export.predict(options)
-    from bridgenet.checkpoints import load
-    from bridgenet.inference import optimize_for_inference
-    from bridgenet.predict import check_request, predict_all
-
-    started = time.perf_counter()
-    how = {"precision": options.precision, "compile": options.compile}
-    network = load(options.source, device=options.device, config=options.config, **how)
-    check_request(network, options.tasks, options.max_pixels)
-    if not network.optimized:
-        optimize_for_inference(network)
-    counts = predict_all(network, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)
-    print(f"{counts['images']} images, {counts['skipped']} skipped, {time.perf_counter() - started:.1f} s")
-    return PARTLY_DONE if counts["skipped"] else 0
-
-
 def _convert(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.checkpoints.convert import convert
 
@@ -324,7 +298,7 @@ def _is_main_process() -> bool:
 COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
-    "predict": _predict,
+    "predict": cli_predict.run,
     "app": cli_app.run,
     "export": cli_export.run,
     "convert": _convert,

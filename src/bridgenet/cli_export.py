@@ -6,10 +6,12 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridgenet.errors import UserError
 
-PARTLY_DONE = 1
+if TYPE_CHECKING:
+    from bridgenet.export.predictor import ExportedPredictor
 
 
 def add_command(command: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -28,6 +30,7 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> argparse.Arg
     export.add_argument("--int8", action="store_true", help="of ONNX: 8-bit weights; tells what that costs")
     export.add_argument("--images", nargs="+", metavar="IMAGE", help="measure that on these (default: random ones)")
     export.add_argument("--opset", type=int, default=18, help="of ONNX, 17 or later (default: 18)")
+    export.add_argument("--overwrite", action="store_true", help="take the place of a file that is there")
     return export
 
 
@@ -38,6 +41,8 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     from bridgenet.images import read_picture
 
     started = time.perf_counter()
+    if options.out.exists() and not options.overwrite:
+        raise UserError(f"{options.out} exists; give another name, or --overwrite to take its place")
     pictures = [read_picture(path) for path in options.images or ()]
     network = load(options.source, device="cpu", config=options.config)
     how = {"size": options.size, "fixed": options.fixed, "int8": options.int8, "opset": options.opset}
@@ -49,15 +54,14 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def predict(options: argparse.Namespace) -> int:
-    """`bridgenet predict OUT.onnx|OUT.pt2 …`; returns the exit code. Of ONNX, PyTorch is not loaded."""
+def predictor(options: argparse.Namespace) -> ExportedPredictor:
+    """What `bridgenet predict OUT.onnx|OUT.pt2 …` computes with. Of ONNX, PyTorch is not loaded."""
     from bridgenet.export.predictor import open_exported
-    from bridgenet.predict import predict_all
 
-    started = time.perf_counter()
     if options.precision != "float32" or options.compile or options.config is not None:
         raise UserError(f"{options.source} is exported: --precision, --compile and --config are for weights")
-    predictor = open_exported(options.source, tasks=options.tasks, max_pixels=options.max_pixels)
-    counts = predict_all(predictor, options.inputs, options.out, tasks=options.tasks, max_pixels=options.max_pixels)
-    print(f"{counts['images']} images, {counts['skipped']} skipped, {time.perf_counter() - started:.1f} s")
-    return PARTLY_DONE if counts["skipped"] else 0
+    if options.tile != "off" or options.overlap is not None:
+        raise UserError(f"{options.source} is exported: tiles are for weights. --max-pixels has it see larger pictures")
+    return open_exported(
+        options.source, tasks=options.tasks, max_pixels=options.max_pixels, batch_size=options.batch_size
+    )

@@ -76,7 +76,7 @@ def fetch(
             try:
                 _download(url, partial, progress)
                 digest = partial.finish(target, sha256, starts)
-            except _Failed as failure:
+            except Failed as failure:
                 failures.append(f"         {url}: {failure}")
             else:
                 return digest
@@ -101,7 +101,7 @@ def checksum_file(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """Why an address does not give the file."""
 
 
@@ -176,14 +176,14 @@ class _Partial:
             start = file.read(16)
         if not start or not any(start.startswith(known) for known in starts):
             self.clear()
-            raise _Failed(
+            raise Failed(
                 f"what it gives is no such file (it begins with {start!r})" if start else "what it gives is empty"
             )
         os.fsync(self.file.fileno())
         digest = _sha256(self.path)
         if expected and digest != expected:
             self.clear()
-            raise _Failed(f"found sha256 {digest}, expected {expected}; what was downloaded is thrown away")
+            raise Failed(f"found sha256 {digest}, expected {expected}; what was downloaded is thrown away")
         write_atomically(checksum_file(target), f"{digest}  {target.name}\n")
         self.file.close()
         self.path.replace(target)
@@ -191,7 +191,7 @@ class _Partial:
 
 
 def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
-    """Bring the part to its full length, or raise _Failed."""
+    """Bring the part to its full length, or raise Failed."""
     pauses = iter(PAUSES)
     furthest = 0
     reached = False
@@ -209,18 +209,18 @@ def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
                     return
                 partial.clear()
             elif error.code not in BUSY:
-                raise _Failed(f"HTTP {error.code} {error.reason}") from None
+                raise Failed(f"HTTP {error.code} {error.reason}") from None
             reason = f"HTTP {error.code} {error.reason}"
         except _Cut as cut:
             reason = str(cut)
         if not reached:  # nobody is there: the next address rather than a wait
-            raise _Failed(f"no connection ({reason})")
+            raise Failed(f"no connection ({reason})")
         if partial.size > furthest:
             furthest = partial.size
             pauses = iter(PAUSES)
         pause = next(pauses, None)
         if pause is None:
-            raise _Failed(reason)
+            raise Failed(reason)
         time.sleep(pause)
 
 
@@ -231,22 +231,22 @@ def _request(url: str, partial: _Partial) -> Any:
     if partial.size and origin and origin.url == url and origin.validator:
         headers |= {"Range": f"bytes={partial.size}-", "If-Range": origin.validator}
     try:
-        return _OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        return OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _Cut(_reason(error)) from None
+        raise _Cut(reason_of(error)) from None
 
 
 def _receive(url: str, response: Any, partial: _Partial, progress: Progress | None) -> None:
     """Write an answer to the part; _Cut if it ends early."""
     headers = response.headers
     if response.status not in (200, 206):
-        raise _Failed(f"HTTP {response.status}, expected 200 with the file")
+        raise Failed(f"HTTP {response.status}, expected 200 with the file")
     if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
-        raise _Failed(f"the server sends the file packed ({encoding}), which was not asked for")
+        raise Failed(f"the server sends the file packed ({encoding}), which was not asked for")
     if headers.get_content_type() == "text/html":
-        raise _Failed("this is a web page, not the file; open it in a browser and copy the link of the file itself")
+        raise Failed("this is a web page, not the file; open it in a browser and copy the link of the file itself")
     if response.status == 206:
         total = _continues(headers, partial)
     else:
@@ -260,7 +260,7 @@ def _receive(url: str, response: Any, partial: _Partial, progress: Progress | No
         try:
             block = response.read(BLOCK)
         except (OSError, http.client.HTTPException) as error:
-            raise _Cut(_reason(error)) from None
+            raise _Cut(reason_of(error)) from None
         if not block:
             break
         partial.append(block)
@@ -337,7 +337,8 @@ def _part(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What went wrong with a connection, in the system's words."""
     reason = getattr(error, "reason", error)
     return getattr(reason, "strerror", None) or str(reason) or type(error).__name__
 
@@ -358,8 +359,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme != "https" and scheme != req.type:
-            raise _Failed(f"the server sends on to {newurl}, which is refused (only https, or http from http)")
+            raise Failed(f"the server sends on to {newurl}, which is refused (only https, or http from http)")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_OPENER = urllib.request.build_opener(_Redirects)
+OPENER = urllib.request.build_opener(_Redirects)
+"""Opens addresses; a redirection to anything but http and https raises :class:`Failed`."""

@@ -260,13 +260,14 @@ def evaluate_source(
         progress=show("evaluating") if show else None,
     )
     scores = found.scores
+    root = data.data_root(config.data.root) if dataset.info.needs_root else dataset.folder.parent
     report: dict[str, Any] = {
         "source": str(source),
         "weights": str(weights_path(source)),
         "weights_digest": weights_digest(weights_path(source)),
         "data": dataset.info.title,
         "data_name": config.data.name,
-        "data_root": str(dataset.folder.parent.absolute()),
+        "data_root": str(root.absolute()),
         "synthetic": dataset.is_synthetic,
         "split": "val",
         "images": len(dataset),

@@ -5,6 +5,7 @@ Nothing heavy is imported before a part is asked for.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import keyword
@@ -25,8 +26,21 @@ Kind = Literal["decoder", "backbone", "dataset", "task", "loss", "metric", "deco
 
 
 def is_path(text: str) -> bool:
-    """Whether a setting names something of the user's own, `package.module:attribute`, rather than a part by its name."""
-    return re.fullmatch(r"[\w.]+:[\w.]+", text) is not None
+    """Whether a setting names something of the user's own rather than a part by its name, which has one dot at most.
+
+    `package.module:attribute`, or, with two dots or more, `package.module.attribute`.
+    """
+    return re.fullmatch(r"[\w.]+:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*){2,}", text) is not None
+
+
+def module_of(text: str) -> str:
+    """The module that a dotted path names: what is imported."""
+    return text.partition(":")[0] if ":" in text else text.rpartition(".")[0]
+
+
+def is_foreign(part: object) -> bool:
+    """Whether something is of a class that is not this package's."""
+    return type(part).__module__.partition(".")[0] != "bridgenet"
 
 
 def add_current_folder() -> None:
@@ -45,7 +59,7 @@ def load_object(text: str, where: str, *, kind: Kind | None = None) -> Any:
         text: `package.module:attribute`, or `package.module.attribute`.
         where: the file and key that it stands in, which errors begin with, e.g. `rooms.yaml: network.decoder`.
         kind: what it must be: a decoder (subclass of `torch.nn.Module`), a backbone (of `bridgenet.Backbone`), a data set
-            (of `bridgenet.DenseDataset`), a task (a `bridgenet.Task`), a metric (subclass of `torchmetrics.Metric`), a loss
+            (of `bridgenet.DenseDataset`, or an object that stands for one), a task (a `bridgenet.Task`), a metric (subclass of `torchmetrics.Metric`), a loss
             (callable of logits, target and `mean_over_processes`) or a decoding (callable of logits).
 
     Raises:
@@ -88,8 +102,10 @@ def _module(name: str, text: str, where: str) -> ModuleType:
             raise UserError(f"{where}: {name} cannot be imported: {in_words(error)}") from None
         parent, _, last = missing.rpartition(".")
         inside = getattr(sys.modules.get(parent), "__path__", None) if parent else None
-        found = pkgutil.iter_modules(inside) if inside or not parent else []
-        known = [entry.name for entry in found if entry.name not in sys.stdlib_module_names]
+        known = [entry.name for entry in pkgutil.iter_modules(inside or ([] if parent else None))]
+        if not parent:  # of the hundreds that are installed, one is always a little like it
+            known += [entry.name for entry in Path.cwd().iterdir() if entry.is_dir()]
+            known = difflib.get_close_matches(last, set(known) - sys.stdlib_module_names, cutoff=0.75)
         hint = nearest(last, known)
         raise UserError(f"{where}: there is no module '{missing}'{hint}, named by '{text}'; {_path_hint()}") from None
     except (Exception, SystemExit) as error:  # whatever the user's code does when it is run
@@ -133,6 +149,8 @@ def _misfit(found: Any, kind: Kind) -> str:
     if kind in ("loss", "decode"):
         return _not_callable(found, kind)
     base, title = _base(kind)
+    if kind == "dataset" and not isinstance(found, type) and hasattr(found, "choose_tasks") and callable(found):
+        return ""  # an object that stands for a data set, see bridgenet.data.DataSource
     return (
         "" if isinstance(found, type) and issubclass(found, base) else f"{_what(found)}, expected a subclass of {title}"
     )
@@ -223,7 +241,7 @@ def check_trusted(named: Mapping[str, str], file: Path) -> None:
     """
     for where, text in named.items():
         module = _parts(text, where)[0]
-        parents = {module, module.partition(".")[0]}
+        parents = {module, *(module[: dot.start()] for dot in re.finditer(r"\.", module))}
         is_own = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
         if not (is_own or parents & (_TRUSTED | {"bridgenet"})):
             raise UserError(

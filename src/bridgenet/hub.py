@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from huggingface_hub.errors import (
 )
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.extensions import module_of
 from bridgenet.files import write_atomically
 
 _NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -156,7 +157,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
         """A network in evaluation mode from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`.
 
         Args:
-            model_kwargs: `device`, by default the CPU.
+            model_kwargs: `device`, by default the CPU; `trust`.
         """
         # Not the usual mixin's: it would fetch config.json as well and hand its entries to the constructor.
         return cls._from_pretrained(
@@ -170,10 +171,13 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
         )
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, device: str = "cpu", **options: Any) -> Any:
+    def _from_pretrained(
+        cls, *, model_id: str, device: str = "cpu", trust: Collection[str] = (), **options: Any
+    ) -> Any:
         from bridgenet.checkpoints import load
 
-        return load(model_id if Path(model_id).exists() else download(model_id, **options), device=device)
+        path = model_id if Path(model_id).exists() else download(model_id, **options)
+        return load(path, device=device, trust=trust)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         from bridgenet.checkpoints import HUB_WEIGHTS, description, save
@@ -208,6 +212,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
             ),
             template_str=(resources.files("bridgenet") / "model_card.md").read_text(encoding="utf-8"),
             network=config,
+            modules=sorted({module_of(path) for path in config.own_parts().values()}),
             tasks=[(task.title, task.name, config.num_outputs[task.name]) for task in known],
             information=information,
             parameters=f"{sum(x.numel() for x in self.parameters()) / 1e6:.1f}",  # type: ignore[attr-defined]

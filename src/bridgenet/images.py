@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bridgenet.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
 """Files that are taken for pictures when a folder is given."""
 
 
@@ -41,17 +42,39 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
     path = Path(source)
     if not path.is_file():
         raise UserError(f"no image at {path}" + (" (it is a folder)" if path.is_dir() else ""))
+    return read_encoded(path, str(path))[0]
+
+
+def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], list[str]]:
+    """A picture file, or its content, as :func:`read_picture` gives it, and what is to be known of it, in words.
+
+    Args:
+        source: the file or its content; of an animation the first frame is read.
+        name: what errors call it.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return _rgb(image)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                limit = Image.MAX_IMAGE_PIXELS
+                if limit is not None and image.width * image.height > limit:
+                    raise UserError(_too_large(name, f"Image size ({image.width * image.height} pixels)"))
+                frames = getattr(image, "n_frames", 1)
+                is_animation = frames > 1 and image.format in ("GIF", "WEBP", "PNG")
+                notes = [f"the first of {frames} frames of an animation"] if is_animation else []
+                return _rgb(image), notes
     except UnidentifiedImageError:
-        raise UserError(f"{path} is not an image") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{path} is too large: {error}") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path} is a damaged image ({error})") from None
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        raise UserError(f"{name} is not an image" + (" (0 bytes)" if size == 0 else "")) from None
+    except Image.DecompressionBombError as error:
+        raise UserError(_too_large(name, str(error).partition(" exceeds")[0])) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(f"{name} is a damaged image ({error})") from None
+
+
+def _too_large(name: str, found: str) -> str:
+    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    return f"{name} is too large: {found}; at most {limit:.0f} million pixels are read. Cut or shrink it first"
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -61,7 +84,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             height, width = image.height, image.width
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except Image.DecompressionBombError as error:
-        raise UserError(f"{path} is too large: {error}") from None
+        raise UserError(_too_large(str(path), str(error).partition(" exceeds")[0])) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is a damaged image ({error})") from None
     return (width, height) if is_turned else (height, width)

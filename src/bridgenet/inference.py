@@ -17,6 +17,7 @@ import torch
 from bridgenet import allocator
 from bridgenet.compilation import check_compiler
 from bridgenet.errors import UserError
+from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.layers import Mlp
 from bridgenet.ops.linear import use_pointwise
@@ -97,8 +98,10 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
                 if hasattr(module, "fused_attn"):
                     module.fused_attn = False
         if can_pack(dtype) and not compile:
-            fuse_gelu(network, (timm.layers.Mlp, Mlp))
-            pack(network)
+            # Not a decoder or backbone of one's own: it may read weights and settings of its layers, which packed ones lack.
+            for part in (part for part in network.children() if not is_foreign(part)):
+                fuse_gelu(part, (timm.layers.Mlp, Mlp))
+                pack(part)
         else:
             use_pointwise(network)
     allocator.release()

@@ -73,13 +73,14 @@ def table(
     Where not all `images` have a label of every task, a column tells how many have, `labelled` by task.
     """
     counts = labelled if labelled and min(labelled.values()) < images else None
-    header = f"{'task':<12}{'metric':<10}{'value':>10}" + (f"{'labelled':>16}" if counts else "")
+    width = max([12, *(len(name) + 2 for name in scores)])
+    header = f"{'task':<{width}}{'metric':<10}{'value':>10}" + (f"{'labelled':>16}" if counts else "")
     lines = [header + (f"{'reference':>12}{'better by':>11}" if reference else "")]
     better = gains(scores, reference or {})
     for name, values in scores.items():
         base = (reference or {}).get(name)
         headline = tasks.get(name).headline_in(values, *([base] if base else []))
-        line = f"{name:<12}{headline.heading:<10}{in_words(headline, values[headline.key]):>10}"
+        line = f"{name:<{width}}{headline.heading:<10}{in_words(headline, values[headline.key]):>10}"
         line += f"{f'{counts.get(name, 0)} of {images}':>16}" if counts else ""
         if name in better and base:
             line += f"{in_words(headline, base[headline.key]):>12}{100 * better[name]:>+9.1f} %"

@@ -6,22 +6,31 @@ depth (H, W) [m], normals (H, W, 3) unit vectors, regressions (H, W) or (H, W, C
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from bridgenet import tasks
+from bridgenet.drawing import (
+    LONG_SIDE,
+    MAX_LEGEND,
+    MAX_SHEET_LEGEND,
+    SHEET_SIDE,
+    Block,
+    Key,
+    Range,
+    colour_map,
+    draw_blocks,
+    nearest_pixels,
+    with_key,
+)
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
 Map = NDArray[Any]
-Range = tuple[float, float]
 
 # Light grey for class 0 (background, wall), the colours of Okabe and Ito (2008), then each time the colour farthest in
 # CIELAB from all before it as seen with full colour vision, deuteranopia and protanopia (Machado et al., 2009).
@@ -42,6 +51,10 @@ NO_LABEL = np.array((38, 38, 38), dtype=np.uint8)
 DEPTH_COLOURS = "viridis_r"  # near is bright; far stays told apart from unknown
 PROBABILITY_COLOURS = "gray"
 REGRESSION_COLOURS = "cividis"
+TINT = np.array((213, 94, 0), dtype=np.uint8)
+"""RGB of probabilities laid over a photo."""
+STRIP = 256
+"""Rows that are coloured at once."""
 
 
 def colourise(task: str, map: Map, *, value_range: Range | None = None) -> NDArray[np.uint8]:
@@ -105,6 +118,8 @@ def panel(
     *,
     class_names: Mapping[str, Sequence[str]] | None = None,
     truths: Mapping[str, Map] | None = None,
+    ranges: Mapping[str, Range] | None = None,
+    legend_places: int = 0,
 ) -> Image.Image:
     """One picture: the photo, then each task's prediction in colour with its title and key.
 
@@ -113,6 +128,8 @@ def panel(
         predictions: task -> map of the image's size. Tasks appear in this order.
         class_names: task -> names in the order of the classes, for the keys of class maps.
         truths: task -> target or map, drawn below the prediction; depth shares its range with it.
+        ranges: task -> values between which its colours lie, where they are not to come from the map, e.g. in videos.
+        legend_places: leave place for so many names in every key, so that panels of one image size are of one size.
 
     Large images are reduced, small ones enlarged by a whole factor without smoothing. Raises UserError for a map that
     does not have the image's size.
@@ -123,14 +140,15 @@ def panel(
             raise UserError(
                 f"{task}: a map of {np.shape(map)} for an image of {image.shape}; resize it to the image first"
             )
-    blocks = [_Block("Photo", [image], None)]
+    blocks = [Block("Photo", [image], None)]
     for task, prediction in predictions.items():
         names = (class_names or {}).get(task)
-        block = _task_block(task, [prediction, *([truths[task]] if task in truths else [])], names)
+        maps = [prediction, *([truths[task]] if task in truths else [])]
+        block = _task_block(task, maps, names, value_range=(ranges or {}).get(task))
         if task in truths and (np.asarray(truths[task]) == IGNORE).all():
             block.truth_title = "ground truth: no label"
         blocks.append(block)
-    return _draw(blocks)
+    return draw_blocks(blocks, legend_places=legend_places)
 
 
 def contact_sheet(
@@ -148,12 +166,12 @@ def contact_sheet(
         names: of the images.
         class_names: task -> names in the order of the classes, for the keys of class maps.
     """
-    blocks = [_Block("Photo", images, None, captions=names, long_side=SHEET_SIDE)]
+    blocks = [Block("Photo", images, None, captions=names, long_side=SHEET_SIDE)]
     for task, maps in truths.items():
         block = _task_block(task, maps, (class_names or {}).get(task), long_side=SHEET_SIDE, most=MAX_SHEET_LEGEND)
         block.captions = ["no label" if (np.asarray(map) == IGNORE).all() else "" for map in maps]
         blocks.append(block)
-    return _draw(blocks, columns=len(blocks))
+    return draw_blocks(blocks, columns=len(blocks))
 
 
 def as_map(task: str, map: Map) -> Map:
@@ -178,67 +196,6 @@ def known_depth(values: Map) -> NDArray[np.bool_]:
     return np.isfinite(values) & (values > 0) & (values != IGNORE)
 
 
-def colour_map(name: str, values: Map) -> NDArray[np.uint8]:
-    """Values in [0, 1], clipped, by a table of 256 colours."""
-    indices = np.rint(np.nan_to_num(np.clip(values, 0, 1)) * 255).astype(np.uint8)
-    return _table(name)[indices]
-
-
-@cache
-def _table(name: str) -> NDArray[np.uint8]:
-    from matplotlib import colormaps
-
-    return np.rint(colormaps[name](np.arange(256))[:, :3] * 255).astype(np.uint8)
-
-
-# --- the panel: blocks in a grid, each a title, one or two pictures and a key below them; sizes in [pixels] ---
-
-LONG_SIDE = 480
-MARGIN = 16
-TITLE, CAPTION, KEY_ROW, SWATCH = 26, 22, 19, 12
-MIN_BLOCK_WIDTH = 260
-MAX_LEGEND = 8
-SHEET_SIDE, MAX_SHEET_LEGEND = 260, 30
-INK, GREY = (30, 30, 30), (110, 110, 110)
-
-
-class _Block:
-    """One column of pictures that share a title and a key."""
-
-    def __init__(
-        self,
-        title: str,
-        pictures: Sequence[NDArray[np.uint8]],
-        key: _Key | None,
-        *,
-        smooth: bool = True,
-        captions: Sequence[str] = (),
-        long_side: int = LONG_SIDE,
-    ):
-        self.title = title
-        self.key = key
-        self.captions = captions  # one above each picture, or none
-        self.truth_title = "ground truth"
-        self.pictures = [_resize(picture, smooth, long_side) for picture in pictures]
-
-    @property
-    def width(self) -> int:
-        heading = 0.0 if self.captions else _heading_width(self.title) + _font(13).getlength("prediction")
-        return max(MIN_BLOCK_WIDTH, math.ceil(heading), *(picture.width for picture in self.pictures))
-
-
-class _Key:
-    """Swatches with names, or a bar from one value to another."""
-
-    def __init__(self, *, swatches: Sequence[tuple[Any, str]] = (), bar: tuple[str, Range, str] | None = None):
-        self.swatches = swatches
-        self.bar = bar  # colours, range, unit
-
-    @property
-    def height(self) -> int:
-        return 2 * KEY_ROW if self.bar else KEY_ROW * math.ceil(len(self.swatches) / 2)
-
-
 def _task_block(
     task: str,
     maps: Sequence[Map],
@@ -246,27 +203,73 @@ def _task_block(
     *,
     long_side: int = LONG_SIDE,
     most: int = MAX_LEGEND,
-) -> _Block:
+    value_range: Range | None = None,
+) -> Block:
     kind, title = tasks.get(task).kind, tasks.get(task).title
     values = [as_map(task, map) for map in maps]
+    value_range = value_range or range_of(task, *values)
+    is_smooth = kind == "probability"
+    # Reduced before it is coloured, which gives the same: colours of a large photograph would take gigabytes.
+    shown = values if is_smooth else [nearest_pixels(map, long_side) for map in values]
+    pictures = [colourise(task, map, value_range=value_range) for map in shown]
+    key = _key(task, values, names, most, value_range)
+    return Block(title, pictures, key, smooth=is_smooth, long_side=long_side)
+
+
+def range_of(task: str, *maps: Map) -> Range | None:
+    """The values between which the colours of these maps lie, for tasks whose colours depend on them."""
+    finders = {"depth": find_depth_range, "regression": find_value_range}
+    finder = finders.get(tasks.get(task).kind)
+    return finder([as_map(task, map) for map in maps]) if finder else None
+
+
+def _key(task: str, values: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Range | None) -> Key:
+    kind = tasks.get(task).kind
     if kind == "classes":
-        key = _Key(swatches=legend(values, names, most))
-        return _Block(title, [colourise(task, map) for map in values], key, smooth=False, long_side=long_side)
-    if kind == "depth":
-        depth_range = find_depth_range(values)
-        pictures = [colourise(task, map, value_range=depth_range) for map in values]
-        return _Block(title, pictures, _Key(bar=(DEPTH_COLOURS, depth_range, " m")), smooth=False, long_side=long_side)
-    if kind == "regression":
-        value_range = find_value_range(values)
-        pictures = [colourise(task, map, value_range=value_range) for map in values]
-        unit = f" {tasks.get(task).unit}".rstrip()
-        colours = REGRESSION_COLOURS if values[0].ndim == 2 else "gray"
-        return _Block(title, pictures, _Key(bar=(colours, value_range, unit)), smooth=False, long_side=long_side)
-    pictures = [colourise(task, map) for map in values]
+        return Key(swatches=legend(values, names, most))
     if kind == "probability":
-        return _Block(title, pictures, _Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), "")), long_side=long_side)
+        return Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), ""))
+    if value_range is not None:
+        unit = " m" if kind == "depth" else f" {tasks.get(task).unit}".rstrip()
+        of_regression = REGRESSION_COLOURS if values[0].ndim == 2 else "gray"
+        return Key(bar=(DEPTH_COLOURS if kind == "depth" else of_regression, value_range, unit))
     axes = [((255, 128, 128), "to the right"), ((128, 255, 128), "up"), ((128, 128, 255), "to the camera")]
-    return _Block(title, pictures, _Key(swatches=axes), smooth=False, long_side=long_side)
+    return Key(swatches=axes)
+
+
+def coloured(
+    task: str,
+    map: Map,
+    *,
+    names: Sequence[str] | None = None,
+    over: NDArray[np.uint8] | None = None,
+    opacity: float = 1.0,
+) -> Image.Image:
+    """A map in colour in its own pixels, its title and key below: names of classes, a bar of values.
+
+    Args:
+        task: its task.
+        map: (H, W) or (H, W, C).
+        names: in the order of the classes.
+        over: (H, W, 3) uint8 RGB, a photo that shows through. Probabilities then tint it where they are high.
+        opacity: of the colours over the photo, 0 to 1.
+    """
+    values = as_map(task, map)
+    kind, title = tasks.get(task).kind, tasks.get(task).title
+    value_range = range_of(task, values)
+    key = _key(task, [values], names, MAX_SHEET_LEGEND, value_range)
+    is_tint = over is not None and kind == "probability"
+    if is_tint:
+        key = Key(swatches=[(tuple(TINT.tolist()), "probable")])
+    picture = np.empty((*values.shape[:2], 3), np.uint8)
+    for top in range(0, len(values), STRIP):  # of a large photograph all at once would take gigabytes
+        rows = slice(top, top + STRIP)
+        colours = TINT if is_tint else colourise(task, values[rows], value_range=value_range)
+        if over is not None:
+            share = opacity * values[rows, :, None] if is_tint else opacity
+            colours = np.rint(over[rows] * (1 - share) + colours * share)
+        picture[rows] = colours
+    return with_key(picture, title, key)
 
 
 def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEGEND) -> list[tuple[Any, str]]:
@@ -280,108 +283,3 @@ def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEG
     if len(shown) < len(present):
         entries.append((None, f"and {len(present) - len(shown)} more"))
     return entries
-
-
-def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.Image:
-    """To at most `long_side`: large pictures reduced, small ones enlarged by a whole factor."""
-    drawn = Image.fromarray(np.ascontiguousarray(picture))
-    longest = max(drawn.size)
-    if longest <= long_side:
-        factor = long_side // longest
-        return drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
-    size = (max(1, round(drawn.width * long_side / longest)), max(1, round(drawn.height * long_side / longest)))
-    return drawn.resize(size, Image.Resampling.BOX if smooth else Image.Resampling.NEAREST)
-
-
-def _draw(blocks: Sequence[_Block], columns: int | None = None) -> Image.Image:
-    width = max(block.width for block in blocks)
-    picture_height = max(picture.height for block in blocks for picture in block.pictures)
-    stacked = max(len(block.pictures) for block in blocks)
-    key_height = max(block.key.height if block.key else 0 for block in blocks)
-    captions = stacked if blocks[0].captions else stacked - 1
-    height = TITLE + stacked * picture_height + captions * CAPTION + 8 + key_height
-    columns = columns or _columns(len(blocks), width + MARGIN, height + MARGIN)
-    rows = math.ceil(len(blocks) / columns)
-    canvas = Image.new("RGB", (MARGIN + columns * (width + MARGIN), MARGIN + rows * (height + MARGIN)), "white")
-    for number, block in enumerate(blocks):
-        row, column = divmod(number, columns)
-        left, top = MARGIN + column * (width + MARGIN), MARGIN + row * (height + MARGIN)
-        _draw_block(canvas, block, left, top, width, picture_height, captions=stacked > 1)
-    return canvas
-
-
-def _columns(number: int, width: int, height: int) -> int:
-    """How many blocks of that size side by side come nearest to a page twice as wide as high, with few places empty."""
-
-    def badness(columns: int) -> float:
-        rows = math.ceil(number / columns)
-        return abs(math.log(columns * width / (rows * height) / 2)) + (columns * rows - number) / number
-
-    return min(range(1, number + 1), key=badness)
-
-
-def _draw_block(
-    canvas: Image.Image, block: _Block, left: int, top: int, width: int, picture_height: int, *, captions: bool
-) -> None:
-    draw = ImageDraw.Draw(canvas)
-    draw.text((left, top), block.title, fill=INK, font=_font(15, bold=True))
-    if captions and block.key and not block.captions:
-        draw.text((left + _heading_width(block.title), top + 2), "prediction", fill=GREY, font=_font(13))
-    top += TITLE
-    for number, picture in enumerate(block.pictures):
-        if block.captions:
-            draw.text((left, top + 3), _shortened(block.captions[number], width), fill=GREY, font=_font(13))
-            top += CAPTION
-        elif number:
-            draw.text((left, top + 3), block.truth_title, fill=GREY, font=_font(13))
-            top += CAPTION
-        canvas.paste(picture, (left, top))
-        top += picture.height
-    if block.key and block.key.bar:
-        _draw_bar(canvas, block.key.bar, left, top + 8, max(picture.width for picture in block.pictures))
-    elif block.key:
-        _draw_swatches(draw, block.key.swatches, left, top + 8, width // 2)
-
-
-def _draw_swatches(
-    draw: ImageDraw.ImageDraw, swatches: Sequence[tuple[Any, str]], left: int, top: int, column_width: int
-) -> None:
-    rows = math.ceil(len(swatches) / 2)
-    for number, (colour, name) in enumerate(swatches):
-        x, y = left + number // rows * column_width, top + number % rows * KEY_ROW
-        if colour:
-            draw.rectangle((x, y + 1, x + SWATCH, y + 1 + SWATCH), fill=colour, outline=GREY)
-        text = _shortened(name, column_width - SWATCH - 12)
-        draw.text((x + SWATCH + 6, y - 1), text, fill=INK, font=_font(13))
-
-
-def _heading_width(title: str) -> float:
-    """Of a block's title with the space after it."""
-    return _font(15, bold=True).getlength(title) + 8
-
-
-def _shortened(text: str, width: int) -> str:
-    """As much of a small text as `width` holds."""
-    while _font(13).getlength(text) > width:
-        text = text.rstrip("…")[:-1] + "…"
-    return text
-
-
-def _draw_bar(canvas: Image.Image, bar: tuple[str, Range, str], left: int, top: int, width: int) -> None:
-    colours, (low, high), unit = bar
-    ramp = Image.fromarray(np.repeat(colour_map(colours, np.linspace(0, 1, width))[None], SWATCH, axis=0))
-    canvas.paste(ramp, (left, top))
-    draw, font = ImageDraw.Draw(canvas), _font(13)
-    draw.rectangle((left, top, left + width - 1, top + SWATCH - 1), outline=GREY)
-    for share in (0.0, 0.5, 1.0):
-        text = f"{low + share * (high - low):.3g}{unit}"
-        x = left + share * (width - draw.textlength(text, font=font))
-        draw.text((x, top + SWATCH + 2), text, fill=INK, font=font)
-
-
-@cache
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    from matplotlib import get_data_path
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / name), size)

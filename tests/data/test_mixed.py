@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,15 @@ def test_sets_that_disagree(names: list[str], tmp_path: Path) -> None:
     other = make_folder(tmp_path / "three", LABELS.replace("road", "street").replace("roofs", "towns"))
     with pytest.raises(UserError, match=r"other classes of semseg \(roofs: road, house; towns: street, house\)"):
         data.info([names[0], str(other)])
+
+
+def test_sets_that_define_a_task_differently(tmp_path: Path) -> None:
+    task = "tasks: {towns_noise: {kind: %s, folder: height}}"
+    one, two = (make_folder(tmp_path / kind, f"{task % kind}") for kind in ("regression", "probability"))
+    with pytest.raises(
+        UserError, match=f"'towns_noise' is known already.*{re.escape(str(one))} has it, and {re.escape(str(two))}"
+    ):
+        data.get([str(one), str(two)])
 
 
 def test_wrong_names(names: list[str]) -> None:

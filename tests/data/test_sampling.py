@@ -91,6 +91,16 @@ def test_a_sample_is_not_given_up_for_one_that_brings_less() -> None:
     assert all(labelled[:, batch].any(axis=1).all() for batch in batches)
 
 
+def test_batch_that_no_single_exchange_completes() -> None:
+    labelled = np.zeros((3, 7), bool)
+    labelled[:2, 0], labelled[0, 1:3], labelled[1, 3:6], labelled[2, 6] = True, True, True, True
+    batches = list(sampler(labelled=labelled, end_step=40))
+    assert all(labelled[:, batch].any(axis=1).all() for batch in indices(batches))  # always samples 0 and 6
+    assert list(sampler(labelled=labelled, start_step=7, end_step=40)) == batches[7:]
+    kept = indices(list(sampler(end_step=40)))
+    assert all(set(a) & {0, 6} <= set(b) for a, b in zip(kept, indices(batches)))
+
+
 def test_weights_are_the_shares_of_the_parts() -> None:
     stream = list(itertools.chain.from_iterable(sampler(parts=(5, 2), weights=[1, 1], batch_size=7, end_step=20)))
     second = [key for key in stream if key[1] >= 5]

@@ -11,7 +11,7 @@ import torch
 from bridgenet import UserError, tasks
 from bridgenet.data import batches
 from bridgenet.export import decoding
-from bridgenet.predict import _full_size
+from bridgenet.prediction.network import _full_size
 
 CHANNELS = {"semseg": 7, "depth": 1, "sal": 2, "normals": 3, "edge": 1, "disparity": 1, "colour": 3}
 

@@ -117,7 +117,7 @@ def test_int8(network, tmp_path: Path) -> None:
     assert any(line.startswith("int8 changes semseg:") for line in said)
     predictor = open_exported(tmp_path / "small.onnx")
     assert predictor.description == description
-    assert predictor.predict(photo(*SIZE))["semseg"].shape == SIZE
+    assert predictor.predict_image(photo(*SIZE)).semseg.shape == SIZE
 
 
 def test_archive(network, tmp_path: Path) -> None:

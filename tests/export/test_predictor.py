@@ -53,7 +53,7 @@ def half_bright(height: int, width: int) -> np.ndarray:
 def test_sizes(size: tuple[int, int], shown: tuple[int, int]) -> None:
     """Large pictures are shrunk, all are padded to what the network takes, and maps have the picture's size."""
     run = Brightness()
-    maps = ExportedPredictor(run, DESCRIPTION).predict(half_bright(*size))
+    maps = ExportedPredictor(run, DESCRIPTION)([half_bright(*size)])[0].maps
     assert run.seen == [(1, 3, *shown)]
     assert maps["semseg"].shape == maps["depth"].shape == size
     assert maps["semseg"].dtype == np.int64
@@ -65,7 +65,7 @@ def test_sizes(size: tuple[int, int], shown: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(64, 96), (10, 500), (300, 40)], ids=str)
 def test_only_size(size: tuple[int, int]) -> None:
     run = Brightness()
-    maps = ExportedPredictor(run, replace(DESCRIPTION, size=[32, 64])).predict(half_bright(*size))
+    maps = ExportedPredictor(run, replace(DESCRIPTION, size=[32, 64]))([half_bright(*size)])[0].maps
     assert run.seen == [(1, 3, 32, 64)]
     assert maps["depth"].shape == size
 

@@ -11,9 +11,12 @@ import pytest
 import torch
 import yaml
 
+from bridgenet.checkpoints import BEST, read_information
 from bridgenet.cli import run
 from bridgenet.tasks import IGNORE
 from bridgenet.training.labels import SeenLabels
+from bridgenet.training.run import train
+from tests.data.layouts import NYUD_IDS
 from tests.data.own import make_folder
 from tests.training.tiny import tiny_config
 
@@ -110,6 +113,38 @@ def test_task_without_labels_is_told_before_the_folder_is_touched(
     assert run(["train", str(recipe), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
     assert "no training image of one + two has a label of depth; choose other tasks" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_validation_without_any_label(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("segmentation", "depth", "normals", "edge"):
+        for name in NYUD_IDS["val"]:
+            next((nyud_root / "NYUDv2" / kind).glob(f"{name}.*")).unlink()
+    config = tiny_config(nyud_root, steps=2, evaluate_every=1)
+    config.data.partial = True
+    train(config, tmp_path / "run", device="cpu")
+    said = capsys.readouterr().out
+    assert "note: labels in validation: semseg 0, depth 0, normals 0, edge 0 of 2 images" in said
+    assert read_information(tmp_path / "run" / BEST)["step"] == 2  # nothing tells which is better: the last
+    assert run(["evaluate", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    assert re.search(r"depth +RMSE ↓ +– +0 of 2\n", capsys.readouterr().out)
+    told = json.loads((tmp_path / "run/evaluation.json").read_text())
+    assert told["scores"]["depth"]["rmse"] is None and "boundaries" not in told
+    assert run(["report", str(tmp_path / "run"), "--device", "cpu"]) == 0
+
+
+def test_pictures_where_a_folder_of_ones_own_comes_first(
+    nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = "tasks: {towns_a_long_name: {kind: regression, folder: height}}"
+    own = make_folder(tmp_path / "towns", f"size: [32, 32]\n{task}")
+    config = tiny_config(nyud_root, steps=1)
+    config.data.name = [str(own), "nyud"]
+    train(config, tmp_path / "run", device="cpu")
+    assert run(["evaluate", str(tmp_path / "run"), "--device", "cpu", "--no-boundaries"]) == 0
+    assert re.search(r"\ntowns_a_long_name +MAE ↓ ", capsys.readouterr().out)
+    assert json.loads((tmp_path / "run/evaluation.json").read_text())["data_root"] == str(nyud_root)
+    assert run(["report", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    assert "No pictures" not in (tmp_path / "run/report.md").read_text()
 
 
 def test_seen_labels() -> None:

@@ -200,9 +200,11 @@ def load(
 
 def own_modules(source: str | Path) -> list[str]:
     """Modules that the weights in a run folder name; none for anything but a run folder."""
-    if not (Path(source) / "config.yaml").is_file() or not is_safetensors(path := weights_path(source)):
+    if not (Path(source) / "config.yaml").is_file():
         return []
-    return [text.replace(":", ".").rpartition(".")[0] for text in read_description(path)[0].own_parts().values()]
+    if (path := weights_path(source)).name == HUB_WEIGHTS or not is_safetensors(path):  # someone's folder of the hub
+        return []
+    return [extensions.module_of(text) for text in read_description(path)[0].own_parts().values()]
 
 
 def _read(path: Path, config: Mapping[str, Any] | str | Path | None) -> BridgeNet:

@@ -14,6 +14,7 @@ from bridgenet.data.description import FILE
 from bridgenet.data.folder import FolderSource
 from bridgenet.data.mixed import MixedSource
 from bridgenet.data.nyud import NYUDv2
+from bridgenet.data.own_class import OwnSource
 from bridgenet.data.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
 
@@ -43,10 +44,10 @@ def get(name: str | Sequence[str]) -> DataSource:
         return get(name[0]) if len(name) == 1 else MixedSource([get(each) for each in name])
     if name in DATASETS:
         return DATASETS[name]
-    if extensions.is_path(name) and not name.endswith(DESCRIPTIONS):
-        return extensions.load_object(name, "data.name", kind="dataset")
     if (path := description_path(name)) is not None:
         return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    if extensions.is_path(name):
+        return OwnSource(name)
     raise UserError(
         f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)}, "
         "the YAML file that describes a folder, or package.module:Class)"
@@ -97,6 +98,7 @@ __all__ = [
     "DenseDataset",
     "FolderSource",
     "NYUDv2",
+    "OwnSource",
     "PASCALContext",
     "absolute",
     "data_root",

@@ -50,7 +50,7 @@ def check(
     """Read every file of both splits of a data set and report what is wrong. Nothing is written.
 
     Args:
-        name: the data set, ``"nyud"``, or the description of a folder of one's own.
+        name: the data set, ``"nyud"``, the description of a folder of one's own, or a class of one's own.
         root: folder that holds the published data set's own folder.
         tasks: the tasks whose labels are checked, all if None.
         workers: processes, one per usable processor core if None; 1: all in this process.
@@ -65,7 +65,8 @@ def check(
     if isinstance(source, FolderSource):
         report, datasets = check_folder.opened(source, tasks, found.faults)
     else:
-        report, datasets = _opened(data.published(name), root, tasks, found.faults)
+        kind = source.kind if isinstance(source, data.OwnSource) else data.published(name)
+        report, datasets = _opened(kind, source, root, tasks, found.faults)
     found.faults += _lists(datasets)
     for dataset in datasets:
         for task, missing in dataset.missing_files():
@@ -91,22 +92,28 @@ def check(
 
 
 def _opened(
-    dataset_class: type[DenseDataset], root: str | Path, tasks: Sequence[str] | None, faults: list[Fault]
+    dataset_class: type[DenseDataset],
+    source: data.DataSource,
+    root: str | Path,
+    tasks: Sequence[str] | None,
+    faults: list[Fault],
 ) -> tuple[Report, list[DenseDataset]]:
-    """An empty report and the splits of a published data set that can be opened; `faults` gets why others cannot."""
+    """An empty report and the splits of a data set that can be opened, by `source`; `faults` gets why others cannot."""
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder
-    lists = {split: folder / dataset_class.split_file.format(split=split) for split in SPLITS}
-    if not any(path.exists() for path in lists.values()):
+    has_lists = hasattr(dataset_class, "split_file")  # a class of one's own may find its samples otherwise
+    lists = {split: folder / dataset_class.split_file.format(split=split) if has_lists else folder for split in SPLITS}
+    if has_lists and not any(path.exists() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
-    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file())
+    is_own = isinstance(source, data.OwnSource)
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file(), is_own=is_own)
     datasets = []
     for split, path in lists.items():
         try:
             if not path.exists():
                 raise UserError(f"{path.relative_to(folder)} is missing")
-            datasets.append(dataset_class(root, split, chosen, look_for_files=False))
+            datasets.append(source(root, split, chosen, look_for_files=False))
         except UserError as error:
             faults.append(Fault(split, "list", str(error)))
     return report, datasets

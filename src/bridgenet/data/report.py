@@ -44,6 +44,7 @@ class Report:
         faults: all that is wrong; empty if the folder is sound.
         notes: what one may want to know.
         description: the file that describes the folder, of a folder of one's own.
+        is_own: whether it is read by a class of one's own: nobody knows where to get it anew.
         labelled: number of images that have a label, by task; empty where all are expected to.
     """
 
@@ -57,6 +58,7 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     description: Path | None = None
+    is_own: bool = False
     labelled: dict[str, int] = field(default_factory=dict)
 
     def text(self, *, everything: bool = False) -> str:
@@ -105,7 +107,7 @@ class Report:
         if not self.faults:
             yield f"→ {what} is sound"
             return
-        if self.description:
+        if self.description or self.is_own:
             yield f"→ {what}: {_count(len(self.faults), 'fault')}. Mend what is named above, and check again"
             return
         faulty = {fault.subject for fault in self.faults}

@@ -139,6 +139,28 @@ def with_labels(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Genera
         alone = here & (here.sum(axis=1) == 1)[:, None] & ~labelled[:, [best]]  # would be lost with that sample
         losses = alone.sum(axis=0)
         if losses.min() >= gains[best]:
-            return keys
+            return chosen_anew(keys, labelled, rng, number)
         place = int(rng.choice(np.flatnonzero(losses == losses.min())))
         keys[place] = (keys[place][0], best, number + 1)
+
+
+def chosen_anew(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Generator, number: int) -> list[Key]:
+    """As :func:`with_labels`, where no single exchange helps: samples of the most tasks first, if these leave no task out.
+
+    Among equals those of the batch are taken; the rest of it fills the places that are left.
+    """
+    own = [key[1] for key in keys]
+    missing, needed = labelled.any(axis=1), set()
+    while missing.any():
+        gains = 2 * labelled[missing].sum(axis=0)
+        gains[own] += gains[own] > 0
+        needed.add(int(rng.choice(np.flatnonzero(gains == gains.max()))))
+        missing &= ~labelled[:, sorted(needed)].any(axis=1)
+    places = [place for place, index in enumerate(own) if index not in needed or index in own[:place]]
+    fetched = sorted(needed.difference(own))
+    if len(fetched) > len(places):
+        return list(keys)
+    changed = list(keys)
+    for place, index in zip(places, fetched):
+        changed[place] = (changed[place][0], index, number + 1)
+    return changed

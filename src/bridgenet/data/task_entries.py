@@ -25,6 +25,8 @@ OF_KIND: dict[str, tuple[str, ...]] = {
     "regression": ("unit", "channels", "scale", "range"),
 }
 """Keys of a task's entry, by kind."""
+_DEFINED_IN: dict[str, Path] = {}
+"""The first description that each task was read from."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,10 @@ class TaskEntries:
                 try:
                     task_registry.ensure(definition)
                 except UserError as error:
-                    self.wrong("tasks:", str(error))
+                    other = _DEFINED_IN.get(definition.name)
+                    self.wrong("tasks:", f"{error} ({other} has it, and {self.path})" if other else str(error))
+                else:
+                    _DEFINED_IN.setdefault(definition.name, self.path)
         return [entry[0] for entry in found if entry]
 
     def _task(self, name: str, entry: Any, root: Path | None) -> tuple[TaskFiles, Task] | None:

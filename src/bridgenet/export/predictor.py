@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bridgenet.errors import UserError, nearest
+from bridgenet.errors import UserError
 from bridgenet.export.decoding import decoding_of, full_size, normalise
 from bridgenet.export.description import KEY, Description
 from bridgenet.images import read_picture
-
-if TYPE_CHECKING:
-    from bridgenet.predict import Prediction
+from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
+from bridgenet.prediction.result import Prediction
 
 Picture = NDArray[np.uint8]
-Runner = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
+Images = NDArray[np.float32]
+Runner = Callable[[Images], Mapping[str, Images]]
 """Images (B, 3, H, W) of a size that the network takes → {task: logits (B, n, H, W)}."""
 
 
@@ -33,6 +31,7 @@ class ExportedPredictor:
         tasks: the tasks wanted; all by default.
         max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again; by
             default as many as in the network's training images.
+        batch_size: most pictures that go through the network together.
 
     Attributes:
         tasks: names of the tasks that are predicted.
@@ -42,8 +41,6 @@ class ExportedPredictor:
         UserError: a task that the network does not have or that only PyTorch can decode, or no pixels.
     """
 
-    batch_size = 1
-
     def __init__(
         self,
         run: Runner,
@@ -51,59 +48,69 @@ class ExportedPredictor:
         *,
         tasks: Sequence[str] | None = None,
         max_pixels: int | None = None,
+        batch_size: int = 1,
     ):
         self.run, self.description = run, description
         known = description.register_tasks()
-        for task in tasks or ():
-            if task not in known:
-                raise UserError(
-                    f"this network does not predict '{task}'{nearest(task, known)} (it predicts {', '.join(known)})"
-                )
-        if max_pixels is not None and max_pixels < 1:
-            raise UserError(f"max_pixels is {max_pixels}, expected at least 1")
+        check_request(known, tasks, max_pixels, batch_size)
         self.tasks = list(tasks or known)
-        for task in self.tasks:
-            decoding_of(known[task])
+        self.definitions = {task: known[task] for task in self.tasks}
+        for task in self.definitions.values():
+            decoding_of(task)
         self.class_names = description.class_names
         self.max_pixels = max_pixels or description.image_size[0] * description.image_size[1]
+        self.batch_size = batch_size
 
     def network_size(self, picture: Picture) -> tuple[int, int]:
         """(height, width) in which the network sees a picture, before padding."""
-        height, width = picture.shape[:2]
-        factor = min(1.0, math.sqrt(self.max_pixels / (height * width)))
-        if self.description.size is not None:  # whole in the only size there is
-            factor = min(factor, self.description.size[0] / height, self.description.size[1] / width)
+        height, width = size_within((picture.shape[0], picture.shape[1]), self.max_pixels)
+        if self.description.size is None:
+            return height, width
+        factor = min(1.0, self.description.size[0] / height, self.description.size[1] / width)  # whole in the only size
         return max(1, round(height * factor)), max(1, round(width * factor))
 
-    def logits(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """(3, H, W) normalised → {task: (n, H, W)}: padded for the network, and its results cut to the image again."""
-        height, width = image.shape[1:]
+    def logits(self, images: Images) -> dict[str, Images]:
+        """(B, 3, H, W) normalised → {task: (B, n, H, W)}: padded for the network, its results cut to the images again."""
+        height, width = images.shape[2:]
         rows, columns = self._padded_size(height, width)
-        padded = np.pad(image, ((0, 0), (0, rows - height), (0, columns - width)))
-        found = self.run(padded[None])
-        return {task: found[task][0, :, :height, :width] for task in self.tasks}
-
-    def predict(self, picture: Picture) -> dict[str, NDArray[Any]]:
-        """{task: map} of a picture (H, W, 3) uint8 RGB, in its own size; see :class:`bridgenet.predict.Prediction`."""
-        height, width = picture.shape[:2]
-        size = self.network_size(picture)
-        small: NDArray[Any] = picture
-        if size != (height, width):
-            small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-        description = self.description
-        logits = self.logits(normalise(small, description.mean, description.std))
-        known = description.register_tasks()
-        return {task: full_size(known[task], x, (height, width)) for task, x in logits.items()}
+        found = self.run(np.pad(images, ((0, 0), (0, 0), (0, rows - height), (0, columns - width))))
+        return {task: found[task][..., :height, :width] for task in self.tasks}
 
     def predict_image(self, image: Any) -> Prediction:
         """The prediction of a path, a PIL image, or an (H, W, 3) uint8 RGB array."""
         return self([read_picture(image)])[0]
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
-        """The predictions of pictures (H, W, 3) uint8 RGB, one after the other."""
-        from bridgenet.predict import Prediction
+        """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
+        logits = self._logits(pictures)
+        return [
+            self._decoded(picture, {task: x[number] for task, x in logits.items()})
+            for number, picture in enumerate(pictures)
+        ]
 
-        return [Prediction(picture, self.predict(picture), self.class_names) for picture in pictures]
+    def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]:
+        """A function that predicts one frame after the other; `smoothing` is the share of the past in their logits, [0, 1)."""
+        check_smoothing(smoothing)
+        past: dict[str, Images] = {}
+
+        def predict(picture: Picture) -> Prediction:
+            for task, x in self._logits([picture]).items():
+                past[task] = x + smoothing * (past[task] - x) if smoothing and task in past else x
+            return self._decoded(picture, {task: x[0] for task, x in past.items()})
+
+        return predict
+
+    def _logits(self, pictures: Sequence[Picture]) -> dict[str, Images]:
+        height, width = self.network_size(pictures[0])
+        shown = [shrunk(picture, (height, width)) for picture in pictures]
+        return self.logits(
+            np.stack([normalise(picture, self.description.mean, self.description.std) for picture in shown])
+        )
+
+    def _decoded(self, picture: Picture, logits: Mapping[str, Images]) -> Prediction:
+        size = (picture.shape[0], picture.shape[1])
+        maps = {task: full_size(self.definitions[task], x, size) for task, x in logits.items()}
+        return Prediction(picture, maps, self.class_names)
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
         if self.description.size is not None:
@@ -113,9 +120,7 @@ class ExportedPredictor:
         return rows, columns
 
 
-def open_exported(
-    path: str | Path, *, tasks: Sequence[str] | None = None, max_pixels: int | None = None
-) -> ExportedPredictor:
+def open_exported(path: str | Path, **how: Any) -> ExportedPredictor:
     """What `bridgenet export` wrote, ready to predict: `open_exported("network.onnx").predict_image("photo.jpg").panel()`.
 
     `.onnx` is computed by ONNX Runtime, and PyTorch is not loaded. `.pt2` is loaded by PyTorch: open only archives whose
@@ -123,7 +128,7 @@ def open_exported(
 
     Args:
         path: the file.
-        tasks, max_pixels: see :class:`ExportedPredictor`.
+        how: `tasks`, `max_pixels`, `batch_size` of :class:`ExportedPredictor`.
 
     Raises:
         UserError: no such file, another kind of file, a damaged one, or a missing package.
@@ -132,7 +137,7 @@ def open_exported(
     if not path.is_file():
         raise UserError(f"no exported network at {path}")
     run, description = _open_onnx(path) if path.suffix.lower() == ".onnx" else _open_pt2(path)
-    return ExportedPredictor(run, description, tasks=tasks, max_pixels=max_pixels)
+    return ExportedPredictor(run, description, **how)
 
 
 def _open_onnx(path: Path) -> tuple[Runner, Description]:
@@ -149,7 +154,7 @@ def _open_onnx(path: Path) -> tuple[Runner, Description]:
     description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.tasks)
 
-    def run(images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    def run(images: Images) -> Mapping[str, Images]:
         return dict(zip(names, session.run(names, {"image": images})))
 
     return run, description
@@ -168,7 +173,7 @@ def _open_pt2(path: Path) -> tuple[Runner, Description]:
     network = program.module()
 
     @torch.inference_mode()
-    def run(images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    def run(images: Images) -> Mapping[str, Images]:
         logits = network(torch.from_numpy(images))
         return {task: x.numpy() for task, x in zip(description.tasks, logits)}
 

@@ -44,7 +44,7 @@ def quantise(
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     exact = open_exported(path)
-    expected = [exact.predict(picture) for picture in pictures]
+    expected = [exact.predict_image(picture).maps for picture in pictures]
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # its notes are written to the root logger
     try:
@@ -53,7 +53,8 @@ def quantise(
         )
     finally:
         logging.getLogger().setLevel(level)
-    found = [open_exported(path).predict(picture) for picture in pictures]
+    quantised = open_exported(path)
+    found = [quantised.predict_image(picture).maps for picture in pictures]
     kinds = {task: values["kind"] for task, values in description.tasks.items()}
     change = {
         task: float(np.mean([loss(kind, before[task], after[task]) for before, after in zip(expected, found)]))

@@ -145,9 +145,9 @@ def random_images(description: Description, seed: int = 0) -> list[NDArray[np.ui
 
 
 @torch.inference_mode()
-def reference_logits(network: BridgeNet, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """PyTorch's own, {task: (n, H, W)} of a normalised image (3, H, W)."""
-    return {task: x[0].numpy() for task, x in network(torch.from_numpy(image)[None]).logits.items()}
+def reference_logits(network: BridgeNet, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """PyTorch's own, {task: (B, n, H, W)} of normalised images (B, 3, H, W)."""
+    return {task: x.numpy() for task, x in network(torch.from_numpy(images)).logits.items()}
 
 
 def deviation(
@@ -156,7 +156,7 @@ def deviation(
     """{task: largest |difference of logits| over the largest |logit|} over all pictures, in which each counts for itself."""
     worst = dict.fromkeys(exported.tasks, 0.0)
     for picture in pictures:
-        image = normalise(picture, exported.description.mean, exported.description.std)
+        image = normalise(picture, exported.description.mean, exported.description.std)[None]
         expected, found = reference_logits(network, image), exported.logits(image)
         for task, x in found.items():
             relative = float(np.abs(x - expected[task]).max() / max(float(np.abs(expected[task]).max()), 1e-12))

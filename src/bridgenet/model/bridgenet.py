@@ -128,8 +128,8 @@ class BridgeNet(nn.Module, HubMixin):
                 f"{done} any more. Load it again, and predict with network.predict(image, optimize=False) until then"
             )
 
-    def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True) -> Prediction:
-        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`.
+    def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True, **how: Any) -> Prediction:
+        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`, which gets `how` (e.g. `tile="auto"`).
 
         A network that :func:`bridgenet.load` gave is made ready for inference by its first prediction, which makes it
         faster and keeps it from being trained or saved; not so with `optimize=False`.
@@ -138,10 +138,10 @@ class BridgeNet(nn.Module, HubMixin):
         from bridgenet.inference import optimize_for_inference, preparing
         from bridgenet.predict import check_request, predict_image
 
-        check_request(self, tasks)
+        check_request(self.tasks, tasks)
         picture = read_picture(image)
         with preparing:  # of several threads, one
             is_float32 = self.optimized or next(self.parameters()).dtype == torch.float32
             if optimize and self.optimize_on_predict and not self.optimized and not self.training and is_float32:
                 optimize_for_inference(self)
-        return predict_image(self, picture, tasks=tasks)
+        return predict_image(self, picture, tasks=tasks, **how)

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, nearest
 from bridgenet.extensions import in_words, load_object
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.bridgenet import BridgeNet
 
 NUM_MAPS = 4
+BATCH = 2
+"""Images that parts are tried on."""
 
 
 def own_decoder(
@@ -26,6 +28,10 @@ def own_decoder(
         UserError: there is no such class, it does not take that, or has no `out_channels`.
     """
     where = "network.decoder"
+    if ":" not in path and "." not in path:
+        raise UserError(
+            f"{where}: '{path}' is not a decoder{nearest(path, ['bridgenet'])} (bridgenet, or package.module:Class)"
+        )
     decoder = _made(
         load_object(path, where, kind="decoder"), where, path, list(in_channels), dict(num_outputs), **settings
     )
@@ -75,7 +81,7 @@ def try_own_parts(network: BridgeNet) -> None:
     network.eval()
     where = f"network.backbone: {config.backbone}"
     try:
-        maps = network.backbone(torch.zeros(2, 3, side, side, device=next(network.parameters()).device))
+        maps = network.backbone(torch.zeros(BATCH, 3, side, side, device=next(network.parameters()).device))
         _check_maps(where, maps, network.backbone.channels)
         where = f"network.decoder: {config.decoder}"
         found = network.decoder(maps)
@@ -110,7 +116,7 @@ def _check_decoded(where: str, found: Any, network: BridgeNet) -> None:
         )
     for task, channels in tasks.items():
         for what, maps, wanted in (("features", features, width), ("intermediate logits", intermediate, channels)):
-            if maps and (maps[task].ndim != 4 or maps[task].shape[1] != wanted):
+            if maps and (maps[task].ndim != 4 or tuple(maps[task].shape[:2]) != (BATCH, wanted)):
                 raise UserError(
-                    f"{where} gives {what} of {task} {tuple(maps[task].shape)}, expected (B, {wanted}, h, w)"
+                    f"{where} gives {what} of {task} {tuple(maps[task].shape)}, expected ({BATCH}, {wanted}, h, w)"
                 )

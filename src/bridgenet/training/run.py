@@ -28,7 +28,7 @@ from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.compilation import check_compiler
 from bridgenet.data.batches import to_device
 from bridgenet.data.cache import open_cache
-from bridgenet.data.coverage import check_labels, labels_in_words
+from bridgenet.data.coverage import check_labels, count_labels, labels_in_words
 from bridgenet.data.loading import training_loader
 from bridgenet.data.sampling import drawn
 from bridgenet.errors import UserError
@@ -40,7 +40,7 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
-from bridgenet.scores import Scores, relative_gain
+from bridgenet.scores import Scores, gains, relative_gain
 from bridgenet.settings import RunConfig, network_size, shrink_of
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
@@ -153,6 +153,9 @@ class Run:
             self.network.information = {**self.network.information, "labels": lacking}
             if self.accelerator.is_main_process:
                 print(f"note: labels in training: {lacking}")
+        lacking = labels_in_words(count_labels(self.val_set), len(self.val_set))
+        if lacking and self.accelerator.is_main_process:
+            print(f"note: labels in validation: {lacking}")
         self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
@@ -315,6 +318,8 @@ class Run:
         self.progress["first_scores"] = self.progress["first_scores"] or scores
         gain = relative_gain(scores, self.progress["first_scores"])
         is_best = self.progress["best_gain"] is None or gain > self.progress["best_gain"]
+        first = self.progress["first_scores"]
+        is_best |= not gains(first, first)  # no score to compare with: the last one
         if is_best:
             self.progress["best_gain"] = gain
         if self.accelerator.is_main_process:

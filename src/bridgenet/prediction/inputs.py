@@ -1,0 +1,127 @@
+"""What is to be predicted: files, folders, patterns, addresses, videos, cameras, the standard input."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridgenet.errors import UserError
+from bridgenet.images import SUFFIXES, read_encoded
+from bridgenet.prediction import web
+
+VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
+"""Files that are taken for videos."""
+
+Kind = Literal["file", "address", "standard input", "video", "camera"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture or stream of pictures.
+
+    Attributes:
+        name: of its results' folder below the output, with `/` between parts; unique in a run.
+        source: path, address, number of the camera, or `-`.
+        kind: where it comes from.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+
+    @property
+    def is_stream(self) -> bool:
+        return self.kind in ("video", "camera")
+
+    def read(self) -> tuple[NDArray[np.uint8], list[str]]:
+        """(H, W, 3) uint8 RGB of a single picture, and what is to be known of it. Raises UserError."""
+        if self.kind == "address":
+            return read_encoded(web.fetch_picture(self.source), self.source)
+        if self.kind == "standard input":
+            return read_encoded(sys.stdin.buffer.read(web.MAX_BYTES), "standard input")
+        return read_encoded(Path(self.source), self.source)
+
+
+def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[Input], list[tuple[str, str]]]:
+    """All inputs in their order, and (what was passed over, why).
+
+    An entry is a picture or video file; a folder, whose pictures are taken, also those in folders below; a pattern
+    (`*`, `?`, `[…]`, `**`), if no file has that name; an http or https address; a number, the camera's; or `-`. Of folders,
+    hidden files and what lies in `out` are left out.
+    """
+    found: list[Input] = []
+    skipped: list[tuple[str, str]] = []
+    names: set[str] = set()
+    for entry in entries:
+        for name, source, kind in _expand(entry, out, skipped):
+            number, unique = 2, name
+            while unique in names:  # a.jpg beside a.png, or the same name in two folders
+                unique, number = f"{name}-{number}", number + 1
+            names.add(unique)
+            found.append(Input(unique, source, kind))
+    return found, skipped
+
+
+def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str, Kind]]:
+    path = Path(entry)
+    if entry == "-":
+        yield "stdin", entry, "standard input"
+    elif web.is_address(entry):
+        yield web.name_of(entry), entry, "address"
+    elif path.is_dir():
+        yield from _in_folder(path, out, skipped)
+    elif path.is_file():
+        yield path.stem, entry, _kind(path)
+    elif entry.isdecimal():
+        yield f"camera{entry}", entry, "camera"
+    elif glob.has_magic(entry):
+        matches = sorted(glob.glob(entry, recursive=True))  # noqa: PTH207 (pathlib refuses absolute patterns)
+        if not matches:
+            skipped.append((entry, f"{entry} matches nothing"))
+        for match in map(Path, matches):
+            if match.is_file():
+                yield from _if_picture(match.stem, match, skipped, with_videos=True)
+    else:
+        skipped.append((entry, f"{entry} does not exist"))
+
+
+def _in_folder(folder: Path, out: Path | None, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str, Kind]]:
+    inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = [path for path in inside if not any(part.startswith(".") for part in inside[path].parts)]
+    if out is not None:  # results of an earlier call are no pictures
+        files = [path for path in files if out.resolve() not in path.resolve().parents]
+    if not files:
+        skipped.append((str(folder), f"{folder} is an empty folder"))
+    for path in files:
+        yield from _if_picture(inside[path].with_suffix("").as_posix(), path, skipped, with_videos=False)
+
+
+def _if_picture(
+    name: str, path: Path, skipped: list[tuple[str, str]], *, with_videos: bool
+) -> Iterator[tuple[str, str, Kind]]:
+    kind = _kind(path)
+    if kind == "video" and not with_videos:
+        skipped.append((str(path), f"{path} is a video, which is to be given by its own name"))
+    elif kind == "video" or path.suffix.lower() in SUFFIXES:
+        yield name, str(path), kind
+    else:
+        skipped.append((str(path), f"{path} is not an image"))
+
+
+def _kind(path: Path) -> Kind:
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "file"
+
+
+def share(inputs: Sequence[Input], rank: int, world: int) -> list[Input]:
+    """What one of `world` processes does of all inputs. UserError for those that only one process can read."""
+    for entry in inputs:
+        if world > 1 and entry.kind in ("camera", "standard input"):
+            raise UserError(f"{entry.source}: a camera or the standard input cannot be shared among {world} processes")
+    return list(inputs[rank::world])

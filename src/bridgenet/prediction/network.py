@@ -1,0 +1,158 @@
+"""Prediction with a PyTorch network: one map per task in each picture's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.batches import normalise
+from bridgenet.decoding import decode, first_largest
+from bridgenet.errors import UserError
+from bridgenet.images import read_picture
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.layers import resize
+from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
+from bridgenet.prediction.result import Prediction
+from bridgenet.prediction.tiling import predict_tiled, tiling_for
+
+Picture = NDArray[np.uint8]
+
+
+class NetworkPredictor:
+    """Predicts pictures with a network as asked for once.
+
+    Args:
+        network: in evaluation mode is meant; the mode is left as it is.
+        tasks: the tasks wanted; all by default.
+        max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
+            By default as many as in the network's training images: that is the scale it knows, and memory stays bounded.
+        tile: pictures larger than a tile are not shrunk but looked at in overlapping tiles: their side [pixels], `"auto"`
+            (the size of the training images), or `"off"`.
+        overlap: of neighbouring tiles, at least [pixels]; a quarter of a tile by default.
+        batch_size: most pictures, or tiles of one, that go through the network together.
+
+    Raises:
+        UserError: a task that the network does not have, no pixels, or impossible tiles.
+    """
+
+    def __init__(
+        self,
+        network: BridgeNet,
+        *,
+        tasks: Sequence[str] | None = None,
+        max_pixels: int | None = None,
+        tile: int | str = "off",
+        overlap: int | None = None,
+        batch_size: int = 1,
+    ):
+        check_request(network.tasks, tasks, max_pixels, batch_size)
+        self.network = network
+        self.batch_size = batch_size
+        self.tasks = list(tasks or network.tasks)
+        self.tiling = tiling_for(network, tile, overlap)
+        if self.tiling and max_pixels is not None:
+            raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
+        config = network.config
+        self.class_names = dict(config.class_names) if config is not None else {}
+        if max_pixels is None and config is not None:
+            max_pixels = config.image_size[0] * config.image_size[1]
+        self.max_pixels = max_pixels
+
+    def network_size(self, picture: Picture) -> tuple[int, int]:
+        """(height, width) in which the network sees a picture; those of equal size can go together."""
+        size = (picture.shape[0], picture.shape[1])
+        return size if self._is_tiled(picture) else size_within(size, self.max_pixels)
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
+        """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
+        if self.tiling is not None and self._is_tiled(pictures[0]):
+            maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.batch_size) for x in pictures]
+            return [self._prediction(picture, found) for picture, found in zip(pictures, maps)]
+        logits = self._logits(pictures)
+        return [
+            self._decoded(picture, {task: x[number : number + 1] for task, x in logits.items()})
+            for number, picture in enumerate(pictures)
+        ]
+
+    def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]:
+        """A function that predicts one frame after the other.
+
+        Args:
+            smoothing: share of the past in the logits of each frame, in [0, 1): 0 treats every frame for itself.
+        """
+        check_smoothing(smoothing)
+        if smoothing and self.tiling:
+            raise UserError("smoothing over time does not go with tiles: leave one of the two out")
+        past: dict[str, Tensor] = {}
+
+        @torch.inference_mode()
+        def predict(picture: Picture) -> Prediction:
+            if not smoothing:
+                return self([picture])[0]
+            for task, x in self._logits([picture]).items():
+                past[task] = torch.lerp(x, past[task], smoothing) if task in past else x.clone()
+            return self._decoded(picture, past)
+
+        return predict
+
+    def _is_tiled(self, picture: Picture) -> bool:
+        tiling = self.tiling
+        return tiling is not None and (picture.shape[0] > tiling.size[0] or picture.shape[1] > tiling.size[1])
+
+    def _logits(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+        parameter = next(self.network.parameters())
+        size = self.network_size(pictures[0])
+        shown = [shrunk(picture, size) for picture in pictures]
+        pixels = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
+        logits = self.network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
+        return {task: logits[task] for task in self.tasks}
+
+    def _decoded(self, picture: Picture, logits: Mapping[str, Tensor]) -> Prediction:
+        height, width = picture.shape[:2]
+        return self._prediction(picture, {task: _full_size(task, x, (height, width)) for task, x in logits.items()})
+
+    def _prediction(self, picture: Picture, maps: dict[str, NDArray[Any]]) -> Prediction:
+        return Prediction(picture, maps, self.class_names)
+
+
+def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
+    """Decode a network's predictions for one picture, in the picture's own size.
+
+    Args:
+        network: see :class:`NetworkPredictor`.
+        image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.images.read_picture`.
+        how: `tasks`, `max_pixels`, `tile`, `overlap` of :class:`NetworkPredictor`.
+
+    Raises:
+        UserError: no picture, a damaged one, or a task that the network does not have.
+    """
+    predictor = NetworkPredictor(network, **how)
+    return predictor([read_picture(image)])[0]
+
+
+def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
+    """The decoded map (H, W[, 3]) of one image at `size`."""
+    kind = task_registry.get(task).kind
+    if kind == "classes" and tuple(logits.shape[-2:]) != size:
+        return _largest_class(logits, size)
+    values = decode(task, logits)[0]
+    if kind == "classes":
+        return values.cpu().numpy().astype(np.int64)
+    channels = values.permute(2, 0, 1) if values.dim() == 3 else values[None]
+    enlarged = resize(channels[None].float(), size)[0]
+    if kind == "normals":
+        return torch.nn.functional.normalize(enlarged, dim=0).permute(1, 2, 0).cpu().numpy()
+    return (enlarged[0] if len(enlarged) == 1 else enlarged.permute(1, 2, 0)).cpu().numpy()
+
+
+def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
+    """arg max of the resized logits, one class at a time: all 40 at once would need gigabytes for a photograph."""
+    maps = (resize(channel[None, None].float(), size)[0, 0] for channel in logits[0])
+    return first_largest(maps)[0].long().cpu().numpy()

@@ -1,0 +1,71 @@
+"""One picture's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass
+class Prediction:
+    """Decoded predictions for one picture, as attributes by task name: `result.depth`, `result.semseg`, …
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the picture.
+        maps: {task: map}; classes (H, W) int64, probabilities (H, W) float32 in [0, 1], depth (H, W) float32 [m],
+            normals (H, W, 3) float32 unit vectors in the training data's convention (NYUD-v2's, PASCAL-Context's),
+            regressions (H, W) or (H, W, C) float32 in the task's unit.
+        class_names: names of the classes of tasks that have classes, in the order of the indices.
+    """
+
+    image: NDArray[np.uint8]
+    maps: dict[str, NDArray[Any]]
+    class_names: dict[str, list[str]] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        maps = self.__dict__.get("maps", {})
+        if name in maps:
+            return maps[name]
+        raise AttributeError(f"this prediction has no '{name}' (tasks: {', '.join(maps)})")
+
+    def panel(self) -> Image.Image:
+        """The picture and every task in colour, titled, with keys; depth with a colour bar [m]."""
+        from bridgenet.visualize import panel
+
+        return panel(self.image, self.maps, class_names=self.class_names)
+
+    def coloured(self, task: str, *, opacity: float = 1.0) -> Image.Image:
+        """A task in colour in the picture's own pixels, with its key below; laid over the picture if `opacity` < 1."""
+        from bridgenet.visualize import coloured
+
+        over = self.image if opacity < 1 else None
+        return coloured(task, self.maps[task], names=self.class_names.get(task), over=over, opacity=opacity)
+
+    def save(
+        self,
+        folder: str | Path,
+        outputs: Sequence[str] = ("raw", "panel"),
+        *,
+        field_of_view: float | None = None,
+        opacity: float = 0.5,
+    ) -> list[Path]:
+        """Write outputs into a folder (made if need be), all of them or none; returns the files.
+
+        Args:
+            folder: where to.
+            outputs: `raw`: classes `TASK.png`, class index, 8 bits (16 for more than 256 classes); probabilities
+                `TASK.png`, 0..255; depth `depth.npy` float32 [m] and `depth_mm.png`, 16 bits [mm]; normals `normals.png`,
+                255·(n + 1)/2; regressions `TASK.npy` float32. `colour`: `TASK_colour.png`. `overlay`: `TASK_overlay.png`.
+                `panel`: `panel.png`. `ply`: `depth.ply`, see :func:`bridgenet.prediction.points.point_cloud`.
+            field_of_view: horizontal [deg], for `ply`.
+            opacity: of the colours in overlays, 0 to 1.
+        """
+        from bridgenet.prediction.writing import save
+
+        return save(self, Path(folder), outputs, field_of_view=field_of_view, opacity=opacity)

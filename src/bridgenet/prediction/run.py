@@ -1,0 +1,245 @@
+"""A run over many inputs: grouped into batches, written, remembered; what fails is passed over with a note."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridgenet.errors import UserError
+from bridgenet.prediction.inputs import Input, find_inputs, share
+from bridgenet.prediction.manifest import Manifest
+from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
+from bridgenet.prediction.result import Prediction
+from bridgenet.prediction.video import StreamOptions, predict_stream
+from bridgenet.prediction.writing import check_outputs
+
+if TYPE_CHECKING:
+    from bridgenet.model.bridgenet import BridgeNet
+
+Picture = NDArray[np.uint8]
+
+
+class Predictor(Protocol):
+    """What a run needs of a network, in whatever framework (see :class:`bridgenet.prediction.network.NetworkPredictor`)."""
+
+    tasks: list[str]
+    batch_size: int
+
+    def network_size(self, picture: Picture) -> tuple[int, int]: ...
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]: ...
+    def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]: ...
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is written, and how a run goes.
+
+    Attributes:
+        outputs: see :meth:`Prediction.save`; None: `raw` and `panel` of pictures, the panel as a video of videos.
+        field_of_view: horizontal [deg], for points.
+        opacity: of overlays, 0 to 1.
+        skip_existing: leave out inputs that the manifest says were done in the same way.
+        stream: how videos and cameras are read.
+        settings: further settings that the manifest records and `skip_existing` compares, e.g. the weights' name.
+    """
+
+    outputs: Sequence[str] | None = None
+    field_of_view: float | None = None
+    opacity: float = 0.5
+    skip_existing: bool = False
+    stream: StreamOptions = field(default_factory=StreamOptions)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def look(self) -> dict[str, Any]:
+        """Arguments of :meth:`Prediction.save`."""
+        return {"field_of_view": self.field_of_view, "opacity": self.opacity}
+
+    def recorded(self, tasks: Sequence[str]) -> dict[str, Any]:
+        """What makes two runs' results the same, as JSON keeps it."""
+        outputs = sorted(self.outputs) if self.outputs is not None else None
+        return {"tasks": list(tasks), "outputs": outputs, **self.look(), "stream": asdict(self.stream), **self.settings}
+
+
+@dataclass
+class _Read:
+    """A picture waiting for its batch."""
+
+    entry: Input
+    picture: Picture
+    notes: list[str]
+    seconds: float
+
+
+def predict_all(
+    network: BridgeNet,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    say: Callable[[str], None] = print,
+    options: RunOptions | None = None,
+    **how: Any,
+) -> Mapping[str, int]:
+    """:func:`run_inputs` with a network; `how` are arguments of :class:`bridgenet.prediction.network.NetworkPredictor`."""
+    from bridgenet.prediction.network import NetworkPredictor
+
+    return run_inputs(NetworkPredictor(network, **how), inputs, out, say=say, options=options)
+
+
+def run_inputs(
+    predictor: Predictor,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    say: Callable[[str], None] = print,
+    options: RunOptions | None = None,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    rank: int = 0,
+    world: int = 1,
+) -> Mapping[str, int]:
+    """Predict every input into `out/NAME/` and record it in the manifest; what cannot be read is passed over.
+
+    Args:
+        predictor: computes.
+        inputs: see :func:`bridgenet.prediction.inputs.find_inputs`.
+        out: where the results go.
+        say: told a line per input.
+        options: what is written, and how.
+        progress: called with (inputs done, of how many).
+        rank: this process among those that share the inputs; they need nothing but the same view of the files.
+        world: number of these processes.
+
+    Returns:
+        {"images": number predicted, a video counting as one, "skipped": passed over, "existing": done before}.
+
+    Raises:
+        UserError: an impossible request, before anything is written; or the disk is full.
+    """
+    options = options or RunOptions()
+    check_outputs(options.outputs or (), predictor.tasks, options.field_of_view)
+    if not 0 <= options.opacity <= 1:
+        raise UserError(f"opacity is {options.opacity:g}, expected 0 to 1")
+    predictor.stream(options.stream.smoothing)
+    found, skipped = find_inputs(inputs, out)
+    mine = share(found, rank, world)
+    run = _Run(predictor, out, say, options, Manifest(out, rank, world))
+    for source, reason in skipped if rank == 0 else ():
+        run.skip(source, reason)
+    if "ply" in (options.outputs or ()) and options.field_of_view is None:
+        say(f"! no field of view is given: points are made for {ASSUMED_FIELD_OF_VIEW:g}° (--field-of-view)")
+    try:
+        for number, entry in enumerate(mine):
+            progress(number, len(mine))
+            run.take(entry)
+        run.finish()
+        progress(len(mine), len(mine))
+    except KeyboardInterrupt:
+        done = run.counts["images"] + run.counts["existing"]
+        say(f"! stopped after {done} of {len(mine)}; these are complete. The same command with --skip-existing goes on")
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"{out}: {os.strerror(error.errno)}. The {run.counts['images']} results before this one are complete and "
+            "nothing partial is left; make room and run the same command with --skip-existing"
+        ) from None
+    return run.counts
+
+
+class _Run:
+    def __init__(
+        self, predictor: Predictor, out: Path, say: Callable[[str], None], options: RunOptions, manifest: Manifest
+    ):
+        self.predictor = predictor
+        self.out = out
+        self.say = say
+        self.options = options
+        self.manifest = manifest
+        self.settings = options.recorded(predictor.tasks)
+        self.counts = {"images": 0, "skipped": 0, "existing": 0}
+        self.waiting: dict[tuple[int, int], list[_Read]] = {}
+
+    def skip(self, source: str, reason: str) -> None:
+        self.say(f"! {reason}: skipped")
+        self.counts["skipped"] += 1
+        self.manifest.append({"input": source, "error": reason})
+
+    def take(self, entry: Input) -> None:
+        """Predict an input, or keep it until as many of its size have come as go together."""
+        if self.options.skip_existing and self.manifest.is_done(entry.source, entry.name, self.settings):
+            self.counts["existing"] += 1
+            return
+        started = time.perf_counter()
+        try:
+            if entry.is_stream:
+                self._stream(entry, started)
+                return
+            picture, notes = entry.read()
+        except UserError as error:
+            self.skip(entry.source, str(error))
+            return
+        size = self.predictor.network_size(picture)
+        group = self.waiting.setdefault(size, [])
+        group.append(_Read(entry, picture, notes, time.perf_counter() - started))
+        most = self.predictor.batch_size
+        if len(group) >= most or sum(map(len, self.waiting.values())) >= 4 * most:
+            largest = max(self.waiting, key=lambda key: len(self.waiting[key]))
+            self._predict(self.waiting.pop(largest))
+
+    def finish(self) -> None:
+        """Predict what still waits."""
+        while self.waiting:
+            self._predict(self.waiting.pop(next(iter(self.waiting))))
+
+    def _predict(self, group: list[_Read]) -> None:
+        started = time.perf_counter()
+        results = self.predictor([read.picture for read in group])
+        each = (time.perf_counter() - started) / len(group)
+        for read, result in zip(group, results):
+            started = time.perf_counter()
+            folder = self.out / read.entry.name
+            outputs = self.options.outputs or ("raw", "panel")
+            files = [file.name for file in result.save(folder, outputs, **self.options.look())]
+            seconds = read.seconds + each + time.perf_counter() - started
+            self._done(read.entry, result, files, seconds, read.notes, {})
+
+    def _stream(self, entry: Input, started: float) -> None:
+        done = predict_stream(
+            entry,
+            self.predictor.stream(self.options.stream.smoothing),
+            self.out / entry.name,
+            self.options.outputs or ("panel",),
+            self.options.stream,
+            **self.options.look(),
+        )
+        about = {"frames": done.frames, "fps": done.fps}
+        self._done(entry, done.last, done.files, time.perf_counter() - started, done.notes, about)
+
+    def _done(
+        self,
+        entry: Input,
+        result: Prediction,
+        files: Sequence[str],
+        seconds: float,
+        notes: Sequence[str],
+        about: Mapping[str, Any],
+    ) -> None:
+        height, width = result.image.shape[:2]
+        tasks = list(result.maps)
+        line = {"input": entry.source, "name": entry.name, "width": width, "height": height, **about, "tasks": tasks}
+        details = {"files": list(files), "seconds": round(seconds, 3), "notes": list(notes), "settings": self.settings}
+        self.manifest.append({**line, **details})
+        self.counts["images"] += 1
+        folder = self.out / entry.name
+        shown = dict.fromkeys("frames/" if file.startswith("frames/") else file for file in files)
+        frames = f"  {about['frames']} frames" if about else ""
+        told = f"{entry.source}  {width}×{height}{frames}  {' '.join(tasks)}  → {folder}/{{{', '.join(shown)}}}"
+        self.say(told + "".join(f"  ({note})" for note in notes))

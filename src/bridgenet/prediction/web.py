@@ -1,0 +1,84 @@
+"""Pictures from the web: http and https alone, of bounded size and time."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from bridgenet import download
+from bridgenet.errors import UserError
+from bridgenet.version import __version__
+
+MAX_BYTES = 100_000_000
+"""The largest file that is fetched [bytes]."""
+MAX_SECONDS = 60.0
+"""The longest that fetching one file may take [s]; a server may be silent for half of it."""
+
+
+def is_address(text: str) -> bool:
+    """Whether an input is meant as an address, of whatever scheme."""
+    return "://" in text
+
+
+def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS) -> bytes:
+    """The content of a picture's address. Redirections are followed from https to https, from http to both.
+
+    Raises:
+        UserError: another scheme, no such server or file, something that says it is no picture, too large or too slow.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"{url} is no address of a picture: it must begin with https:// or http://")
+    until = time.monotonic() + max_seconds
+    request = urllib.request.Request(url, headers={"User-Agent": f"bridgenet/{__version__}"})
+    try:
+        with download.OPENER.open(request, timeout=max_seconds / 2) as response:
+            _check_headers(url, response.headers, max_bytes)
+            content = bytearray()
+            while block := response.read1(download.BLOCK):  # what is there, without waiting for the whole block
+                content += block
+                if len(content) > max_bytes:
+                    raise UserError(f"{url} is too large: more than {max_bytes / 1e6:.0f} MB")
+                if time.monotonic() > until:
+                    raise UserError(f"{url} took more than {max_seconds:.0f} s; {len(content) / 1e6:.1f} MB came")
+            length = response.headers.get("Content-Length", "")
+            if length.isdecimal() and len(content) < int(length):
+                raise UserError(f"{url}: the connection ended after {len(content)} of {length} bytes")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise UserError(f"{url}: the server answers {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError, download.Failed) as error:
+        raise UserError(f"{url} cannot be fetched ({download.reason_of(error)})") from None
+    return bytes(content)
+
+
+def name_of(url: str) -> str:
+    """A name for the results: the last part of the path without its suffix, else the server's name."""
+    parts = _split(url)
+    if parts is None:
+        return "picture"
+    last = urllib.parse.unquote(parts.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    stem = last.rpartition(".")[0] or last or parts.hostname or "picture"
+    safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(". ")
+    return safe[:100] or "picture"
+
+
+def _split(url: str) -> urllib.parse.SplitResult | None:
+    try:
+        return urllib.parse.urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        return None
+
+
+def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -> None:
+    kind = headers.get_content_type()
+    if kind.startswith("video/"):
+        raise UserError(f"{url} is a video: download it and give the file")
+    if kind.startswith("text/") and "Content-Type" in headers:
+        raise UserError(f"{url} is a page or text ({kind}), not a picture; give the address of the picture itself")
+    length = headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise UserError(f"{url} is too large: {int(length) / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")

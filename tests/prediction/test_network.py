@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridgenet import UserError
+from bridgenet.prediction.network import NetworkPredictor
+from tests.model.networks import build
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build(num_tasks=4).eval()
+
+
+def photo(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(256, size=(32, 48, 3), dtype=np.uint8)
+
+
+def test_a_batch_gives_what_single_pictures_give(network) -> None:
+    predictor = NetworkPredictor(network)
+    pictures = [photo(seed) for seed in range(3)]
+    for result, picture in zip(predictor(pictures), pictures):
+        np.testing.assert_allclose(result.sal, predictor([picture])[0].sal, atol=1e-5)
+        assert result.image is picture
+
+
+def test_smoothing(network) -> None:
+    """The logits' exponential mean; none by default."""
+    predictor = NetworkPredictor(network)
+    first, second = photo(0), photo(1)
+    plain, smooth = predictor.stream(), predictor.stream(0.75)
+    expected = predictor([first])[0].sal
+    for stream in (plain, smooth):
+        np.testing.assert_allclose(stream(first).sal, expected, atol=1e-6)
+    alone = predictor([second])[0].sal
+    np.testing.assert_allclose(plain(second).sal, alone, atol=1e-6)
+
+    def logit(p: np.ndarray) -> np.ndarray:
+        return np.log(p / (1 - p))
+
+    smoothed = logit(smooth(second).sal)
+    np.testing.assert_allclose(smoothed, 0.75 * logit(expected) + 0.25 * logit(alone), atol=1e-4)
+
+
+def test_wrong_requests(network) -> None:
+    for smoothing in (-0.1, 1.0):
+        with pytest.raises(UserError, match="smoothing"):
+            NetworkPredictor(network).stream(smoothing)
+    with pytest.raises(UserError, match="does not go with tiles"):
+        NetworkPredictor(network, tile=64).stream(0.5)
+    with pytest.raises(UserError, match="batch size"):
+        NetworkPredictor(network, batch_size=0)

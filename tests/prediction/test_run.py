@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bridgenet import UserError
+from bridgenet.prediction import writing
+from bridgenet.prediction.manifest import Manifest, read_manifest
+from bridgenet.prediction.result import Prediction
+from bridgenet.prediction.run import RunOptions, run_inputs
+from bridgenet.prediction.video import StreamOptions
+
+NAMES = {"semseg": ["wall", "floor"]}
+
+
+class Fake:
+    """Predicts depth and classes from the picture alone, and notes what it was given together."""
+
+    tasks = ["semseg", "depth"]
+
+    def __init__(self, batch_size: int = 1) -> None:
+        self.batch_size = batch_size
+        self.batches: list[list[tuple[int, ...]]] = []
+
+    def network_size(self, picture: np.ndarray) -> tuple[int, int]:
+        return picture.shape[:2]
+
+    def __call__(self, pictures: Any) -> list[Prediction]:
+        self.batches.append([picture.shape[:2] for picture in pictures])
+        return [
+            Prediction(
+                x, {"semseg": (x[..., 0] > 99).astype(np.int64), "depth": x[..., 1].astype(np.float32) / 50}, NAMES
+            )
+            for x in pictures
+        ]
+
+    def stream(self, smoothing: float = 0.0) -> Any:
+        return lambda picture: self([picture])[0]
+
+
+def save(path: Path, height: int = 6, width: int = 9) -> str:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Image.fromarray(np.full((height, width, 3), (120, 100, 30), np.uint8)).save(path)
+    return str(path)
+
+
+def run(inputs: list[str], out: Path, predictor: Fake | None = None, rank: int = 0, world: int = 1, **options: Any):
+    said: list[str] = []
+    run_options = RunOptions(**options)
+    counts = run_inputs(predictor or Fake(), inputs, out, say=said.append, options=run_options, rank=rank, world=world)
+    return counts, said
+
+
+def test_all_outputs(tmp_path: Path) -> None:
+    outputs = ["raw", "colour", "panel", "overlay", "ply"]
+    counts, said = run([save(tmp_path / "a.png", 40, 60)], tmp_path / "out", outputs=outputs)
+    assert counts == {"images": 1, "skipped": 0, "existing": 0}
+    assert "60°" in said[0]
+    names = {path.name for path in (tmp_path / "out/a").iterdir()}
+    coloured = {f"{task}_{how}.png" for task in Fake.tasks for how in ("colour", "overlay")}
+    assert names == {"semseg.png", "depth.npy", "depth_mm.png", "panel.png", "depth.ply", *coloured}
+    line = json.loads((tmp_path / "out/manifest.jsonl").read_text())
+    assert (line["name"], line["width"], line["height"], line["tasks"]) == ("a", 60, 40, Fake.tasks)
+    assert set(line["files"]) == names and line["seconds"] > 0
+    with Image.open(tmp_path / "out/a/semseg_colour.png") as image:
+        assert image.getpixel((3, 3)) == (230, 159, 0) and image.height > 40  # class 1, and the key below
+
+
+def test_outputs_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    for options, words in (
+        ({"outputs": ["pane"]}, r"not an output \(did you mean panel"),
+        ({"field_of_view": 200.0}, "1 to 170"),
+        ({"opacity": 2.0}, "0 to 1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run([save(tmp_path / "a.png")], tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_points(tmp_path: Path) -> None:
+    run([save(tmp_path / "a.png", 4, 6)], tmp_path / "out", outputs=["ply"], field_of_view=90.0)
+    header, _, body = (tmp_path / "out/a/depth.ply").read_bytes().partition(b"end_header\n")
+    assert b"element vertex 24\n" in header and b"90 degrees (given)" in header
+    points = np.frombuffer(body, dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    np.testing.assert_allclose(points["xyz"][0], (-2.5 / 3 * 2, -1.5 / 3 * 2, 2), rtol=1e-6)  # focal length: 3 pixels
+    assert (points["rgb"] == (120, 100, 30)).all()
+
+
+def test_batches_of_equal_sizes(tmp_path: Path) -> None:
+    sizes = [(6, 9), (9, 6), (6, 9), (6, 9), (9, 6)]
+    inputs = [save(tmp_path / f"{n}.png", *size) for n, size in enumerate(sizes)]
+    predictor = Fake(batch_size=2)
+    counts, _ = run(inputs, tmp_path / "out", predictor)
+    assert counts["images"] == 5
+    assert sorted(map(len, predictor.batches)) == [1, 2, 2] and all(len(set(batch)) == 1 for batch in predictor.batches)
+
+
+def test_skip_existing(tmp_path: Path) -> None:
+    inputs = [save(tmp_path / f"{name}.png") for name in "abc"]
+    out = tmp_path / "out"
+    run(inputs[:2], out)
+    assert run(inputs, out, skip_existing=True)[0] == {"images": 1, "skipped": 0, "existing": 2}
+    (out / "a/panel.png").unlink()
+    assert run(inputs, out, skip_existing=True)[0]["images"] == 1
+    assert run(inputs, out, skip_existing=True, outputs=["raw"])[0]["images"] == 3
+    with (out / "manifest.jsonl").open("a") as file:
+        file.write('{"input": "torn')
+    assert run(inputs, out, skip_existing=True, outputs=["raw"])[0]["existing"] == 3
+    assert run([save(tmp_path / "d.png")], out)[0]["images"] == 1  # written below the torn line
+    assert len(read_manifest(out)) == 4
+
+
+def test_processes_write_parts_of_one_manifest(tmp_path: Path) -> None:
+    inputs = [save(tmp_path / f"{n}.png") for n in range(5)]
+    for rank in range(2):
+        run([*inputs, str(tmp_path / "none")], tmp_path / "out", rank=rank, world=2)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.jsonl")) == [
+        "manifest-00000.jsonl",
+        "manifest-00001.jsonl",
+    ]
+    lines = read_manifest(tmp_path / "out")
+    assert sorted(line["input"] for line in lines) == sorted([*inputs, str(tmp_path / "none")])
+    assert [line["input"] for line in lines if "error" in line] == [str(tmp_path / "none")]
+    assert run(inputs, tmp_path / "out", skip_existing=True)[0]["existing"] == 5
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [save(tmp_path / f"{name}.png") for name in "ab"]
+    panels = []
+
+    def panel(self: Prediction) -> Image.Image:
+        panels.append(1)
+        if len(panels) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return Image.new("RGB", (3, 3))
+
+    monkeypatch.setattr(Prediction, "panel", panel)
+    with pytest.raises(UserError, match=r"No space left .* 1 results .* --skip-existing"):
+        run(inputs, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "manifest.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full device")
+def test_every_writer_tells_of_a_full_disk() -> None:
+    """In the system's words: NumPy and Pillow alone do not."""
+    full = Path("/dev/full")
+    for write in (
+        lambda: writing._write_npy(full, np.zeros((300, 300))),
+        lambda: writing._write_image(full, Image.new("RGB", (30, 30))),
+        lambda: writing._write_png(full, np.zeros((30, 30), np.uint8)),
+    ):
+        with pytest.raises(OSError) as error:
+            write()
+        assert error.value.errno == errno.ENOSPC
+
+
+def test_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [save(tmp_path / f"{name}.png") for name in "abc"]
+    append = Manifest.append
+
+    def interrupted(self: Manifest, line: Any) -> None:
+        append(self, line)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Manifest, "append", interrupted)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_inputs(Fake(), inputs, tmp_path / "out", say=said.append)
+    assert "--skip-existing goes on" in said[-1]
+    monkeypatch.setattr(Manifest, "append", append)
+    assert run(inputs, tmp_path / "out", skip_existing=True)[0] == {"images": 2, "skipped": 0, "existing": 1}
+
+
+# --- videos ---
+
+
+def video(path: Path, frames: int = 6, fps: float = 12.0) -> str:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (64, 48))
+    for number in range(frames):
+        writer.write(np.full((48, 64, 3), (30, 40 * number, 200), np.uint8))
+    writer.release()
+    return str(path)
+
+
+def frames_of(path: Path) -> tuple[int, float]:
+    capture = cv2.VideoCapture(str(path))
+    number = 0
+    while capture.read()[0]:
+        number += 1
+    return number, capture.get(cv2.CAP_PROP_FPS)
+
+
+def test_video(tmp_path: Path) -> None:
+    counts, said = run([video(tmp_path / "a.mp4")], tmp_path / "out")
+    assert counts["images"] == 1 and "64×48  6 frames" in said[-1]
+    assert [path.name for path in (tmp_path / "out/a").iterdir()] == ["panel.mp4"]
+    assert frames_of(tmp_path / "out/a/panel.mp4") == (6, 12.0)
+
+
+def test_some_frames_with_their_maps(tmp_path: Path) -> None:
+    options = {"outputs": ["raw", "panel"], "stream": StreamOptions(fps=4.0)}
+    run([video(tmp_path / "a.mp4")], tmp_path / "out", **options)
+    assert sorted(path.name for path in (tmp_path / "out/a/frames").iterdir()) == ["000000", "000003"]
+    assert abs(np.load(tmp_path / "out/a/frames/000003/depth.npy").mean() - 2.4) < 0.1
+    assert frames_of(tmp_path / "out/a/panel.mp4") == (2, 4.0)
+    (line,) = read_manifest(tmp_path / "out")
+    assert (line["frames"], line["fps"]) == (2, 4.0) and "frames/000003/semseg.png" in line["files"]
+    assert run([str(tmp_path / "a.mp4")], tmp_path / "out", skip_existing=True, **options)[0]["existing"] == 1
+    stop = StreamOptions(max_frames=2)
+    run([str(tmp_path / "a.mp4")], tmp_path / "out", stream=stop)
+    assert frames_of(tmp_path / "out/a/panel.mp4")[0] == 2
+
+
+def test_damaged_videos(tmp_path: Path) -> None:
+    whole = Path(video(tmp_path / "whole.mp4")).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    counts, said = run([str(tmp_path / f"{name}.mp4") for name in ("cut", "empty", "whole")], tmp_path / "out")
+    assert counts == {"images": 1, "skipped": 2, "existing": 0}
+    assert "cut.mp4 is not a video that can be read, or a damaged one: skipped" in said[0]
+    assert "(0 bytes)" in said[1]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.jsonl", "whole"]
+
+
+def test_video_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV does not tell: the file is looked at."""
+    path = video(tmp_path / "a.mp4")
+    monkeypatch.setattr("bridgenet.prediction.video.cv2.VideoWriter.write", lambda self, frame: None)
+    with pytest.raises(UserError, match="No space left"):
+        run([path], tmp_path / "out")
+    assert not list((tmp_path / "out").glob("**/panel.mp4"))
+
+
+def test_no_camera(tmp_path: Path) -> None:
+    assert "camera 97 cannot be opened" in run(["97"], tmp_path / "out")[1][0]
+
+
+@pytest.mark.parametrize("options", [{"fps": 0.0}, {"max_frames": 0}])
+def test_wrong_stream_options(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="expected"):
+        StreamOptions(**options)
