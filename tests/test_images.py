@@ -168,3 +168,14 @@ def test_header_that_claims_to_be_huge(tmp_path: Path) -> None:
     for read in (picture_size, read_picture):
         with pytest.raises(UserError, match=r"bomb\.png is too large: Image size \(900000000 pixels\)"):
             read(path)
+
+
+def test_whatever_a_decoder_raises_is_a_damaged_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+
+    def stumble(image: Image.Image) -> None:
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr(Image.Image, "load", stumble)
+    with pytest.raises(UserError, match=r"a\.png is a damaged image \(unsupported operand\)"):
+        read_picture(tmp_path / "a.png")

@@ -118,7 +118,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     if counts["skipped"] and not counts["images"] and not counts["existing"] and world == 1:
         print("error: nothing could be predicted; see above", file=sys.stderr)
         return USER_ERROR
-    return PARTLY_DONE if counts["skipped"] else 0
+    return PARTLY_DONE if counts["skipped"] and world == 1 else 0  # torchrun stops all where one process fails
 
 
 def _network_predictor(options: argparse.Namespace) -> Predictor:

@@ -68,7 +68,9 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
         raise UserError(f"{name} is not an image" + (" (0 bytes)" if size == 0 else "")) from None
     except Image.DecompressionBombError as error:
         raise UserError(_too_large(name, str(error).partition(" exceeds")[0])) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of damaged files decoders raise what they stumble over: TypeError, struct.error, …
         raise UserError(f"{name} is a damaged image ({error})") from None
 
 

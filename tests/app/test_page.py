@@ -102,6 +102,9 @@ def test_zip_has_every_map_of_every_picture(pictures: list[str], tmp_path: Path)
     assert sorted(names) == [
         f"{name}/{file}" for name in ("a", "b") for file in ("depth.npy", "depth_mm.png", "panel.png", "semseg.png")
     ]
+    same_stem = {"a.jpg": next(iter(found.values())), "a.png": next(iter(found.values()))}
+    names = zipfile.ZipFile(app.packed(same_stem, tmp_path)).namelist()
+    assert {name.partition("/")[0] for name in names} == {"a", "a-2"}
 
 
 def test_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

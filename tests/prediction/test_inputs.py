@@ -111,3 +111,11 @@ def test_dead_and_slow_addresses() -> None:
 )
 def test_names_stay_in_the_folder(url: str, name: str) -> None:
     assert web.name_of(url) == name
+
+
+def test_out_that_has_the_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has the pictures and would get the results too"):
+        find_inputs([str(tmp_path)], tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    assert [entry.name for entry in find_inputs([str(tmp_path / "in")], tmp_path)[0]] == ["a"]

@@ -239,6 +239,46 @@ def test_video_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not list((tmp_path / "out").glob("**/panel.mp4"))
 
 
+def test_ctrl_c_switches_a_camera_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is being done: the frames before are kept. Of a video all or nothing is."""
+
+    class Camera:
+        fps, total, notes = 5.0, None, ()
+
+        def __init__(self, *_: Any):
+            pass
+
+        def __iter__(self):
+            return iter(enumerate([np.zeros((48, 64, 3), np.uint8)] * 3))
+
+    class Interrupted(Fake):
+        def stream(self, smoothing: float = 0.0):
+            seen = []
+
+            def predict(picture):
+                seen.append(picture)
+                if len(seen) == 3:
+                    raise KeyboardInterrupt
+                return self([picture])[0]
+
+            return predict
+
+    monkeypatch.setattr("bridgenet.prediction.video.Frames", Camera)
+    said: list[str] = []
+    run_inputs(Interrupted(), ["0"], tmp_path / "out", say=said.append)
+    assert frames_of(tmp_path / "out/camera0/panel.mp4")[0] == 2
+    with pytest.raises(KeyboardInterrupt):
+        run_inputs(Interrupted(), [video(tmp_path / "a.mp4")], tmp_path / "out", say=said.append)
+    assert not (tmp_path / "out/a").exists()
+
+
+def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+    inputs = [save(tmp_path / name) for name in ("a\udcff.png", "b\u2028.png")]
+    assert run(inputs, tmp_path / "out")[0]["images"] == 2
+    assert [line["input"] for line in read_manifest(tmp_path / "out")] == inputs
+    assert run(inputs, tmp_path / "out", skip_existing=True)[0]["existing"] == 2
+
+
 def test_no_camera(tmp_path: Path) -> None:
     assert "camera 97 cannot be opened" in run(["97"], tmp_path / "out")[1][0]
 

@@ -138,9 +138,12 @@ def packed(found: dict[str, Prediction], folder: Path) -> Path:
     place = Path(tempfile.mkdtemp(dir=folder))
     target = place / "bridgenet.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures are packed already
+        folders: set[str] = set()
         for name, prediction in found.items():
+            folder_name = _unused(Path(name).stem, folders)  # a.jpg beside a.png
+            folders.add(folder_name)
             for file in prediction.save(place / "maps"):
-                archive.write(file, f"{Path(name).stem}/{file.name}")
+                archive.write(file, f"{folder_name}/{file.name}")
             shutil.rmtree(place / "maps")
     return target
 

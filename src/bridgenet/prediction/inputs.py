@@ -95,7 +95,9 @@ def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Ite
 def _in_folder(folder: Path, out: Path | None, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str, Kind]]:
     inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
     files = [path for path in inside if not any(part.startswith(".") for part in inside[path].parts)]
-    if out is not None:  # results of an earlier call are no pictures
+    if out is not None and out.resolve() == folder.resolve():
+        raise UserError(f"{out} has the pictures and would get the results too: give another folder with --out")
+    if out is not None and folder.resolve() in out.resolve().parents:  # results of an earlier call are no pictures
         files = [path for path in files if out.resolve() not in path.resolve().parents]
     if not files:
         skipped.append((str(folder), f"{folder} is an empty folder"))

@@ -37,7 +37,7 @@ class Manifest:
             if size := file.seek(0, 2):
                 file.seek(size - 1)
                 torn = file.read(1) != b"\n"  # of a process that was killed, or of a full disk
-            file.write((("\n" if torn else "") + json.dumps(timed, ensure_ascii=False) + "\n").encode())
+            file.write((("\n" if torn else "") + json.dumps(timed) + "\n").encode())
 
     def is_done(self, source: str, name: str, settings: Mapping[str, Any]) -> bool:
         """Whether an input has been predicted with these settings into that folder and all its files are still there."""
@@ -51,7 +51,7 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     """The last line of every input of all parts in a folder, in the order of time; lines that were cut are left out."""
     lines = []
     for part in sorted(folder.glob("manifest*.jsonl")):
-        for text in part.read_text(encoding="utf-8", errors="replace").splitlines():
+        for text in part.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 line = json.loads(text)
             except ValueError:

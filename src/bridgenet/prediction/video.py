@@ -186,16 +186,20 @@ def predict_stream(
     count, last = 0, None
     with writing_folder(folder) as partial:
         with VideoFile(partial / "panel.mp4", frames.fps) as video:
-            for number, picture in frames:
-                last = predict(picture)
-                if "panel" in outputs:
-                    video.write(_panel(last, ranges))
-                if of_frames:
-                    of_frame = partial / "frames" / f"{number:06d}"
-                    saved = last.save(of_frame, of_frames, **how)
-                    files += [f"frames/{of_frame.name}/{file.name}" for file in saved]
-                count += 1
-                progress(count, frames.total)
+            try:
+                for number, picture in frames:
+                    found = predict(picture)
+                    if "panel" in outputs:
+                        video.write(_panel(found, ranges))
+                    if of_frames:
+                        of_frame = partial / "frames" / f"{number:06d}"
+                        saved = found.save(of_frame, of_frames, **how)
+                        files += [f"frames/{of_frame.name}/{file.name}" for file in saved]
+                    count, last = count + 1, found
+                    progress(count, frames.total)
+            except KeyboardInterrupt:  # switches a camera off, whatever was being done; what came is kept
+                if entry.kind != "camera":
+                    raise
         if last is None:
             raise UserError(f"{entry.source} has no frame that can be read")
     files = ["panel.mp4", *files] if "panel" in outputs else files

@@ -63,7 +63,7 @@ def name_of(url: str) -> str:
     last = urllib.parse.unquote(parts.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
     stem = last.rpartition(".")[0] or last or parts.hostname or "picture"
     safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(". ")
-    return safe[:100] or "picture"
+    return safe.encode()[:100].decode(errors="ignore") or "picture"
 
 
 def _split(url: str) -> urllib.parse.SplitResult | None:

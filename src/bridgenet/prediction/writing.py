@@ -59,7 +59,7 @@ def save(
 def writing_folder(folder: Path) -> Iterator[Path]:
     """A folder to write to; when the block ends well its files are moved to `folder`, else it is deleted."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     partial.chmod(0o755)
     try:
         yield partial
