@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from bridgenet.errors import UserError
+
 
 def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `bridgenet app`; `command` makes a parser from name and text."""
@@ -33,6 +35,8 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """`bridgenet app …`; returns the exit code."""
+    if not 0 <= options.port <= 65535:
+        raise UserError(f"port is {options.port}, expected 0 to 65535")
     from bridgenet.app import serve
     from bridgenet.checkpoints import load
 

@@ -107,6 +107,11 @@ def test_zip_has_every_map_of_every_picture(pictures: list[str], tmp_path: Path)
     assert {name.partition("/")[0] for name in names} == {"a", "a-2"}
 
 
+def test_no_port(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["app", "net.safetensors", "--port", "99999"]) == 2
+    assert "port is 99999, expected 0 to 65535" in capsys.readouterr().err
+
+
 def test_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bridgenet.save(make_network(), tmp_path / "net.safetensors")
     with socket.socket() as taken:

@@ -119,3 +119,10 @@ def test_out_that_has_the_pictures(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").touch()
     assert [entry.name for entry in find_inputs([str(tmp_path / "in")], tmp_path)[0]] == ["a"]
+
+
+def test_too_much_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MAX_BYTES", 10)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(11))))
+    with pytest.raises(UserError, match="standard input is too large"):
+        Input("stdin", "-", "standard input").read()

@@ -266,6 +266,8 @@ def test_ctrl_c_switches_a_camera_off(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("bridgenet.prediction.video.Frames", Camera)
     said: list[str] = []
     run_inputs(Interrupted(), ["0"], tmp_path / "out", say=said.append)
+    assert run(["0"], tmp_path / "out", skip_existing=True)[0]["existing"] == 0  # it shows something else now
+    run_inputs(Interrupted(), ["0"], tmp_path / "out", say=said.append)
     assert frames_of(tmp_path / "out/camera0/panel.mp4")[0] == 2
     with pytest.raises(KeyboardInterrupt):
         run_inputs(Interrupted(), [video(tmp_path / "a.mp4")], tmp_path / "out", say=said.append)

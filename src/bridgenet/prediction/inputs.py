@@ -45,7 +45,10 @@ class Input:
         if self.kind == "address":
             return read_encoded(web.fetch_picture(self.source), self.source)
         if self.kind == "standard input":
-            return read_encoded(sys.stdin.buffer.read(web.MAX_BYTES), "standard input")
+            content = sys.stdin.buffer.read(web.MAX_BYTES + 1)
+            if len(content) > web.MAX_BYTES:
+                raise UserError(f"standard input is too large: more than {web.MAX_BYTES / 1e6:.0f} MB")
+            return read_encoded(content, "standard input")
         return read_encoded(Path(self.source), self.source)
 
 

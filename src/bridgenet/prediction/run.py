@@ -174,7 +174,12 @@ class _Run:
 
     def take(self, entry: Input) -> None:
         """Predict an input, or keep it until as many of its size have come as go together."""
-        if self.options.skip_existing and self.manifest.is_done(entry.source, entry.name, self.settings):
+        shows_the_same = entry.kind not in ("camera", "standard input")
+        if (
+            self.options.skip_existing
+            and shows_the_same
+            and self.manifest.is_done(entry.source, entry.name, self.settings)
+        ):
             self.counts["existing"] += 1
             return
         started = time.perf_counter()
