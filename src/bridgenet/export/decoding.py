@@ -46,7 +46,8 @@ def decoding_of(task: Task) -> Callable[[NDArray[np.float32]], NDArray[np.float3
     """The task's decoding in NumPy. UserError if there is none."""
     if task.decode not in DECODINGS:
         raise UserError(
-            f"task '{task.name}' is decoded by {task.decode}, which needs PyTorch: export to .pt2, or leave it out (--tasks)"
+            f"task '{task.name}' is decoded by {task.decode}, which only a network with PyTorch does: predict with the weights, "
+            "or leave the task out (--tasks)"
         )
     return DECODINGS[task.decode]
 

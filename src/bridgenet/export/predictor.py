@@ -95,7 +95,8 @@ class ExportedPredictor:
 
         def predict(picture: Picture) -> Prediction:
             for task, x in self._logits([picture]).items():
-                past[task] = x + smoothing * (past[task] - x) if smoothing and task in past else x
+                goes_on = smoothing and task in past and past[task].shape == x.shape  # streams may change their size
+                past[task] = x + smoothing * (past[task] - x) if goes_on else x
             return self._decoded(picture, {task: x[0] for task, x in past.items()})
 
         return predict

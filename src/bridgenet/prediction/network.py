@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.batches import normalise
-from bridgenet.decoding import decode, first_largest
+from bridgenet.decoding import class_index, decode, first_largest
 from bridgenet.errors import UserError
 from bridgenet.images import read_picture
 from bridgenet.model.bridgenet import BridgeNet
@@ -32,10 +32,10 @@ class NetworkPredictor:
         tasks: the tasks wanted; all by default.
         max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
             By default as many as in the network's training images: that is the scale it knows, and memory stays bounded.
-        tile: pictures larger than a tile are not shrunk but looked at in overlapping tiles: their side [pixels], `"auto"`
-            (the size of the training images), or `"off"`.
+        tile: pictures are not shrunk, and larger ones than a tile are looked at in overlapping tiles: their side [pixels],
+            `"auto"` (the size of the training images), or `"off"`.
         overlap: of neighbouring tiles, at least [pixels]; a quarter of a tile by default.
-        batch_size: most pictures, or tiles of one, that go through the network together.
+        batch_size: most pictures, or with tiles most tiles of one picture, that go through the network together.
 
     Raises:
         UserError: a task that the network does not have, no pixels, or impossible tiles.
@@ -53,9 +53,9 @@ class NetworkPredictor:
     ):
         check_request(network.tasks, tasks, max_pixels, batch_size)
         self.network = network
-        self.batch_size = batch_size
         self.tasks = list(tasks or network.tasks)
         self.tiling = tiling_for(network, tile, overlap)
+        self.batch_size, self.tile_batch_size = (1, batch_size) if self.tiling else (batch_size, 1)
         if self.tiling and max_pixels is not None:
             raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
         config = network.config
@@ -67,13 +67,13 @@ class NetworkPredictor:
     def network_size(self, picture: Picture) -> tuple[int, int]:
         """(height, width) in which the network sees a picture; those of equal size can go together."""
         size = (picture.shape[0], picture.shape[1])
-        return size if self._is_tiled(picture) else size_within(size, self.max_pixels)
+        return size if self.tiling else size_within(size, self.max_pixels)
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
         """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
         if self.tiling is not None and self._is_tiled(pictures[0]):
-            maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.batch_size) for x in pictures]
+            maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.tile_batch_size) for x in pictures]
             return [self._prediction(picture, found) for picture, found in zip(pictures, maps)]
         logits = self._logits(pictures)
         return [
@@ -97,7 +97,8 @@ class NetworkPredictor:
             if not smoothing:
                 return self([picture])[0]
             for task, x in self._logits([picture]).items():
-                past[task] = torch.lerp(x, past[task], smoothing) if task in past else x.clone()
+                goes_on = task in past and past[task].shape == x.shape  # streams may change their size
+                past[task] = torch.lerp(x, past[task], smoothing) if goes_on else x.clone()
             return self._decoded(picture, past)
 
         return predict
@@ -139,9 +140,11 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
 
 def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """The decoded map (H, W[, 3]) of one image at `size`."""
-    kind = task_registry.get(task).kind
-    if kind == "classes" and tuple(logits.shape[-2:]) != size:
-        return _largest_class(logits, size)
+    kind, has_own_size = task_registry.get(task).kind, tuple(logits.shape[-2:]) == size
+    if kind == "classes" and not has_own_size:
+        if task_registry.resolve(task_registry.get(task).decode) is class_index:
+            return _largest_class(logits, size)
+        logits = resize(logits.float(), size)  # a decoding of its own sees all logits
     values = decode(task, logits)[0]
     if kind == "classes":
         return values.cpu().numpy().astype(np.int64)
