@@ -52,5 +52,7 @@ def test_zero_vector_stays_zero() -> None:
 
 def test_decoding_of_ones_own() -> None:
     own = replace(tasks.get("depth"), name="range", decode="elsewhere:exponential")
-    with pytest.raises(UserError, match=r"'range' is decoded by elsewhere:exponential, which needs PyTorch"):
+    with pytest.raises(
+        UserError, match=r"'range' is decoded by elsewhere:exponential, which only a network with PyTorch does"
+    ):
         decoding.decoding_of(own)

@@ -70,13 +70,16 @@ def export(
     wanted = size or (description.image_size if fixed else None)
     if wanted is not None:
         description = replace(description, size=_rounded(wanted, description.size_divisor))
+    elif network.backbone.depends_on_size:  # PyTorch would find that out too, after minutes
+        description = _of_one_size(description)
+        say(f"! {description.backbone} computes otherwise for other sizes; it is exported for one size")
     say(f"exporting to {path} …")
     try:
         program = capture(network, description.size)
     except UserError as error:
         if description.size is not None:
             raise
-        description = replace(description, size=_rounded(description.image_size, description.size_divisor))
+        description = _of_one_size(description)
         say(f"! {error}; it is exported for one size")
         program = capture(network, description.size)
     with replacing(path) as partial:
@@ -185,6 +188,10 @@ def _check(network: BridgeNet, path: Path, int8: bool, opset: int) -> None:
         raise UserError(
             f"the weights are {size / 2**30:.1f} GiB, and an ONNX file holds less than 2 GiB; export to .pt2 instead"
         )
+
+
+def _of_one_size(description: Description) -> Description:
+    return replace(description, size=_rounded(description.image_size, description.size_divisor))
 
 
 def _rounded(size: Sequence[int], divisor: int) -> list[int]:

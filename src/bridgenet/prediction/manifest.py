@@ -8,7 +8,7 @@ A line is appended when all files of its input are in place, so that an interrup
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,9 +27,13 @@ class Manifest:
     def __init__(self, folder: Path, rank: int = 0, world: int = 1):
         self.folder = folder
         self.part = folder / ("manifest.jsonl" if world == 1 else f"manifest-{rank:05d}.jsonl")
-        lines = read_manifest(folder)
-        self.known = {(line["input"], line.get("name")): line for line in lines}
+        lines = _read_lines(folder)
+        self.known = _last_of_each(lines)
         self.by_name = {line["name"]: line for line in lines if "files" in line}
+        self.files: dict[str, set[str]] = {}
+        for line in lines:
+            if "files" in line:
+                self.files.setdefault(line["name"], set()).update(line["files"])
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line, at once and whole."""
@@ -58,17 +62,21 @@ class Manifest:
         if line is None or _is_same_but_outputs(line, source, settings):
             return
         folder = self.folder / name
-        gone = [folder / file for file in set(line["files"]) - set(files)]
+        gone = [folder / file for file in self.files[name] - set(files)]
         for path in gone:
             path.unlink(missing_ok=True)
-        for inside in sorted({above for path in gone for above in path.parents if folder in above.parents}, reverse=True):
+        for inside in sorted(
+            {above for path in gone for above in path.parents if folder in above.parents}, reverse=True
+        ):
             with suppress(OSError):  # not empty
                 inside.rmdir()
 
 
 def _is_same_but_outputs(line: Mapping[str, Any], source: str, settings: Mapping[str, Any]) -> bool:
     before = line.get("settings")
-    return line["input"] == source and isinstance(before, dict) and {**before, "outputs": settings["outputs"]} == settings
+    return (
+        line["input"] == source and isinstance(before, dict) and {**before, "outputs": settings["outputs"]} == settings
+    )
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
@@ -76,6 +84,11 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
 
     Of an input that was passed over before it had a name, only what happened last.
     """
+    return sorted(_last_of_each(_read_lines(folder)).values(), key=lambda line: str(line["time"]))
+
+
+def _read_lines(folder: Path) -> list[dict[str, Any]]:
+    """All lines in the order of time."""
     lines = []
     for part in sorted(folder.glob("manifest*.jsonl")):
         for text in part.read_text(encoding="utf-8", errors="replace").split("\n"):
@@ -85,9 +98,12 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
                 continue
             if isinstance(line, dict) and {"input", "time"} <= line.keys():
                 lines.append(line)
-    lines.sort(key=lambda line: str(line["time"]))
+    return sorted(lines, key=lambda line: str(line["time"]))
+
+
+def _last_of_each(lines: Sequence[dict[str, Any]]) -> dict[tuple[str, str | None], dict[str, Any]]:
     last: dict[tuple[str, str | None], dict[str, Any]] = {}
     for line in lines:
         last.pop((line["input"], None), None)
         last[line["input"], line.get("name")] = line
-    return sorted(last.values(), key=lambda line: str(line["time"]))
+    return last
