@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bridgenet import cli_app, cli_benchmark, cli_boundaries, cli_data, cli_predict, cli_report, extensions
+from bridgenet import (
+    cli_app,
+    cli_benchmark,
+    cli_boundaries,
+    cli_data,
+    cli_export,
+    cli_predict,
+    cli_report,
+    extensions,
+)
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
 from bridgenet.progress import ProgressLine
@@ -86,6 +95,10 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
     _network_config(inspect)
     _trust(inspect)
+
+    exporting = cli_export.add_command(command)
+    _network_config(exporting)
+    _trust(exporting)
 
     cli_app.add_command(command)
     cli_boundaries.add_command(command)
@@ -287,6 +300,7 @@ COMMANDS = {
     "evaluate": _evaluate,
     "predict": cli_predict.run,
     "app": cli_app.run,
+    "export": cli_export.run,
     "convert": _convert,
     "inspect": _inspect,
     "evaluate-boundaries": cli_boundaries.run,

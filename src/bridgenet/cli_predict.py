@@ -8,6 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridgenet import cli_export
+
+if TYPE_CHECKING:
+    from bridgenet.prediction.run import Predictor
 
 USER_ERROR, PARTLY_DONE = 2, 1
 
@@ -15,7 +21,7 @@ USER_ERROR, PARTLY_DONE = 2, 1
 def add_command(command: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Add the command; `command(name, text)` makes its parser, which is returned."""
     parser = command("predict", "predict pictures, videos, cameras")
-    parser.add_argument("source", help="folder of a run, or weights")
+    parser.add_argument("source", help="folder of a run, weights, or an exported network (.onnx, .pt2)")
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -71,9 +77,7 @@ def _tile(text: str) -> int | str:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
-    from bridgenet.checkpoints import load
-    from bridgenet.inference import optimize_for_inference
-    from bridgenet.prediction.network import NetworkPredictor
+    from bridgenet.export.description import is_exported
     from bridgenet.prediction.run import RunOptions, run_inputs
     from bridgenet.prediction.video import StreamOptions
     from bridgenet.progress import ProgressLine
@@ -81,13 +85,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     started = time.perf_counter()
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     stream = StreamOptions(options.fps, options.max_frames, options.smoothing)
-    _choose_gpu(options.device)
-    how = {"precision": options.precision, "compile": options.compile}
-    network = load(options.source, device=options.device, config=options.config, **how)
-    size = {"max_pixels": options.max_pixels, "tile": options.tile, "overlap": options.overlap}
-    predictor = NetworkPredictor(network, tasks=options.tasks, batch_size=options.batch_size, **size)
-    if not network.optimized:
-        optimize_for_inference(network)
+    predictor = cli_export.predictor(options) if is_exported(options.source) else _network_predictor(options)
     progress = ProgressLine("predicting")
 
     def say(line: str) -> None:
@@ -101,7 +99,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         opacity=options.opacity,
         skip_existing=options.skip_existing,
         stream=stream,
-        settings={"source": options.source, "precision": options.precision, **size},
+        settings={"source": options.source, "precision": options.precision, **_size(options)},
     )
     counts = run_inputs(
         predictor,
@@ -121,6 +119,25 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         print("error: nothing could be predicted; see above", file=sys.stderr)
         return USER_ERROR
     return PARTLY_DONE if counts["skipped"] and world == 1 else 0  # torchrun stops all where one process fails
+
+
+def _network_predictor(options: argparse.Namespace) -> Predictor:
+    """Weights, loaded by PyTorch."""
+    from bridgenet.checkpoints import load
+    from bridgenet.inference import optimize_for_inference
+    from bridgenet.prediction.network import NetworkPredictor
+
+    _choose_gpu(options.device)
+    how = {"precision": options.precision, "compile": options.compile}
+    network = load(options.source, device=options.device, config=options.config, **how)
+    predictor = NetworkPredictor(network, tasks=options.tasks, batch_size=options.batch_size, **_size(options))
+    if not network.optimized:
+        optimize_for_inference(network)
+    return predictor
+
+
+def _size(options: argparse.Namespace) -> dict[str, Any]:
+    return {"max_pixels": options.max_pixels, "tile": options.tile, "overlap": options.overlap}
 
 
 def _choose_gpu(device: str) -> None:

@@ -21,3 +21,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     matches = [initials] if len(initials) > len(parent + dot) + 1 and initials in known else []
     matches = matches or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it tells that memory ran out, the processor's or a GPU's: PyTorch has no one class for both."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory")
+    )

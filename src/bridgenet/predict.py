@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bridgenet.prediction.inputs import find_inputs
 from bridgenet.prediction.manifest import read_manifest
-from bridgenet.prediction.network import NetworkPredictor, check_request, predict_image
+from bridgenet.prediction.network import NetworkPredictor, predict_image
+from bridgenet.prediction.request import check_request
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.run import RunOptions, predict_all, run_inputs
 

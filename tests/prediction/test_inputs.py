@@ -20,7 +20,7 @@ def encoded(format: str = "PNG", **options) -> bytes:
 
 
 def test_files_folders_patterns_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.jpg", "a.png", "b/a.jpg", "b/c.mp4", "notes.txt", ".hidden.png", "C.JPG", "out/old.png"):
+    for name in ("a.jpg", "a.png", "b/a.jpg", "b/c.mp4", "b.png", "notes.txt", ".hidden.png", "C.JPG", "out/old.png"):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -28,14 +28,30 @@ def test_files_folders_patterns_cameras(tmp_path: Path, monkeypatch: pytest.Monk
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    entries = ["in", "in/a.jpg", "odd.dat", "[x].png", "in/**/*.mp4", "in/*.t*", "no*", "empty", "none", "7", "0", "-"]
-    found, skipped = find_inputs([*entries, "https://example.org/x/y%20z.jpeg?w=3"], Path("in/out"))
+    entries = [
+        "in",
+        "in/a.jpg",
+        "odd.dat",
+        "[x].png",
+        "in/**/*.mp4",
+        "in/*.t*",
+        "in/out/*.png",
+        "no*",
+        "empty",
+        "none",
+        "7",
+        "0",
+        "-",
+    ]
+    found, skipped = find_inputs(
+        [*entries, "https://example.org/x/y%20z.jpeg?w=3", f"data:{'x' * 5000}"], Path("in/out")
+    )
     assert [(entry.name, entry.source, entry.kind) for entry in found] == [
         ("C", "in/C.JPG", "file"),
         ("a", "in/a.jpg", "file"),
         ("a-2", "in/a.png", "file"),
         ("b/a", "in/b/a.jpg", "file"),
-        ("a-3", "in/a.jpg", "file"),
+        ("b-2", "in/b.png", "file"),
         ("odd", "odd.dat", "file"),
         ("[x]", "[x].png", "file"),
         ("c", "in/b/c.mp4", "video"),
@@ -48,9 +64,11 @@ def test_files_folders_patterns_cameras(tmp_path: Path, monkeypatch: pytest.Monk
         "in/b/c.mp4 is a video, which is to be given by its own name",
         "in/notes.txt is not an image",
         "in/notes.txt is not an image",
+        "in/out/*.png matches nothing",
         "no* matches nothing",
         "empty is an empty folder",
         "none does not exist",
+        f"data:{'x' * 95}… is too long to be a file (5005 letters)",
     ]
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from bridgenet import UserError
+from bridgenet import UserError, tasks
 from bridgenet.prediction.network import NetworkPredictor
 from tests.model.networks import build
 
@@ -41,6 +44,22 @@ def test_smoothing(network) -> None:
 
     smoothed = logit(smooth(second).sal)
     np.testing.assert_allclose(smoothed, 0.75 * logit(expected) + 0.25 * logit(alone), atol=1e-4)
+
+
+def test_smoothing_begins_again_where_frames_change_their_size(network) -> None:
+    predictor = NetworkPredictor(network)
+    stream, other = predictor.stream(0.75), photo(2)[:, :32]
+    stream(photo(0))
+    np.testing.assert_allclose(stream(other).sal, predictor([other])[0].sal, atol=1e-6)
+
+
+def test_classes_with_a_decoding_of_their_own(network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts for pictures that were shrunk too."""
+    three = replace(tasks.get("semseg"), decode=lambda logits: torch.full_like(logits[:, 0], 3, dtype=torch.int64))
+    monkeypatch.setitem(tasks._TASKS, "semseg", three)
+    for max_pixels in (32 * 48, 100):
+        result = NetworkPredictor(network, max_pixels=max_pixels)([photo()])[0]
+        assert result.semseg.shape == (32, 48) and (result.semseg == 3).all()
 
 
 def test_wrong_requests(network) -> None:

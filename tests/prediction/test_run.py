@@ -289,3 +289,66 @@ def test_no_camera(tmp_path: Path) -> None:
 def test_wrong_stream_options(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="expected"):
         StreamOptions(**options)
+
+
+def test_a_folder_never_has_results_of_two_inputs(tmp_path: Path) -> None:
+    """Names shift when a picture comes before: what the former one left behind in its folder goes."""
+    out, everything = tmp_path / "out", ["raw", "colour", "panel"]
+    run([save(tmp_path / "in/a.png")], out, outputs=everything)
+    run([str(tmp_path / "in/a.png")], out, outputs=["ply"])
+    assert {"depth.ply", "panel.png"} <= {path.name for path in (out / "a").iterdir()}  # more of the same input
+    (out / "a/notes.txt").write_text("mine")
+    run([save(tmp_path / "in/a.jpg"), str(tmp_path / "in/a.png")], out, outputs=["panel"])
+    assert {path.name for path in (out / "a").iterdir()} == {"panel.png", "notes.txt"}
+
+
+def test_frames_of_another_video_go(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in "12":
+        (tmp_path / name).mkdir()
+    run([video(tmp_path / "1/a.mp4")], out, outputs=["raw", "panel"])
+    run([video(tmp_path / "2/a.mp4")], out)
+    assert [path.name for path in (out / "a").iterdir()] == ["panel.mp4"]
+
+
+def test_an_input_of_two_names(tmp_path: Path) -> None:
+    """What was passed over before it had a name is no longer told once it is there."""
+    path, out = tmp_path / "in/a.png", tmp_path / "out"
+    run([str(path)], out)
+    save(path)
+    run([str(path)], out)
+    save(tmp_path / "in/a.jpg")
+    for existing in (0, 2):  # a is a.jpg's now
+        assert run([str(tmp_path / "in")], out, skip_existing=True)[0]["existing"] == existing
+    lines = [(Path(line["input"]).name, line["name"]) for line in read_manifest(out)]
+    assert sorted(lines) == [("a.jpg", "a"), ("a.png", "a"), ("a.png", "a-2")]
+
+
+class Greedy(Fake):
+    """Has memory for a single picture of at most 100 pixels."""
+
+    def __call__(self, pictures: Any) -> list[Prediction]:
+        if len(pictures) > 1 or pictures[0].size > 300:
+            self.batches.append([])
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().__call__(pictures)
+
+
+def test_out_of_memory(tmp_path: Path) -> None:
+    """Batches are taken apart, and what is too large alone is passed over."""
+    inputs = [save(tmp_path / f"{n}.png") for n in range(4)] + [save(tmp_path / "large.png", 60, 90)]
+    predictor = Greedy(batch_size=2)
+    counts, said = run(inputs, tmp_path / "out", predictor)
+    assert counts == {"images": 4, "skipped": 1, "existing": 0}
+    assert list(map(len, predictor.batches)) == [0, 1, 1, 1, 1, 0]
+    assert "large.png (90×60) needs more memory than there is; give fewer --max-pixels" in said[-1]
+    assert {line["input"] for line in read_manifest(tmp_path / "out") if "error" in line} == {inputs[-1]}
+
+
+def test_other_errors_of_the_network_are_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Fake, pictures: Any) -> list[Prediction]:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Fake, "__call__", broken)
+    with pytest.raises(RuntimeError, match="do not fit"):
+        run([save(tmp_path / "a.png")], tmp_path / "out")

@@ -109,7 +109,7 @@ def test_sizes_and_mistakes() -> None:
         NetworkPredictor(network, tile=64, max_pixels=100)
 
 
-def test_small_pictures_are_not_tiled() -> None:
-    network, picture = build(num_tasks=2).eval(), photo(50, 60)
-    tiled, whole = (NetworkPredictor(network, tile=tile)([picture])[0] for tile in (64, "off"))
-    np.testing.assert_array_equal(tiled.depth, whole.depth)
+def test_small_pictures_are_neither_tiled_nor_shrunk() -> None:
+    network, picture = build(num_tasks=2).eval(), photo(90, 120)
+    whole = NetworkPredictor(network, max_pixels=90 * 120)([picture])[0]
+    np.testing.assert_array_equal(NetworkPredictor(network, tile=128)([picture])[0].depth, whole.depth)

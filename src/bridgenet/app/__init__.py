@@ -172,7 +172,7 @@ def serve(
     Raises:
         UserError: Gradio is not installed, or the port is in use.
     """
-    check_request(network, None, max_pixels)
+    check_request(network.tasks, None, max_pixels)
     _check_port(host, port)
     folder = Path(tempfile.mkdtemp(prefix="bridgenet-app-"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

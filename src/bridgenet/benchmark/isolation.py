@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, is_out_of_memory
 
 Argument = TypeVar("Argument")
 
@@ -68,9 +68,7 @@ def _work(sending: Connection, work: Callable[[Any], dict[str, Any]], argument: 
     except UserError as error:
         answer = (None, str(error))
     except Exception as error:
-        memory = isinstance(error, MemoryError) or any(
-            words in str(error) for words in ("out of memory", "can't allocate memory")
-        )
+        memory = is_out_of_memory(error)
         if not memory:
             traceback.print_exc(file=sys.stderr)
         answer = (None, "out of memory" if memory else f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")

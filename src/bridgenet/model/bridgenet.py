@@ -138,7 +138,7 @@ class BridgeNet(nn.Module, HubMixin):
         from bridgenet.inference import optimize_for_inference, preparing
         from bridgenet.predict import check_request, predict_image
 
-        check_request(self, tasks)
+        check_request(self.tasks, tasks)
         picture = read_picture(image)
         with preparing:  # of several threads, one
             is_float32 = self.optimized or next(self.parameters()).dtype == torch.float32

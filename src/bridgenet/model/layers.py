@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bridgenet.ops.definitions import follow_definitions
+from bridgenet.ops.definitions import follow_definitions, has_size
 from bridgenet.ops.upsampled import arrange, compose, conv3x3_of_upsampled_sum
 
 
 def resize(x_BCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Bilinear resizing with align_corners=False; the input itself when it has that size already."""
-    if tuple(x_BCHW.shape[-2:]) == tuple(size):
+    if has_size(x_BCHW, size):
         return x_BCHW
     return F.interpolate(x_BCHW, size=tuple(size), mode="bilinear", align_corners=False)
 

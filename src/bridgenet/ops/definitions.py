@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 _follow_definitions = False
 _is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # from torch 2.7 on
@@ -33,3 +34,13 @@ def follow_definitions() -> bool:
 def is_exporting() -> bool:
     """Whether a network is being exported, by `torch.onnx` or `torch.export`."""
     return torch.onnx.is_in_onnx_export() or _is_exporting()
+
+
+def has_size(x: Tensor, size: Sequence[int]) -> bool:
+    """Whether the last two axes are known to be of that size. While a network is exported, only if they always are."""
+    sides = zip(x.shape[-2:], size)
+    if not is_exporting():
+        return all(own == other for own, other in sides)
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return all(statically_known_true(own == other) for own, other in sides)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ from bridgenet.prediction import web
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
 """Files that are taken for videos."""
+
+MAX_PATH = 4095
+"""The longest name of a file that any system takes [bytes]."""
 
 Kind = Literal["file", "address", "standard input", "video", "camera"]
 
@@ -56,20 +60,29 @@ def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[I
     """All inputs in their order, and (what was passed over, why).
 
     An entry is a picture or video file; a folder, whose pictures are taken, also those in folders below; a pattern
-    (`*`, `?`, `[…]`, `**`), if no file has that name; an http or https address; a number, the camera's; or `-`. Of folders,
-    hidden files and what lies in `out` are left out.
+    (`*`, `?`, `[…]`, `**`), if no file has that name; an http or https address; a number, the camera's; or `-`. Of folders
+    hidden files are left out, of folders and patterns what lies in `out`. What is given twice is taken once.
     """
-    found: list[Input] = []
+    found: dict[str, Input] = {}
     skipped: list[tuple[str, str]] = []
     names: set[str] = set()
+    above: set[str] = set()
     for entry in entries:
         for name, source, kind in _expand(entry, out, skipped):
+            if source in found:
+                continue
             number, unique = 2, name
-            while unique in names:  # a.jpg beside a.png, or the same name in two folders
+            # a.jpg beside a.png, the same name in two folders, or a.jpg beside a/: no results lie in others' folder.
+            while unique in names or unique in above or not names.isdisjoint(_folders_above(unique)):
                 unique, number = f"{name}-{number}", number + 1
             names.add(unique)
-            found.append(Input(unique, source, kind))
-    return found, skipped
+            above.update(_folders_above(unique))
+            found[source] = Input(unique, source, kind)
+    return list(found.values()), skipped
+
+
+def _folders_above(name: str) -> list[str]:
+    return [parent.as_posix() for parent in PurePosixPath(name).parents][:-1]
 
 
 def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str, Kind]]:
@@ -78,6 +91,8 @@ def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Ite
         yield "stdin", entry, "standard input"
     elif web.is_address(entry):
         yield web.name_of(entry), entry, "address"
+    elif len(os.fsencode(entry)) > MAX_PATH:
+        skipped.append((entry[:100], f"{entry[:100]}… is too long to be a file ({len(entry)} letters)"))
     elif path.is_dir():
         yield from _in_folder(path, out, skipped)
     elif path.is_file():
@@ -85,12 +100,12 @@ def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Ite
     elif entry.isdecimal():
         yield f"camera{entry}", entry, "camera"
     elif glob.has_magic(entry):
-        matches = sorted(glob.glob(entry, recursive=True))  # noqa: PTH207 (pathlib refuses absolute patterns)
-        if not matches:
+        matches = map(Path, sorted(glob.glob(entry, recursive=True)))  # noqa: PTH207 (pathlib refuses absolute patterns)
+        files = [match for match in matches if match.is_file() and not _is_result(match, out)]
+        if not files:
             skipped.append((entry, f"{entry} matches nothing"))
-        for match in map(Path, matches):
-            if match.is_file():
-                yield from _if_picture(match.stem, match, skipped, with_videos=True)
+        for match in files:
+            yield from _if_picture(match.stem, match, skipped, with_videos=True)
     else:
         skipped.append((entry, f"{entry} does not exist"))
 
@@ -101,11 +116,15 @@ def _in_folder(folder: Path, out: Path | None, skipped: list[tuple[str, str]]) -
     if out is not None and out.resolve() == folder.resolve():
         raise UserError(f"{out} has the pictures and would get the results too: give another folder with --out")
     if out is not None and folder.resolve() in out.resolve().parents:  # results of an earlier call are no pictures
-        files = [path for path in files if out.resolve() not in path.resolve().parents]
+        files = [path for path in files if not _is_result(path, out)]
     if not files:
         skipped.append((str(folder), f"{folder} is an empty folder"))
     for path in files:
         yield from _if_picture(inside[path].with_suffix("").as_posix(), path, skipped, with_videos=False)
+
+
+def _is_result(path: Path, out: Path | None) -> bool:
+    return out is not None and out.resolve() in path.resolve().parents
 
 
 def _if_picture(

@@ -8,7 +8,8 @@ A line is appended when all files of its input are in place, so that an interrup
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ class Manifest:
     def __init__(self, folder: Path, rank: int = 0, world: int = 1):
         self.folder = folder
         self.part = folder / ("manifest.jsonl" if world == 1 else f"manifest-{rank:05d}.jsonl")
-        self.known = {line["input"]: line for line in read_manifest(folder)}
+        lines = _read_lines(folder)
+        self.known = _last_of_each(lines)
+        self.by_name = {line["name"]: line for line in lines if "files" in line}
+        self.files: dict[str, set[str]] = {}
+        for line in lines:
+            if "files" in line:
+                self.files.setdefault(line["name"], set()).update(line["files"])
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line, at once and whole."""
@@ -41,14 +48,47 @@ class Manifest:
 
     def is_done(self, source: str, name: str, settings: Mapping[str, Any]) -> bool:
         """Whether an input has been predicted with these settings into that folder and all its files are still there."""
-        line = self.known.get(source)
-        if line is None or "error" in line or line.get("name") != name or line.get("settings") != settings:
+        line = self.known.get((source, name))
+        if line is None or "error" in line or line.get("settings") != settings:
             return False
         return all((self.folder / name / file).is_file() for file in line["files"])
 
+    def clear(self, source: str, name: str, settings: Mapping[str, Any], files: Collection[str]) -> None:
+        """Delete what an earlier run wrote into a folder, but for `files`, which were written into it now.
+
+        Where only the outputs are others than then, what they gave stays: the same input was seen in the same way.
+        """
+        line = self.by_name.get(name)
+        if line is None or _is_same_but_outputs(line, source, settings):
+            return
+        folder = self.folder / name
+        gone = [folder / file for file in self.files[name] - set(files)]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        for inside in sorted(
+            {above for path in gone for above in path.parents if folder in above.parents}, reverse=True
+        ):
+            with suppress(OSError):  # not empty
+                inside.rmdir()
+
+
+def _is_same_but_outputs(line: Mapping[str, Any], source: str, settings: Mapping[str, Any]) -> bool:
+    before = line.get("settings")
+    return (
+        line["input"] == source and isinstance(before, dict) and {**before, "outputs": settings["outputs"]} == settings
+    )
+
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
-    """The last line of every input of all parts in a folder, in the order of time; lines that were cut are left out."""
+    """The last line of every input and name of all parts in a folder, in the order of time, without lines that were cut.
+
+    Of an input that was passed over before it had a name, only what happened last.
+    """
+    return sorted(_last_of_each(_read_lines(folder)).values(), key=lambda line: str(line["time"]))
+
+
+def _read_lines(folder: Path) -> list[dict[str, Any]]:
+    """All lines in the order of time."""
     lines = []
     for part in sorted(folder.glob("manifest*.jsonl")):
         for text in part.read_text(encoding="utf-8", errors="replace").split("\n"):
@@ -58,6 +98,12 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
                 continue
             if isinstance(line, dict) and {"input", "time"} <= line.keys():
                 lines.append(line)
-    lines.sort(key=lambda line: str(line["time"]))
-    last = {line["input"]: line for line in lines}
-    return sorted(last.values(), key=lambda line: str(line["time"]))
+    return sorted(lines, key=lambda line: str(line["time"]))
+
+
+def _last_of_each(lines: Sequence[dict[str, Any]]) -> dict[tuple[str, str | None], dict[str, Any]]:
+    last: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for line in lines:
+        last.pop((line["input"], None), None)
+        last[line["input"], line.get("name")] = line
+    return last

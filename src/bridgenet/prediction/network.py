@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,11 +12,12 @@ from torch import Tensor
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.batches import normalise
-from bridgenet.decoding import decode, first_largest
-from bridgenet.errors import UserError, nearest
+from bridgenet.decoding import class_index, decode, first_largest
+from bridgenet.errors import UserError
 from bridgenet.images import read_picture
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.layers import resize
+from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.tiling import predict_tiled, tiling_for
 
@@ -33,10 +32,10 @@ class NetworkPredictor:
         tasks: the tasks wanted; all by default.
         max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
             By default as many as in the network's training images: that is the scale it knows, and memory stays bounded.
-        tile: pictures larger than a tile are not shrunk but looked at in overlapping tiles: their side [pixels], `"auto"`
-            (the size of the training images), or `"off"`.
+        tile: pictures are not shrunk, and larger ones than a tile are looked at in overlapping tiles: their side [pixels],
+            `"auto"` (the size of the training images), or `"off"`.
         overlap: of neighbouring tiles, at least [pixels]; a quarter of a tile by default.
-        batch_size: most pictures, or tiles of one, that go through the network together.
+        batch_size: most pictures, or with tiles most tiles of one picture, that go through the network together.
 
     Raises:
         UserError: a task that the network does not have, no pixels, or impossible tiles.
@@ -52,13 +51,11 @@ class NetworkPredictor:
         overlap: int | None = None,
         batch_size: int = 1,
     ):
-        check_request(network, tasks, max_pixels)
-        if batch_size < 1:
-            raise UserError(f"batch size is {batch_size}, expected at least 1")
+        check_request(network.tasks, tasks, max_pixels, batch_size)
         self.network = network
-        self.batch_size = batch_size
         self.tasks = list(tasks or network.tasks)
         self.tiling = tiling_for(network, tile, overlap)
+        self.batch_size, self.tile_batch_size = (1, batch_size) if self.tiling else (batch_size, 1)
         if self.tiling and max_pixels is not None:
             raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
         config = network.config
@@ -69,17 +66,14 @@ class NetworkPredictor:
 
     def network_size(self, picture: Picture) -> tuple[int, int]:
         """(height, width) in which the network sees a picture; those of equal size can go together."""
-        height, width = picture.shape[:2]
-        if self._is_tiled(picture) or self.max_pixels is None or height * width <= self.max_pixels:
-            return height, width
-        factor = math.sqrt(self.max_pixels / (height * width))
-        return max(1, round(height * factor)), max(1, round(width * factor))
+        size = (picture.shape[0], picture.shape[1])
+        return size if self.tiling else size_within(size, self.max_pixels)
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
         """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
         if self.tiling is not None and self._is_tiled(pictures[0]):
-            maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.batch_size) for x in pictures]
+            maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.tile_batch_size) for x in pictures]
             return [self._prediction(picture, found) for picture, found in zip(pictures, maps)]
         logits = self._logits(pictures)
         return [
@@ -93,8 +87,7 @@ class NetworkPredictor:
         Args:
             smoothing: share of the past in the logits of each frame, in [0, 1): 0 treats every frame for itself.
         """
-        if not 0 <= smoothing < 1:
-            raise UserError(f"smoothing is {smoothing:g}, expected 0 (none) to below 1")
+        check_smoothing(smoothing)
         if smoothing and self.tiling:
             raise UserError("smoothing over time does not go with tiles: leave one of the two out")
         past: dict[str, Tensor] = {}
@@ -104,7 +97,8 @@ class NetworkPredictor:
             if not smoothing:
                 return self([picture])[0]
             for task, x in self._logits([picture]).items():
-                past[task] = torch.lerp(x, past[task], smoothing) if task in past else x.clone()
+                goes_on = task in past and past[task].shape == x.shape  # streams may change their size
+                past[task] = torch.lerp(x, past[task], smoothing) if goes_on else x.clone()
             return self._decoded(picture, past)
 
         return predict
@@ -115,13 +109,8 @@ class NetworkPredictor:
 
     def _logits(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         parameter = next(self.network.parameters())
-        height, width = self.network_size(pictures[0])
-        shown = [
-            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-            if picture.shape[:2] != (height, width)
-            else picture
-            for picture in pictures
-        ]
+        size = self.network_size(pictures[0])
+        shown = [shrunk(picture, size) for picture in pictures]
         pixels = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
         logits = self.network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
         return {task: logits[task] for task in self.tasks}
@@ -149,28 +138,13 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
     return predictor([read_picture(image)])[0]
 
 
-def check_request(network: BridgeNet, tasks: Sequence[str] | None, max_pixels: int | None = None) -> None:
-    """UserError for a task that the network does not have, or for no pixels."""
-    for task in network.tasks:
-        if task not in task_registry.names():
-            raise UserError(
-                f"this network predicts '{task}', which is not registered; call bridgenet.register_task first"
-            )
-    for task in tasks or ():
-        if task not in network.tasks:
-            known = ", ".join(network.tasks)
-            raise UserError(
-                f"this network does not predict '{task}'{nearest(task, network.tasks)} (it predicts {known})"
-            )
-    if max_pixels is not None and max_pixels < 1:
-        raise UserError(f"max_pixels is {max_pixels}, expected at least 1")
-
-
 def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """The decoded map (H, W[, 3]) of one image at `size`."""
-    kind = task_registry.get(task).kind
-    if kind == "classes" and tuple(logits.shape[-2:]) != size:
-        return _largest_class(logits, size)
+    kind, has_own_size = task_registry.get(task).kind, tuple(logits.shape[-2:]) == size
+    if kind == "classes" and not has_own_size:
+        if task_registry.resolve(task_registry.get(task).decode) is class_index:
+            return _largest_class(logits, size)
+        logits = resize(logits.float(), size)  # a decoding of its own sees all logits
     values = decode(task, logits)[0]
     if kind == "classes":
         return values.cpu().numpy().astype(np.int64)

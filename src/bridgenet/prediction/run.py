@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, is_out_of_memory
 from bridgenet.prediction.inputs import Input, find_inputs, share
 from bridgenet.prediction.manifest import Manifest
 from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
@@ -23,6 +23,8 @@ from bridgenet.prediction.writing import check_outputs
 
 if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
+
+REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
 Picture = NDArray[np.uint8]
 
@@ -165,12 +167,13 @@ class _Run:
         self.manifest = manifest
         self.settings = options.recorded(predictor.tasks)
         self.counts = {"images": 0, "skipped": 0, "existing": 0}
+        self.most = predictor.batch_size
         self.waiting: dict[tuple[int, int], list[_Read]] = {}
 
-    def skip(self, source: str, reason: str) -> None:
+    def skip(self, source: str, reason: str, name: str | None = None) -> None:
         self.say(f"! {reason}: skipped")
         self.counts["skipped"] += 1
-        self.manifest.append({"input": source, "error": reason})
+        self.manifest.append({"input": source, **({"name": name} if name else {}), "error": reason})
 
     def take(self, entry: Input) -> None:
         """Predict an input, or keep it until as many of its size have come as go together."""
@@ -189,12 +192,17 @@ class _Run:
                 return
             picture, notes = entry.read()
         except UserError as error:
-            self.skip(entry.source, str(error))
+            self.skip(entry.source, str(error), entry.name)
+            return
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.skip(entry.source, f"{entry.source} needs more memory than there is; {REMEDY}", entry.name)
             return
         size = self.predictor.network_size(picture)
         group = self.waiting.setdefault(size, [])
         group.append(_Read(entry, picture, notes, time.perf_counter() - started))
-        most = self.predictor.batch_size
+        most = self.most
         if len(group) >= most or sum(map(len, self.waiting.values())) >= 4 * most:
             largest = max(self.waiting, key=lambda key: len(self.waiting[key]))
             self._predict(self.waiting.pop(largest))
@@ -206,7 +214,13 @@ class _Run:
 
     def _predict(self, group: list[_Read]) -> None:
         started = time.perf_counter()
-        results = self.predictor([read.picture for read in group])
+        try:
+            results = self.predictor([read.picture for read in group])
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._without_memory(group)
+            return
         each = (time.perf_counter() - started) / len(group)
         for read, result in zip(group, results):
             started = time.perf_counter()
@@ -215,6 +229,18 @@ class _Run:
             files = [file.name for file in result.save(folder, outputs, **self.options.look())]
             seconds = read.seconds + each + time.perf_counter() - started
             self._done(read.entry, result, files, seconds, read.notes, {})
+
+    def _without_memory(self, group: list[_Read]) -> None:
+        """Predict one at a time what was too much together; pass over what is too much alone."""
+        if len(group) == 1:
+            height, width = group[0].picture.shape[:2]
+            reason = f"{group[0].entry.source} ({width}×{height}) needs more memory than there is; {REMEDY}"
+            self.skip(group[0].entry.source, reason, group[0].entry.name)
+            return
+        self.say(f"! {len(group)} pictures together need more memory than there is: one after the other from now on")
+        self.most = 1
+        for read in group:
+            self._predict([read])
 
     def _stream(self, entry: Input, started: float) -> None:
         done = predict_stream(
@@ -241,6 +267,7 @@ class _Run:
         tasks = list(result.maps)
         line = {"input": entry.source, "name": entry.name, "width": width, "height": height, **about, "tasks": tasks}
         details = {"files": list(files), "seconds": round(seconds, 3), "notes": list(notes), "settings": self.settings}
+        self.manifest.clear(entry.source, entry.name, self.settings, files)
         self.manifest.append({**line, **details})
         self.counts["images"] += 1
         folder = self.out / entry.name

@@ -14,6 +14,7 @@ class Backbone(nn.Module):
         channels: of the four maps.
         size_divisor: what the sides of the image must be divisible by.
         base_divisor: the decoder's r that goes with the backbone: 1 for pyramids, 2 for plain transformers.
+        depends_on_size: whether other operations are computed for other sizes, so that an export is for one size alone.
         checkpointing: see :meth:`set_checkpointing`.
         frozen: see :meth:`freeze`.
     """
@@ -21,6 +22,7 @@ class Backbone(nn.Module):
     channels: tuple[int, ...]
     size_divisor: int
     base_divisor: int
+    depends_on_size: bool = False
     checkpointing: bool = False
     frozen: bool = False
 

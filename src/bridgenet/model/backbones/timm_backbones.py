@@ -134,6 +134,7 @@ class Pyramid(TimmBackbone):
         super().__init__(model, make_whole)
         self.channels = tuple(model.feature_info.channels())
         self.size_divisor = int(model.feature_info.reduction()[-1])
+        self.depends_on_size = any(hasattr(module, "window_size") for module in model.modules())  # they must fit
         self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # Swin's, for one
 
     def canonical(self, timm_name: str) -> str:

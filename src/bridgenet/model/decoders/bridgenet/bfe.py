@@ -22,6 +22,7 @@ from bridgenet.model.layers import (
     to_map,
     to_tokens,
 )
+from bridgenet.ops.pooling import average_pool
 
 NUM_HEADS = 2
 
@@ -54,7 +55,7 @@ class BridgeFeatureExtractor(nn.Module):
     def forward(self, side_BCHW: Tensor, task_maps: Sequence[Tensor], previous_bridge: Tensor | None) -> Tensor:
         """Backbone side (B, side_channels, h₀, w₀) and all task maps (B, D, H, W) → bridge feature (B, D, h₀, w₀)."""
         side_BCHW = self.side(side_BCHW)
-        pooled = [F.avg_pool2d(self.task_norm(x), self.pool, stride=self.pool, ceil_mode=True) for x in task_maps]
+        pooled = [average_pool(self.task_norm(x), self.pool, stride=self.pool) for x in task_maps]
         tokens_BNC = torch.cat([to_tokens(x) for x in pooled], dim=1)
         query_BNC, size = self.query(side_BCHW)
         answer = F.scaled_dot_product_attention(

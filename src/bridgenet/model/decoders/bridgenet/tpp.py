@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bridgenet.model.layers import (
@@ -22,6 +21,7 @@ from bridgenet.model.layers import (
     to_map,
     to_tokens,
 )
+from bridgenet.ops.pooling import average_pool
 
 NUM_HEADS = 2
 
@@ -40,7 +40,7 @@ class AttentionProduction(nn.Module):
     def forward(self, preliminary_BCHW: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
         x_BCHW = self.norm(preliminary_BCHW)
         query_BNC, size = self.query(x_BCHW)
-        pooled_BNC = to_tokens(F.avg_pool2d(x_BCHW, 3, stride=2, padding=1, ceil_mode=True))
+        pooled_BNC = to_tokens(average_pool(x_BCHW, 3, stride=2, padding=1))
         query = split_heads(query_BNC, NUM_HEADS)
         key = split_heads(self.key(pooled_BNC), NUM_HEADS)
         value = split_heads(self.value(pooled_BNC), NUM_HEADS)

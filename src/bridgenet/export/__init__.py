@@ -1,0 +1,28 @@
+"""Networks as files for other programs: ONNX (`.onnx`) and `torch.export` archives (`.pt2`). See `docs/export.md`.
+
+`capture` and `write` make them, with PyTorch; `description` says what stands in them; `predictor` and `decoding` predict with
+them, those of ONNX without PyTorch; `quantisation` makes them smaller.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridgenet.export.predictor import ExportedPredictor, open_exported
+    from bridgenet.export.write import export
+
+_LAZY = {
+    "ExportedPredictor": "bridgenet.export.predictor",
+    "open_exported": "bridgenet.export.predictor",
+    "export": "bridgenet.export.write",
+}
+
+__all__ = ["ExportedPredictor", "export", "open_exported"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'bridgenet.export' has no attribute '{name}'")

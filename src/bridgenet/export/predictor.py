@@ -1,0 +1,181 @@
+"""Prediction with exported files: ONNX by ONNX Runtime, without PyTorch, and `torch.export` archives with it. On the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridgenet.errors import UserError
+from bridgenet.export.decoding import decoding_of, full_size, normalise
+from bridgenet.export.description import KEY, Description
+from bridgenet.images import read_picture
+from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
+from bridgenet.prediction.result import Prediction
+
+Picture = NDArray[np.uint8]
+Images = NDArray[np.float32]
+Runner = Callable[[Images], Mapping[str, Images]]
+"""Images (B, 3, H, W) of a size that the network takes → {task: logits (B, n, H, W)}."""
+
+
+class ExportedPredictor:
+    """Predicts pictures with an exported network.
+
+    Args:
+        run: computes.
+        description: of the file.
+        tasks: the tasks wanted; all by default.
+        max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again; by
+            default as many as in the network's training images.
+        batch_size: most pictures that go through the network together.
+
+    Attributes:
+        tasks: names of the tasks that are predicted.
+        class_names: {task: names of its classes}.
+
+    Raises:
+        UserError: a task that the network does not have or that only PyTorch can decode, or no pixels.
+    """
+
+    def __init__(
+        self,
+        run: Runner,
+        description: Description,
+        *,
+        tasks: Sequence[str] | None = None,
+        max_pixels: int | None = None,
+        batch_size: int = 1,
+    ):
+        self.run, self.description = run, description
+        known = description.register_tasks()
+        check_request(known, tasks, max_pixels, batch_size)
+        self.tasks = list(tasks or known)
+        self.definitions = {task: known[task] for task in self.tasks}
+        for task in self.definitions.values():
+            decoding_of(task)
+        self.class_names = description.class_names
+        self.max_pixels = max_pixels or description.image_size[0] * description.image_size[1]
+        self.batch_size = batch_size
+
+    def network_size(self, picture: Picture) -> tuple[int, int]:
+        """(height, width) in which the network sees a picture, before padding."""
+        height, width = size_within((picture.shape[0], picture.shape[1]), self.max_pixels)
+        if self.description.size is None:
+            return height, width
+        factor = min(1.0, self.description.size[0] / height, self.description.size[1] / width)  # whole in the only size
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+    def logits(self, images: Images) -> dict[str, Images]:
+        """(B, 3, H, W) normalised → {task: (B, n, H, W)}: padded for the network, its results cut to the images again."""
+        height, width = images.shape[2:]
+        rows, columns = self._padded_size(height, width)
+        found = self.run(np.pad(images, ((0, 0), (0, 0), (0, rows - height), (0, columns - width))))
+        return {task: found[task][..., :height, :width] for task in self.tasks}
+
+    def predict_image(self, image: Any) -> Prediction:
+        """The prediction of a path, a PIL image, or an (H, W, 3) uint8 RGB array."""
+        return self([read_picture(image)])[0]
+
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
+        """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
+        logits = self._logits(pictures)
+        return [
+            self._decoded(picture, {task: x[number] for task, x in logits.items()})
+            for number, picture in enumerate(pictures)
+        ]
+
+    def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]:
+        """A function that predicts one frame after the other; `smoothing` is the share of the past in their logits, [0, 1)."""
+        check_smoothing(smoothing)
+        past: dict[str, Images] = {}
+
+        def predict(picture: Picture) -> Prediction:
+            for task, x in self._logits([picture]).items():
+                goes_on = smoothing and task in past and past[task].shape == x.shape  # streams may change their size
+                past[task] = x + smoothing * (past[task] - x) if goes_on else x
+            return self._decoded(picture, {task: x[0] for task, x in past.items()})
+
+        return predict
+
+    def _logits(self, pictures: Sequence[Picture]) -> dict[str, Images]:
+        height, width = self.network_size(pictures[0])
+        shown = [shrunk(picture, (height, width)) for picture in pictures]
+        return self.logits(
+            np.stack([normalise(picture, self.description.mean, self.description.std) for picture in shown])
+        )
+
+    def _decoded(self, picture: Picture, logits: Mapping[str, Images]) -> Prediction:
+        size = (picture.shape[0], picture.shape[1])
+        maps = {task: full_size(self.definitions[task], x, size) for task, x in logits.items()}
+        return Prediction(picture, maps, self.class_names)
+
+    def _padded_size(self, height: int, width: int) -> tuple[int, int]:
+        if self.description.size is not None:
+            return self.description.size[0], self.description.size[1]
+        divisor, least = self.description.size_divisor, self.description.least_size
+        rows, columns = (max(least, side + -side % divisor) for side in (height, width))
+        return rows, columns
+
+
+def open_exported(path: str | Path, **how: Any) -> ExportedPredictor:
+    """What `bridgenet export` wrote, ready to predict: `open_exported("network.onnx").predict_image("photo.jpg").panel()`.
+
+    `.onnx` is computed by ONNX Runtime, and PyTorch is not loaded. `.pt2` is loaded by PyTorch: open only archives whose
+    makers you trust, as PyTorch does not promise that they cannot run code.
+
+    Args:
+        path: the file.
+        how: `tasks`, `max_pixels`, `batch_size` of :class:`ExportedPredictor`.
+
+    Raises:
+        UserError: no such file, another kind of file, a damaged one, or a missing package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no exported network at {path}")
+    run, description = _open_onnx(path) if path.suffix.lower() == ".onnx" else _open_pt2(path)
+    return ExportedPredictor(run, description, **how)
+
+
+def _open_onnx(path: Path) -> tuple[Runner, Description]:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(f'{path} needs ONNX Runtime, which is not installed: pip install "bridgenet[export]"') from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: what it warns of is for its developers
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own classes differ from version to version
+        raise UserError(f"{path} cannot be read by ONNX Runtime: {' '.join(str(error).split())[:300]}") from None
+    description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
+    names = list(description.tasks)
+
+    def run(images: Images) -> Mapping[str, Images]:
+        return dict(zip(names, session.run(names, {"image": images})))
+
+    return run, description
+
+
+def _open_pt2(path: Path) -> tuple[Runner, Description]:
+    import torch
+
+    extra = {f"{KEY}.json": ""}
+    try:
+        program = torch.export.load(str(path), extra_files=extra)
+    except Exception as error:  # whatever a damaged archive makes of it
+        raise UserError(f"{path} cannot be read by PyTorch: {' '.join(str(error).split())[:300]}") from None
+    text: Any = extra[f"{KEY}.json"]
+    description = Description.from_json(text.decode() if isinstance(text, bytes) else text, path)
+    network = program.module()
+
+    @torch.inference_mode()
+    def run(images: Images) -> Mapping[str, Images]:
+        logits = network(torch.from_numpy(images))
+        return {task: x.numpy() for task, x in zip(description.tasks, logits)}
+
+    return run, description

@@ -1,0 +1,241 @@
+"""Writing a network as ONNX or as a `torch.export` archive: captured, written, read back, compared, and only then there."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.batches import IMAGE_MEAN, IMAGE_STD
+from bridgenet.errors import UserError
+from bridgenet.export.capture import capture, least_size, quiet, size_divisor
+from bridgenet.export.decoding import normalise
+from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
+from bridgenet.export.predictor import ExportedPredictor, open_exported
+from bridgenet.files import replacing
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.version import __version__
+
+TOLERANCE = 1e-3
+"""Largest deviation from PyTorch, in shares of each tensor's largest value."""
+LARGEST = 2**31 - 2**26
+"""Bytes of weights that an ONNX file, which is one protobuf message of less than 2 GiB, has room for."""
+OPSET, LEAST_OPSET = 18, 17
+
+Say = Callable[[str], None]
+
+
+def export(
+    network: BridgeNet,
+    path: str | Path,
+    *,
+    size: Sequence[int] | None = None,
+    fixed: bool = False,
+    int8: bool = False,
+    opset: int = OPSET,
+    pictures: Sequence[NDArray[np.uint8]] = (),
+    say: Say = lambda line: None,
+) -> Description:
+    """Write a network for use outside this package, all of the file or nothing.
+
+    Args:
+        network: as :func:`bridgenet.load` gives it, in float32; it is put on the CPU and into evaluation mode.
+        path: ends in `.onnx` or `.pt2`.
+        size: the only (H, W) [pixels] of images that the file shall take, rounded up to what the backbone needs.
+        fixed: the same with the size of the training images. Without both: any size if the backbone can be exported so, else
+            that of the training images, which is said.
+        int8: of ONNX: weights in 8 bits, quantised dynamically; the deviation is measured and said, not bounded.
+        opset: of ONNX, 17 or later.
+        pictures: (H, W, 3) uint8 RGB, on which the quantised network's deviation is measured in place of random ones.
+        say: told what is done, a line at a time.
+
+    Returns:
+        What stands in the file.
+
+    Raises:
+        UserError: another ending, a missing package, a network too large for the format or that cannot be exported, or
+            results that deviate from PyTorch's by more than :data:`TOLERANCE`; nothing is written then.
+    """
+    path = Path(path)
+    _check(network, path, int8, opset)
+    network.cpu().eval().requires_grad_(False)
+    description = describe(network)
+    wanted = size or (description.image_size if fixed else None)
+    if wanted is not None:
+        description = replace(description, size=_rounded(wanted, description.size_divisor))
+    elif network.backbone.depends_on_size:  # PyTorch would find that out too, after minutes
+        description = _of_one_size(description)
+        say(f"! {description.backbone} computes otherwise for other sizes; it is exported for one size")
+    say(f"exporting to {path} …")
+    try:
+        program = capture(network, description.size)
+    except UserError as error:
+        if description.size is not None:
+            raise
+        description = _of_one_size(description)
+        say(f"! {error}; it is exported for one size")
+        program = capture(network, description.size)
+    with replacing(path) as partial:
+        # The readers tell the format from the ending.
+        working = partial.with_name(f"{partial.name}{path.suffix}")
+        try:
+            write = _writer(program, working, list(description.tasks), opset)
+            write(description)
+            description.deviation = deviation(network, open_exported(working), random_images(description))
+            worst = max(description.deviation, key=lambda task: description.deviation[task])
+            if not description.deviation[worst] <= TOLERANCE:  # NaN too
+                raise UserError(
+                    f"{path} was not written: its {worst} deviates from PyTorch's by {description.deviation[worst]:.1e} of "
+                    f"the largest value, more than {TOLERANCE:g}. Please report the backbone ({description.backbone})"
+                )
+            say(f"compared with PyTorch, largest deviation: {say_deviation(description.deviation)}")
+            if int8:
+                from bridgenet.export.quantisation import quantise
+
+                description = quantise(working, description, pictures or random_images(description), say)
+            else:
+                write(description)
+            working.replace(partial)
+        finally:
+            working.unlink(missing_ok=True)
+    return description
+
+
+def describe(network: BridgeNet) -> Description:
+    """The description of a network of any size. UserError if the network was not made from a description itself."""
+    config = network.config
+    if config is None:
+        raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
+    return Description(
+        tasks={name: task_registry.get(name).as_dict() for name in network.tasks},
+        num_outputs=network.tasks,
+        class_names={task: list(names) for task, names in config.class_names.items()},
+        mean=list(IMAGE_MEAN),
+        std=list(IMAGE_STD),
+        image_size=list(config.image_size),
+        size_divisor=size_divisor(network),
+        least_size=least_size(network),
+        size=None,
+        backbone=config.backbone,
+        dataset=config.dataset,
+        information=dict(network.information),
+        version=__version__,
+    )
+
+
+def random_images(description: Description, seed: int = 0) -> list[NDArray[np.uint8]]:
+    """Two pictures (H, W, 3) of areas and noise: of the training images' size and another, both of `size` if that is fixed."""
+    if description.size:
+        sizes = [(description.size[0], description.size[1])] * 2
+    else:
+        height, width = (max(description.least_size, side) for side in description.image_size)
+        other = (height * 5 // 8 + 3, width * 7 // 8 + 5)
+        sizes = [(height, width), (max(description.least_size, other[0]), max(description.least_size, other[1]))]
+    random = np.random.default_rng(seed)
+    pictures = []
+    for rows, columns in sizes:
+        areas = random.integers(256, size=(-(-rows // 16), -(-columns // 16), 3)).repeat(16, 0).repeat(16, 1)
+        noise = random.integers(-40, 41, size=(rows, columns, 3))
+        pictures.append((areas[:rows, :columns] + noise).clip(0, 255).astype(np.uint8))
+    return pictures
+
+
+@torch.inference_mode()
+def reference_logits(network: BridgeNet, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """PyTorch's own, {task: (B, n, H, W)} of normalised images (B, 3, H, W)."""
+    return {task: x.numpy() for task, x in network(torch.from_numpy(images)).logits.items()}
+
+
+def deviation(
+    network: BridgeNet, exported: ExportedPredictor, pictures: Sequence[NDArray[np.uint8]]
+) -> dict[str, float]:
+    """{task: largest |difference of logits| over the largest |logit|} over all pictures, in which each counts for itself."""
+    worst = dict.fromkeys(exported.tasks, 0.0)
+    for picture in pictures:
+        image = normalise(picture, exported.description.mean, exported.description.std)[None]
+        expected, found = reference_logits(network, image), exported.logits(image)
+        for task, x in found.items():
+            relative = float(np.abs(x - expected[task]).max() / max(float(np.abs(expected[task]).max()), 1e-12))
+            worst[task] = relative if relative != relative else max(worst[task], relative)
+    return worst
+
+
+def _check(network: BridgeNet, path: Path, int8: bool, opset: int) -> None:
+    """UserError for what is known to fail before time is spent."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: export writes {' or '.join(SUFFIXES)}; give a name that ends so")
+    if network.optimized:
+        raise UserError("this network is ready for inference already; load it again to export it")
+    if (dtype := next(network.parameters()).dtype) != torch.float32:
+        raise UserError(f"the network is in {str(dtype).removeprefix('torch.')}; export it in float32")
+    if path.suffix.lower() == ".pt2":
+        if int8:
+            raise UserError("int8 is for .onnx; a .pt2 archive keeps float32")
+        return
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]:
+        raise UserError(f'ONNX needs {", ".join(missing)}, not installed: pip install "bridgenet[export]"')
+    if opset < LEAST_OPSET:
+        raise UserError(f"opset is {opset}, expected {LEAST_OPSET} or later")
+    size = sum(x.numel() * x.element_size() for x in network.state_dict().values())
+    if size > LARGEST:
+        raise UserError(
+            f"the weights are {size / 2**30:.1f} GiB, and an ONNX file holds less than 2 GiB; export to .pt2 instead"
+        )
+
+
+def _of_one_size(description: Description) -> Description:
+    return replace(description, size=_rounded(description.image_size, description.size_divisor))
+
+
+def _rounded(size: Sequence[int], divisor: int) -> list[int]:
+    if len(size) != 2 or min(size) < 1:
+        raise UserError(f"size is {list(size)}, expected height and width of at least 1")
+    return [side + -side % divisor for side in size]
+
+
+def _writer(
+    program: torch.export.ExportedProgram, path: Path, names: Sequence[str], opset: int
+) -> Callable[[Description], None]:
+    """Writes the file with a description."""
+    if path.suffix.lower() == ".pt2":
+
+        def write_archive(description: Description) -> None:
+            with quiet():
+                torch.export.save(program, path, extra_files={f"{KEY}.json": description.as_json()})
+
+        return write_archive
+    try:
+        with quiet():
+            converted: Any = torch.onnx.export(
+                program,
+                dynamo=True,
+                opset_version=opset,
+                input_names=["image"],
+                output_names=list(names),
+                verbose=False,
+            )
+    except Exception as error:  # the exporter's own classes
+        raise UserError(f"PyTorch cannot write this network as ONNX ({' '.join(str(error).split())[:300]})") from error
+
+    def write_onnx(description: Description) -> None:
+        converted.model.metadata_props[KEY] = description.as_json()
+        converted.save(path, external_data=False)
+
+    return write_onnx
+
+
+def summary(description: Description) -> Mapping[str, str]:
+    """What a user needs to know of the file, in words."""
+    size = description.size
+    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
+    return {
+        "images": f"{size[0]}×{size[1]} alone" if size else free,
+        "tasks": ", ".join(description.tasks),
+    }
