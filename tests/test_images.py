@@ -104,6 +104,15 @@ def test_sixteen_bits(tmp_path: Path) -> None:
     assert dark[..., 0].tolist() == [[0, 1]]
 
 
+def test_other_numbers(tmp_path: Path) -> None:
+    """Floating point with holes, and 32 bits."""
+    values = np.array([[0, 0.5, 1, np.nan]], np.float32)
+    found = read_picture(saved(Image.fromarray(values), tmp_path / "float.tif"))
+    assert found[0, :, 0].tolist() == [0, 128, 255, 0]
+    found = read_picture(saved(Image.fromarray(np.array([[0, 10**6, 2 * 10**6]], np.int32)), tmp_path / "large.tif"))
+    assert found[0, :, 0].tolist() == [0, 128, 255]
+
+
 def test_cmyk(tmp_path: Path) -> None:
     image = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
     read = read_picture(saved(image, tmp_path / "a.tif"))

@@ -98,9 +98,14 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits, or floating point
         values = np.asarray(image, dtype=np.float64)
-        if image.mode == "F" and values.max(initial=0) <= 1:
+        values = np.where(np.isfinite(values), values, 0)
+        largest = values.max(initial=0)
+        if image.mode == "F" and largest <= 1:
             values = values * 255
-        values = values / 257 if is_16_bits or values.max(initial=0) > 255 else values
+        elif largest > 65535:
+            values = values * (255 / largest)
+        elif is_16_bits or largest > 255:
+            values = values / 257
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

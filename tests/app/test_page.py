@@ -65,6 +65,14 @@ def pictures(tmp_path: Path) -> list[str]:
     return [str(tmp_path / name) for name in ("a.png", "b.jpg", "no.png")]
 
 
+@pytest.mark.parametrize(
+    ("host", "words"), [("no.such.host.invalid", "give another --host"), ("192.0.2.1", "cannot be used")]
+)
+def test_hosts_that_are_not_this_machine(host: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        app.serve(make_network(), "tiny", host=host, port=free_port(), block=False)
+
+
 def ask(address: str, files: list[str]) -> Any:
     client = gradio_client.Client(address, verbose=False)
     return client.predict([gradio_client.handle_file(file) for file in files], None, api_name="/predict")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +125,34 @@ def test_dead_and_slow_addresses() -> None:
     site = Site(bytes(100), cut_after=[10], silent=0.5)
     with serving(site), pytest.raises(UserError, match="cannot be fetched"):
         web.fetch_picture(f"{site.url}/x.png", max_seconds=0.2)
+
+
+def test_headers_that_never_end() -> None:
+    """The time is that of all of it, not of each wait."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not stop.wait(0.02):
+                    connection.sendall(b"X-More: x\r\n")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            with pytest.raises(UserError, match=r"took more than 0\.3 s"):
+                web.fetch_picture(f"http://127.0.0.1:{server.getsockname()[1]}/x.png", max_seconds=0.3)
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_addresses_as_people_copy_them() -> None:
+    with serving(Site(encoded())) as site:
+        web.fetch_picture(f"{site.url}/grün und blau.png?größe=a b%20c&x=1#top")
+    assert site.asked[-1]["path"] == "/gr%C3%BCn%20und%20blau.png?gr%C3%B6%C3%9Fe=a%20b%20c&x=1"
 
 
 @pytest.mark.parametrize(

@@ -352,3 +352,26 @@ def test_other_errors_of_the_network_are_not_hidden(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Fake, "__call__", broken)
     with pytest.raises(RuntimeError, match="do not fit"):
         run([save(tmp_path / "a.png")], tmp_path / "out")
+
+
+def test_bits_of_classes_follow_their_number(tmp_path: Path) -> None:
+    """Not the picture: all files of a folder are alike."""
+    picture, labels = np.zeros((4, 5, 3), np.uint8), np.ones((4, 5), np.int64)
+    for number, dtype in ((256, np.uint8), (257, np.uint16)):
+        names = {"semseg": [str(n) for n in range(number)]}
+        Prediction(picture, {"semseg": labels}, names).save(tmp_path / str(number), ["raw"])
+        assert cv2.imread(str(tmp_path / f"{number}/semseg.png"), cv2.IMREAD_UNCHANGED).dtype == dtype
+
+
+def test_opacity_of_overlays() -> None:
+    """From the photo alone to the colours alone; probabilities tint it, also at 1."""
+    picture = np.full((8, 9, 3), (10, 60, 200), np.uint8)
+    result = Prediction(picture, {"semseg": np.zeros((8, 9), np.int64), "sal": np.full((8, 9), 0.5, np.float32)}, NAMES)
+
+    def corner(task: str, opacity: float | None) -> tuple[int, ...]:
+        return result.coloured(task, opacity=opacity).getpixel((0, 0))
+
+    assert corner("semseg", 0) == corner("sal", 0) == (10, 60, 200)
+    assert corner("semseg", 1) == corner("semseg", None) == (0xD4, 0xD4, 0xD0)
+    assert corner("sal", 1) == (112, 77, 100)  # half photo, half tint
+    assert corner("sal", None) == (128, 128, 128)

@@ -167,16 +167,15 @@ def serve(
     """Serve the page until interrupted (or, without `block`, in the background).
 
     Returns:
-        The Gradio blocks (`close()` ends it) and the address.
+        The Gradio blocks (`close()` ends it; the environment's GRADIO_TEMP_DIR names their folder, which is the caller's to
+        delete without `block`) and the address.
 
     Raises:
         UserError: Gradio is not installed, or the port is in use.
     """
     check_request(network.tasks, None, max_pixels)
     _check_port(host, port)
-    folder = Path(tempfile.mkdtemp(prefix="bridgenet-app-"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:
         import gradio as gr
     except ImportError:
@@ -184,8 +183,11 @@ def serve(
     from starlette.middleware import Middleware
 
     own = resources.files("bridgenet.app")
-    page = build_page(network, title, folder, max_pixels=max_pixels)
+    folder = Path(tempfile.mkdtemp(prefix="bridgenet-app-"))
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    page = None
     try:
+        page = build_page(network, title, folder, max_pixels=max_pixels)
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
@@ -205,16 +207,21 @@ def serve(
             print(f"→ {address}   Ctrl-C ends it")
             page.block_thread()
     finally:
-        if block:
+        if block and page is not None:
             page.close(verbose=False)
+        if block or page is None:
             shutil.rmtree(folder, ignore_errors=True)
     return page, address
 
 
 def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise UserError(f"{host} is no address of this machine; give another --host") from None
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(address)
         except OSError as error:
             raise UserError(f"port {port} of {host} cannot be used: {error.strerror}. Give another --port") from None

@@ -40,12 +40,14 @@ class Prediction:
 
         return panel(self.image, self.maps, class_names=self.class_names)
 
-    def coloured(self, task: str, *, opacity: float = 1.0) -> Image.Image:
-        """A task in colour in the picture's own pixels, with its key below; laid over the picture if `opacity` < 1."""
+    def coloured(self, task: str, *, opacity: float | None = None) -> Image.Image:
+        """A task in colour in the picture's own pixels, with its key below; with an opacity (0 to 1) over the picture."""
         from bridgenet.visualize import coloured
 
-        over = self.image if opacity < 1 else None
-        return coloured(task, self.maps[task], names=self.class_names.get(task), over=over, opacity=opacity)
+        names = self.class_names.get(task)
+        if opacity is None:
+            return coloured(task, self.maps[task], names=names)
+        return coloured(task, self.maps[task], names=names, over=self.image, opacity=opacity)
 
     def save(
         self,

@@ -42,7 +42,10 @@ def save(
         for task, values in result.maps.items():
             kind = task_registry.get(task).kind
             if "raw" in outputs:
-                _WRITERS[kind](partial, task, values)
+                if kind == "classes":
+                    _write_classes(partial, task, values, len(result.class_names.get(task, ())))
+                else:
+                    _WRITERS[kind](partial, task, values)
             if "colour" in outputs:
                 _write_image(partial / f"{task}_colour.png", result.coloured(task))
             if "overlay" in outputs:
@@ -75,8 +78,8 @@ def writing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_classes(folder: Path, task: str, values: NDArray[Any]) -> None:
-    dtype = np.uint8 if values.max(initial=0) < 256 else np.uint16
+def _write_classes(folder: Path, task: str, values: NDArray[Any], num_names: int) -> None:
+    dtype = np.uint8 if max(num_names - 1, values.max(initial=0)) < 256 else np.uint16
     _write_png(folder / f"{task}.png", values.astype(dtype))
 
 
@@ -118,7 +121,6 @@ def _write_image(path: Path, image: Image.Image) -> None:
 
 
 _WRITERS: dict[str, Callable[[Path, str, NDArray[Any]], None]] = {
-    "classes": _write_classes,
     "probability": _write_probability,
     "depth": _write_depth,
     "normals": _write_normals,
