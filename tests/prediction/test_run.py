@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.prediction import writing
+from bridgenet.prediction import points, writing
 from bridgenet.prediction.manifest import Manifest, read_manifest
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.run import RunOptions, run_inputs
-from bridgenet.prediction.video import StreamOptions
+from bridgenet.prediction.video import StreamOptions, _panel
 
 NAMES = {"semseg": ["wall", "floor"]}
 
@@ -375,3 +375,18 @@ def test_opacity_of_overlays() -> None:
     assert corner("semseg", 1) == corner("semseg", None) == (0xD4, 0xD4, 0xD0)
     assert corner("sal", 1) == (112, 77, 100)  # half photo, half tint
     assert corner("sal", None) == (128, 128, 128)
+
+
+def test_few_points_of_a_large_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "MAX_POINTS", 100)
+    content = points.point_cloud(np.full((40, 30), 2.0, np.float32), np.zeros((40, 30, 3), np.uint8), 60)
+    assert b"element vertex 80\n" in content  # every 4th row and column
+
+
+def test_colours_of_a_video_follow_slowly() -> None:
+    """A tenth of the way to each frame's own range."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for depth in ((1.0, 3.0), (2.0, 5.0)):
+        values = np.repeat(np.array(depth, np.float32), 500).reshape(20, 50)
+        _panel(Prediction(np.zeros((20, 50, 3), np.uint8), {"depth": values}), ranges)
+    np.testing.assert_allclose(ranges["depth"], (1.1, 3.2))
