@@ -156,6 +156,8 @@ def test_refused_before_time_is_spent(network, tmp_path: Path, monkeypatch) -> N
     monkeypatch.setattr(write, "capture", None)
     with pytest.raises(UserError, match=r"network\.pt: export writes \.onnx or \.pt2"):
         export(network, tmp_path / "network.pt")
+    with pytest.raises(UserError, match=r"there is no folder .*missing; make it first"):
+        export(network, tmp_path / "missing/network.pt2")
     with pytest.raises(UserError, match=r"int8 is for \.onnx"):
         export(network, tmp_path / "network.pt2", int8=True)
     with monkeypatch.context() as patch:

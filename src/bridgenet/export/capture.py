@@ -29,11 +29,6 @@ class Logits(nn.Module):
         return tuple(self.network(image).logits.values())
 
 
-def size_divisor(network: BridgeNet) -> int:
-    """What the sides of images must be multiples of."""
-    return network.backbone.size_divisor
-
-
 def least_size(network: BridgeNet) -> int:
     """Of images of any size: below it some map is a single pixel wide, which PyTorch makes another graph of."""
     return 3 * network.backbone.base_divisor * network.backbone.size_divisor
@@ -44,7 +39,7 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
 
     Args:
         network: in evaluation mode, float32, on the CPU, not made ready for inference.
-        size: the only (H, W) that the graph shall take, multiples of :func:`size_divisor`; or None, for any multiples of it
+        size: the only (H, W) that the graph shall take, multiples of the backbone's divisor; or None, for any multiples of it
             from :func:`least_size` on. B is free in both.
 
     Raises:
@@ -52,7 +47,8 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
     """
     batch = Dim("batch", min=1, max=1024)
     if size is None:
-        divisor, least = size_divisor(network), least_size(network) // size_divisor(network)
+        divisor = network.backbone.size_divisor
+        least = least_size(network) // divisor
         rows, columns = (Dim(name, min=least, max=MOST // divisor) for name in ("rows", "columns"))
         example = (divisor * (2 * least + 5), divisor * (2 * least + 1))  # sizes that coincide with nothing
         shapes: dict[int, object] = {0: batch, 2: divisor * rows, 3: divisor * columns}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bridgenet import tasks as task_registry
 from bridgenet.data.batches import IMAGE_MEAN, IMAGE_STD
 from bridgenet.errors import UserError
-from bridgenet.export.capture import capture, least_size, quiet, size_divisor
+from bridgenet.export.capture import capture, least_size, quiet
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
 from bridgenet.export.predictor import ExportedPredictor, open_exported
@@ -120,7 +120,7 @@ def describe(network: BridgeNet) -> Description:
         mean=list(IMAGE_MEAN),
         std=list(IMAGE_STD),
         image_size=list(config.image_size),
-        size_divisor=size_divisor(network),
+        size_divisor=network.backbone.size_divisor,
         least_size=least_size(network),
         size=None,
         backbone=config.backbone,
@@ -171,6 +171,8 @@ def _check(network: BridgeNet, path: Path, int8: bool, opset: int) -> None:
     """UserError for what is known to fail before time is spent."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: export writes {' or '.join(SUFFIXES)}; give a name that ends so")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}; make it first")
     if network.optimized:
         raise UserError("this network is ready for inference already; load it again to export it")
     if (dtype := next(network.parameters()).dtype) != torch.float32:
