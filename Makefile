@@ -9,7 +9,7 @@ demo: $(READY)
 	$(BIN)/bridgenet demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile  # one file's tests stay in one process, for what they share
 
 lint: $(READY)
 	$(BIN)/ruff check .

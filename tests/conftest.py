@@ -13,6 +13,7 @@ from bridgenet import tasks
 from tests.data.layouts import make_nyud
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
 torch.set_num_threads(1)  # small tensors: threads cost more than they give, and two processes would fight for cores
 
 

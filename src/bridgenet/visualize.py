@@ -212,7 +212,7 @@ def _task_block(
     # Reduced before it is coloured, which gives the same: colours of a large photograph would take gigabytes.
     shown = values if is_smooth else [nearest_pixels(map, long_side) for map in values]
     pictures = [colourise(task, map, value_range=value_range) for map in shown]
-    key = _key(task, values, names, most, value_range)
+    key = key_of(task, values, names, most, value_range)
     return Block(title, pictures, key, smooth=is_smooth, long_side=long_side)
 
 
@@ -223,7 +223,8 @@ def range_of(task: str, *maps: Map) -> Range | None:
     return finder([as_map(task, map) for map in maps]) if finder else None
 
 
-def _key(task: str, values: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Range | None) -> Key:
+def key_of(task: str, values: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Range | None) -> Key:
+    """What the colours of these maps (:func:`as_map`) mean: swatches of at most `most` classes, or a bar over `value_range`."""
     kind = tasks.get(task).kind
     if kind == "classes":
         return Key(swatches=legend(values, names, most))
@@ -257,7 +258,7 @@ def coloured(
     values = as_map(task, map)
     kind, title = tasks.get(task).kind, tasks.get(task).title
     value_range = range_of(task, values)
-    key = _key(task, [values], names, MAX_SHEET_LEGEND, value_range)
+    key = key_of(task, [values], names, MAX_SHEET_LEGEND, value_range)
     is_tint = over is not None and kind == "probability"
     if is_tint:
         key = Key(swatches=[(tuple(TINT.tolist()), "probable")])

@@ -103,18 +103,6 @@ def test_limits(pictures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         app.predicted(make_network(), pictures[0])
 
 
-def test_zip_has_every_map_of_every_picture(pictures: list[str], tmp_path: Path) -> None:
-    network = make_network()
-    found = {Path(file).name: app.predicted(network, file) for file in pictures[:2]}
-    names = zipfile.ZipFile(app.packed(found, tmp_path)).namelist()
-    assert sorted(names) == [
-        f"{name}/{file}" for name in ("a", "b") for file in ("depth.npy", "depth_mm.png", "panel.png", "semseg.png")
-    ]
-    same_stem = {"a.jpg": next(iter(found.values())), "a.png": next(iter(found.values()))}
-    names = zipfile.ZipFile(app.packed(same_stem, tmp_path)).namelist()
-    assert {name.partition("/")[0] for name in names} == {"a", "a-2"}
-
-
 def test_no_port(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["app", "net.safetensors", "--port", "99999"]) == 2
     assert "port is 99999, expected 0 to 65535" in capsys.readouterr().err

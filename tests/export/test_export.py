@@ -160,6 +160,8 @@ def test_refused_before_time_is_spent(network, tmp_path: Path, monkeypatch) -> N
         export(network, tmp_path / "missing/network.pt2")
     with pytest.raises(UserError, match=r"int8 is for \.onnx"):
         export(network, tmp_path / "network.pt2", int8=True)
+    with pytest.raises(UserError, match=r"size is \[50000, 100000\], 5000 million pixels; at most 24 million"):
+        export(network, tmp_path / "network.pt2", size=(50000, 100000))
     with monkeypatch.context() as patch:
         patch.setattr(write.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else True)
         with pytest.raises(UserError, match=r'ONNX needs onnxscript, not installed: pip install "bridgenet\[export\]"'):

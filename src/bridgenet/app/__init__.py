@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import tempfile
-import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from bridgenet.app.viewer import views
+from bridgenet.app.results import MOST_KEPT, Results, unused
 from bridgenet.errors import UserError
 from bridgenet.images import picture_size, read_picture
 from bridgenet.model.bridgenet import BridgeNet
@@ -24,8 +24,6 @@ MOST_PIXELS = 24_000_000
 """Larger pictures are refused."""
 MOST_PICTURES = 20
 """At once."""
-SESSIONS = 16
-"""Predictions are kept for so many open pages, the last used."""
 KEPT_SECONDS = 3600
 """Files of a session are deleted after so long, and all of them when the page ends."""
 POLICY = (
@@ -59,42 +57,60 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
     Args:
         network: predicts; one picture after another.
         title: heading, e.g. the weights' name.
-        folder: for the zips; the caller deletes it.
+        folder: for the results; the caller deletes it.
         max_pixels: as of :func:`bridgenet.predict.predict_image`.
     """
     import gradio as gr
 
     # One thread for all that is large: freed memory stays with the thread that had it, and Gradio has many.
     one = ThreadPoolExecutor(1, thread_name_prefix="predict")
+    results = Results(folder)
 
-    def predict(files: list[str] | None, photo: Image.Image | None, progress: Any = gr.Progress()) -> Any:  # noqa: B008
+    def predict(
+        kept: str,
+        files: list[str] | None,
+        photo: Image.Image | None,
+        progress: Any = gr.Progress(),  # noqa: B008
+    ) -> Any:
         entries: list[tuple[str, Any]] = [(Path(file).name, file) for file in files or ()]
         entries += [("camera", photo)] if photo is not None else []
         if not entries:
             raise gr.Error("Drop a picture first, or take one with the camera.")
         if len(entries) > MOST_PICTURES:
             raise gr.Error(f"{len(entries)} pictures at once; at most {MOST_PICTURES}.")
-        found: dict[str, Prediction] = {}
+        place, found = results.make(), list[str]()
         for number, (name, source) in enumerate(entries):
             progress((number, len(entries)), desc=name)
             try:
-                found[_unused(name, found)] = one.submit(predicted, network, source, max_pixels).result()
+                name = unused(name, found)
+                one.submit(answer, place, name, source).result()
+                found.append(name)
             except UserError as error:
                 gr.Warning(str(error).replace(str(source), name))
         if not found:
+            results.delete(place)
             raise gr.Error("None of the pictures could be read.")
-        first = next(iter(found))
-        choice = gr.Dropdown(choices=list(found), value=first, visible=len(found) > 1)
-        return found, choice, one.submit(views, found[first]).result(), gr.Button(interactive=True)
+        results.delete(kept)
+        choice = gr.Dropdown(choices=found, value=found[0], visible=len(found) > 1)
+        return place, choice, results.view(place, found[0]), gr.Button(interactive=True)
 
-    def show(found: dict[str, Prediction], name: str) -> str:
-        return one.submit(views, found[name]).result() if found and name in found else ""
+    def answer(place: str, name: str, source: Any) -> None:
+        results.put(place, name, predicted(network, source, max_pixels))
 
-    def pack(found: dict[str, Prediction]) -> str:
-        return str(packed(found, folder))
+    def show(kept: str, name: str) -> str:
+        return told(results.view, kept, name)
+
+    def pack(kept: str) -> str:
+        return str(told(results.packed, kept))
+
+    def told(call: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except UserError as error:
+            raise gr.Error(str(error)) from None
 
     with gr.Blocks(title=f"BridgeNet: {title}", analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
-        kept = gr.State({}, time_to_live=KEPT_SECONDS)
+        kept = gr.State("", time_to_live=KEPT_SECONDS, delete_callback=results.delete)
         gr.Markdown(
             f"## {title}\n{', '.join(network.tasks)}. Pictures stay on this machine and are deleted when the page ends."
         )
@@ -110,9 +126,16 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
             with gr.Column(scale=4):
                 shown = gr.HTML("", elem_id="views")
         outputs = [kept, choice, shown, download]
-        button.click(predict, [files, photo], outputs, api_name="predict", concurrency_limit=1, show_progress_on=shown)
+        button.click(
+            predict, [kept, files, photo], outputs, api_name="predict", concurrency_limit=1, show_progress_on=shown
+        )
         files.upload(
-            predict, [files, photo], outputs, api_visibility="private", concurrency_id="predict", concurrency_limit=1
+            predict,
+            [kept, files, photo],
+            outputs,
+            api_visibility="private",
+            concurrency_id="predict",
+            concurrency_limit=1,
         )
         choice.input(show, [kept, choice], shown, api_visibility="private")
         packing = download.click(pack, kept, made, api_visibility="private")
@@ -131,28 +154,6 @@ def predicted(network: BridgeNet, source: Any, max_pixels: int | None = None) ->
         if max_pixels is None
         else predict_image(network, read_picture(source), max_pixels=max_pixels)
     )
-
-
-def packed(found: dict[str, Prediction], folder: Path) -> Path:
-    """A zip with what :meth:`Prediction.save` writes of each picture, in a new folder below `folder`."""
-    place = Path(tempfile.mkdtemp(dir=folder))
-    target = place / "bridgenet.zip"
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures are packed already
-        folders: set[str] = set()
-        for name, prediction in found.items():
-            folder_name = _unused(Path(name).stem, folders)  # a.jpg beside a.png
-            folders.add(folder_name)
-            for file in prediction.save(place / "maps"):
-                archive.write(file, f"{folder_name}/{file.name}")
-            shutil.rmtree(place / "maps")
-    return target
-
-
-def _unused(name: str, taken: Any) -> str:
-    number, unique = 2, name
-    while unique in taken:
-        unique, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
-    return unique
 
 
 def serve(
@@ -201,7 +202,7 @@ def serve(
             footer_links=[],
             ssr_mode=False,
             share=False,
-            state_session_capacity=SESSIONS,
+            state_session_capacity=MOST_KEPT,
         )
         if block:
             print(f"→ {address}   Ctrl-C ends it")

@@ -16,17 +16,7 @@ from PIL import Image
 
 from bridgenet import tasks
 from bridgenet.predict import Prediction
-from bridgenet.visualize import (
-    DEPTH_COLOURS,
-    PROBABILITY_COLOURS,
-    REGRESSION_COLOURS,
-    as_map,
-    colour_map,
-    colourise,
-    find_depth_range,
-    find_value_range,
-    legend,
-)
+from bridgenet.visualize import as_map, colour_map, colourise, key_of, range_of
 
 LONG_SIDE = 900
 """Pictures on the page are at most so large [pixels]; the files to download have the full size."""
@@ -67,25 +57,14 @@ def _view(task: str, values: NDArray[Any], photo: str, names: Sequence[str]) -> 
 
 
 def _key(task: str, values: NDArray[Any], names: Sequence[str]) -> str:
-    kind = tasks.get(task).kind
-    if kind == "classes":
-        entries = legend([values], names, MOST_CLASSES)
+    shown = as_map(task, values)
+    key = key_of(task, [shown], names, MOST_CLASSES, range_of(task, shown))
+    if key.bar is None:
         swatches = (
-            f"<span>{_swatch(colour) if colour else ''}{html.escape(title)}</span>" for colour, title in entries
+            f"<span>{_swatch(colour) if colour else ''}{html.escape(title)}</span>" for colour, title in key.swatches
         )
         return f'<div class="bn-key">{"".join(swatches)}</div>'
-    if kind == "normals":
-        axes = (((255, 128, 128), "to the right"), ((128, 255, 128), "up"), ((128, 128, 255), "to the camera"))
-        swatches = (f"<span>{_swatch(colour)}{title}</span>" for colour, title in axes)
-        return f'<div class="bn-key">{"".join(swatches)}</div>'
-    shown = as_map(task, values)
-    if kind == "depth":
-        (low, high), colours, unit = find_depth_range([shown]), DEPTH_COLOURS, " m"
-    elif kind == "regression":
-        (low, high), colours = find_value_range([shown]), REGRESSION_COLOURS if shown.ndim == 2 else "gray"
-        unit = f" {tasks.get(task).unit}".rstrip()
-    else:
-        (low, high), colours, unit = (0.0, 1.0), PROBABILITY_COLOURS, ""
+    colours, (low, high), unit = key.bar
     stops = colour_map(colours, np.linspace(0, 1, 9)[None])[0]
     gradient = ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops.tolist())
     bar = f'<b style="background: linear-gradient(90deg, {gradient})"></b>'

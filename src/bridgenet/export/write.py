@@ -27,6 +27,8 @@ TOLERANCE = 1e-3
 """Largest deviation from PyTorch, in shares of each tensor's largest value."""
 LARGEST = 2**31 - 2**26
 """Bytes of weights that an ONNX file, which is one protobuf message of less than 2 GiB, has room for."""
+MOST_PIXELS = 24_000_000
+"""Of images of a size of their own."""
 OPSET, LEAST_OPSET = 18, 17
 
 Say = Callable[[str], None]
@@ -199,6 +201,11 @@ def _of_one_size(description: Description) -> Description:
 def _rounded(size: Sequence[int], divisor: int) -> list[int]:
     if len(size) != 2 or min(size) < 1:
         raise UserError(f"size is {list(size)}, expected height and width of at least 1")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UserError(
+            f"size is {list(size)}, {size[0] * size[1] / 1e6:.0f} million pixels; at most {MOST_PIXELS / 1e6:.0f} million are "
+            "exported. Exported networks shrink larger pictures to their size"
+        )
     return [side + -side % divisor for side in size]
 
 
