@@ -21,9 +21,13 @@ class NetworkSettings:
             it: less memory, more time, the same numbers (InternImage and plain transformers).
         checkpoint_decoder: the same of the refiner blocks.
         freeze_backbone: leave the backbone's weights as they are; its batch norms and drop path are in evaluation mode.
-        decoder: bridgenet, or one's own class, `package.module:Class`.
-        decoder_kwargs: settings of one's own decoder.
-        num_stages: of the decoder: 3 as published; 4 adds a stage on the backbone's finest map.
+        decoder: bridgenet; multi_task, single_task or dpt, which it is compared with; or one's own class,
+            `package.module:Class`.
+        decoder_kwargs: settings of the decoders other than bridgenet, e.g. width.
+        tpp: of bridgenet: without, intermediate predictions come straight from the preliminary features.
+        bfe: of bridgenet: without, the refiner sees the backbone feature alone.
+        tfr: of bridgenet: without, the bridge feature is added and no blocks refine.
+        num_stages: of the decoder: 3 as published; 1 or 2; 4 adds a stage on the backbone's finest map.
         embed_dim: width E of the task features.
         extra_channels: C − E.
         refine_depth: refiner blocks per stage, d.
@@ -41,6 +45,9 @@ class NetworkSettings:
     freeze_backbone: bool = False
     decoder: str = "bridgenet"
     decoder_kwargs: dict[str, Any] = field(default_factory=dict)
+    tpp: bool = True
+    bfe: bool = True
+    tfr: bool = True
     num_stages: int = 3
     embed_dim: int = 512
     extra_channels: int = 64

@@ -158,7 +158,12 @@ def test_contradictions(key: str, value: Any) -> None:
         recognise(state, description | {key: value}, Path("net.pth"))
 
 
-PUBLISHED = [name for name in config.presets() if name.startswith(("nyud-vit", "nyud-int", "pascal-vit", "pascal-int"))]
+PUBLISHED = [
+    name
+    for name in config.presets()
+    if name.startswith(("nyud-vit", "nyud-int", "pascal-vit", "pascal-int"))
+    and config.load(name).network.decoder == "bridgenet"
+]
 
 
 @cache

@@ -35,8 +35,25 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """A timm name or InternImage's, and what makes it small, by the kind of backbone."""
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{name: {"decoder": name, "decoder_kwargs": {"width": 16}} for name in ("multi_task", "single_task", "dpt")},
+    **{f"no {part}": {part: False} for part in ("tpp", "bfe", "tfr")},
+    "nothing": {"tpp": False, "bfe": False, "tfr": False},
+    "1 stage": {"num_stages": 1},
+    "2 stages": {"num_stages": 2},
+}
+"""Other decoders than BridgeNet's, and BridgeNet's without parts of it."""
+
+NETWORKS = [
+    *BACKBONES,
+    *(f"{name} on {backbone}" for name in ("multi_task", "single_task", "dpt") for backbone in ("vit", "internimage")),
+    *(f"{name} on resnet" for name in VARIANTS),
+]
+"""What :func:`build` knows by name: BridgeNet on a backbone, or a variant on one."""
+
 
 def config(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.NetworkConfig:
+    variant, _, backbone = backbone.rpartition(" on ")
     name, kwargs = BACKBONES.get(backbone, (backbone, {}))
     settings: dict[str, Any] = {
         "num_outputs": dict(list(NUM_OUTPUTS.items())[:num_tasks]),
@@ -47,7 +64,7 @@ def config(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> brid
         "extra_channels": 8,
         "refine_depth": 2,
     }
-    return bridgenet.NetworkConfig(**(settings | changes))
+    return bridgenet.NetworkConfig(**(settings | VARIANTS.get(variant, {}) | changes))
 
 
 def build(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:

@@ -1,4 +1,4 @@
-"""What every backbone with every set of tasks must do."""
+"""What every backbone and every decoder with every set of tasks must do."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import bridgenet
 from bridgenet.losses import MultiTaskLoss
+from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
 from bridgenet.tasks import IGNORE
-from tests.model.networks import BACKBONES, NUM_OUTPUTS, build, images, targets
+from tests.model.networks import NETWORKS, NUM_OUTPUTS, build, images, targets
 
-every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+every_backbone = pytest.mark.parametrize("backbone", NETWORKS)
 
 
 def all_maps(output: bridgenet.BridgeNetOutput) -> dict[str, Tensor]:
@@ -42,7 +43,9 @@ def train_step(network: bridgenet.BridgeNet, truth: dict[str, Tensor]) -> Tensor
 def test_any_size(backbone: str, size: tuple[int, int]) -> None:
     network = build(backbone).eval()
     output = network(images(1, size))
-    for maps in (output.logits, output.intermediate_logits):
+    has_intermediate = isinstance(network.decoder, BridgeNetDecoder)
+    assert has_intermediate or not output.intermediate_logits
+    for maps in (output.logits, output.intermediate_logits)[: 1 + has_intermediate]:
         assert {task: tuple(x.shape) for task, x in maps.items()} == {
             task: (1, channels, *size) for task, channels in network.tasks.items()
         }
@@ -117,7 +120,9 @@ def test_bfloat16(backbone: str) -> None:
     assert all(x.isfinite().all() for x in all_maps(output).values())
 
 
-@pytest.mark.parametrize("backbone", ["vit", "internimage", "resnet", "swin"])  # tracing takes seconds each
+@pytest.mark.parametrize(
+    "backbone", ["vit", "internimage", "resnet", "swin", "dpt on vit"]
+)  # tracing takes seconds each
 @torch.no_grad()
 def test_compile(backbone: str) -> None:
     torch.compiler.reset()
@@ -129,7 +134,7 @@ def test_compile(backbone: str) -> None:
 @pytest.mark.parametrize(
     ("backbone", "hidden"),
     [
-        *((backbone, "normals") for backbone in BACKBONES),
+        *((backbone, "normals") for backbone in NETWORKS),
         *(("resnet", task) for task in NUM_OUTPUTS if task != "normals"),
     ],
 )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bridgenet.checkpoints.files import State, fit, read_state, without_prefix
 from bridgenet.checkpoints.reference import backbone_name, internimage_style
 from bridgenet.errors import UserError
+from bridgenet.model.backbones.per_task import BackbonePerTask
 from bridgenet.model.backbones.timm_backbones import Pyramid, TimmBackbone
 
 _CLASSIFIER = (
@@ -46,6 +47,10 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
         UserError: the file cannot be read, or weights are missing, left over or of another shape (they are listed).
     """
     path = Path(path)
+    if isinstance(backbone, BackbonePerTask):
+        for part in backbone.parts:
+            load_backbone(part, path)
+        return
     state = without_prefix(read_state(path)[0], "backbone.", path)
     if isinstance(backbone, TimmBackbone):
         own = {name: key for key, name in backbone.timm_names().items()}

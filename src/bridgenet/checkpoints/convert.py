@@ -23,7 +23,7 @@ from bridgenet.files import replacing
 from bridgenet.hub import licence_id
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import BRIDGENET
+from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
@@ -185,6 +185,10 @@ def _check_known_to_authors(network: BridgeNet) -> None:
         raise UserError(
             f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {network.config.num_stages}; write "
             ".safetensors or a folder instead"
+        )
+    if lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(network.config, name)]:
+        raise UserError(
+            f"the authors' code knows no decoder without {lacking[0].upper()}; write .safetensors or a folder instead"
         )
     kwargs, order = network.config.backbone_kwargs, list(network.tasks)
     if isinstance(network.backbone, InternImage):

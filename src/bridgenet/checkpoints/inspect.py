@@ -28,7 +28,8 @@ from bridgenet.checkpoints.files import problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
-from bridgenet.model.config import BRIDGENET, NetworkConfig
+from bridgenet.model.config import NetworkConfig
+from bridgenet.model.decoders import BRIDGENET
 from bridgenet.settings import RunConfig, network_size
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
@@ -222,6 +223,9 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
         "embed_dim": config.embed_dim,
         "extra_channels": config.extra_channels,
         "num_stages": config.num_stages,
+        "tpp": config.tpp,
+        "bfe": config.bfe,
+        "tfr": config.tfr,
         "refine_depth": depth[0] if isinstance(depth, list) and len(set(depth)) == 1 else depth,
         "dilations": list(config.dilations),
     }

@@ -12,13 +12,12 @@ from bridgenet.errors import UserError
 from bridgenet.model.backbones import build_backbone
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.backbones.licences import weights_information
+from bridgenet.model.backbones.per_task import BackbonePerTask
 from bridgenet.model.bridgenet import BridgeNet, Heads
+from bridgenet.model.decoders import BRIDGENET, DECODERS, build_baseline
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
 from bridgenet.model.decoders.bridgenet.decoder import MAX_STAGES, NUM_STAGES
 from bridgenet.model.own import own_decoder
-
-BRIDGENET = "bridgenet"
-"""The decoder that is not one's own."""
 
 
 @dataclass
@@ -30,12 +29,13 @@ class NetworkConfig:
         backbone: `internimage_t`, `_s`, `_b`, `_l`, a timm name, or one's own class, `package.module:Class`.
         backbone_kwargs: settings of the backbone itself, see :func:`bridgenet.model.backbones.build_backbone`.
         image_size: (H, W) [pixels] of training.
-        decoder: `bridgenet`, or one's own class, `package.module:Class`; the settings down to `refiner_drop_path`, except
-            `drop_path`, are those of the former.
-        decoder_kwargs: settings of the latter.
+        decoder: `bridgenet`; `multi_task`, `single_task` or `dpt`, which it is compared with; or one's own class,
+            `package.module:Class`. The settings down to `refiner_drop_path`, except `drop_path`, are those of `bridgenet`.
+        decoder_kwargs: settings of the others, e.g. `width`.
+        tpp, bfe, tfr: of `bridgenet`: whether it has these parts; see :class:`BridgeNetDecoder` for what stands in their place.
         embed_dim: E.
         extra_channels: C − E.
-        num_stages: of the decoder: 3 as published, or 4, the last reading the backbone's finest map.
+        num_stages: of the decoder: 3 as published, 1 or 2, or 4, the last reading the backbone's finest map.
         refine_depth: refiner blocks d, the same for all stages or one number each.
         dilations: repeated over the refiner blocks, or one list per stage that is as long as the stage is deep.
         squeezes: like `dilations`: block width over hidden width.
@@ -53,6 +53,9 @@ class NetworkConfig:
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     decoder: str = BRIDGENET
     decoder_kwargs: dict[str, Any] = field(default_factory=dict)
+    tpp: bool = True
+    bfe: bool = True
+    tfr: bool = True
     embed_dim: int = 512
     extra_channels: int = 64
     num_stages: int = NUM_STAGES
@@ -100,6 +103,7 @@ class NetworkConfig:
             "backbone_kwargs": isinstance(self.backbone_kwargs, dict),
             "decoder": isinstance(self.decoder, str),
             "decoder_kwargs": isinstance(self.decoder_kwargs, dict),
+            "tpp, bfe or tfr": all(type(value) is bool for value in (self.tpp, self.bfe, self.tfr)),
             "embed_dim": whole([self.embed_dim]),
             "extra_channels": whole([self.extra_channels]),
             "num_stages": whole([self.num_stages]),
@@ -109,11 +113,12 @@ class NetworkConfig:
             "task_definitions": isinstance(self.task_definitions, dict),
         }
         if wrong := [name for name, holds in fine.items() if not holds]:
-            raise UserError(f"the network's description is damaged: {wrong[0]} is {getattr(self, wrong[0])!r}")
+            found = getattr(self, wrong[0], "not true or false")
+            raise UserError(f"the network's description is damaged: {wrong[0]} is {found!r}")
 
     def own_parts(self) -> dict[str, str]:
         """Dotted paths of code that is not of this package, by what it stands for."""
-        found = {"network.decoder": self.decoder} if self.decoder != BRIDGENET else {}
+        found = {"network.decoder": self.decoder} if self.decoder not in DECODERS else {}
         if extensions.is_path(self.backbone):
             found["network.backbone"] = self.backbone
         for task, definition in self.task_definitions.items():
@@ -135,8 +140,8 @@ def _per_stage(name: str, values: Sequence[Any], depths: Sequence[int]) -> list[
 def _decoder(config: NetworkConfig, backbone: Backbone) -> BridgeNetDecoder:
     """The published decoder. UserError for settings that it cannot have."""
     width, stages = config.embed_dim + config.extra_channels, config.num_stages
-    if not NUM_STAGES <= stages <= MAX_STAGES:
-        raise UserError(f"num_stages is {stages}, expected {NUM_STAGES} (as published) or {MAX_STAGES}")
+    if not 1 <= stages <= MAX_STAGES:
+        raise UserError(f"num_stages is {stages}, expected {NUM_STAGES} (as published), or 1 to {MAX_STAGES}")
     if config.embed_dim < 2 or config.extra_channels < 0 or config.embed_dim % 2 or width % 2**stages:
         raise UserError(
             f"embed_dim is {config.embed_dim} and extra_channels {config.extra_channels}; embed_dim must be even and their "
@@ -154,7 +159,22 @@ def _decoder(config: NetworkConfig, backbone: Backbone) -> BridgeNetDecoder:
         dilations=_per_stage("dilations", config.dilations, depths),
         squeezes=_per_stage("squeezes", config.squeezes, depths),
         drop_path=config.refiner_drop_path,
+        tpp=config.tpp,
+        bfe=config.bfe,
+        tfr=config.tfr,
     )
+
+
+def _check_decoder_settings(config: NetworkConfig) -> None:
+    """UserError for settings of another decoder than the chosen one, which would do nothing."""
+    if config.decoder == BRIDGENET:
+        if config.decoder_kwargs:
+            raise UserError(
+                f"network.decoder_kwargs ({', '.join(config.decoder_kwargs)}) are of other decoders than {BRIDGENET}, whose "
+                "settings stand beside it: network.embed_dim and so on"
+            )
+    elif lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(config, name)]:
+        raise UserError(f"network.{lacking[0]} is a part of {BRIDGENET}; the decoder is {config.decoder}")
 
 
 def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
@@ -172,15 +192,29 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
         raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
     for definition in config.task_definitions.values():
         tasks.ensure(tasks.from_dict(definition))
-    backbone = build_backbone(
-        config.backbone,
-        image_size=config.image_size,
-        drop_path=config.drop_path,
-        pretrained=pretrained,
-        **config.backbone_kwargs,
-    )
+
+    def make_backbone() -> Backbone:
+        return build_backbone(
+            config.backbone,
+            image_size=config.image_size,
+            drop_path=config.drop_path,
+            pretrained=pretrained,
+            **config.backbone_kwargs,
+        )
+
+    _check_decoder_settings(config)
+    backbone = make_backbone()
     if config.decoder == BRIDGENET:
         decoder: Any = _decoder(config, backbone)
+    elif config.decoder in DECODERS:
+        decoder = build_baseline(
+            config.decoder, backbone.channels, config.num_outputs, backbone.base_divisor, config.decoder_kwargs
+        )
+        if config.decoder == "single_task":
+            others = list(config.num_outputs)[1:]
+            backbone = BackbonePerTask(
+                {next(iter(config.num_outputs)): backbone} | {t: make_backbone() for t in others}
+            )
     else:
         decoder = own_decoder(config.decoder, backbone.channels, config.num_outputs, config.decoder_kwargs)
     network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))

@@ -13,6 +13,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.extensions import in_words, load_object
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.decoders import DECODERS
 
 NUM_MAPS = 4
 BATCH = 2
@@ -30,7 +31,7 @@ def own_decoder(
     where = "network.decoder"
     if ":" not in path and "." not in path:
         raise UserError(
-            f"{where}: '{path}' is not a decoder{nearest(path, ['bridgenet'])} (bridgenet, or package.module:Class)"
+            f"{where}: '{path}' is not a decoder{nearest(path, DECODERS)} ({', '.join(DECODERS)}, or package.module:Class)"
         )
     decoder = _made(
         load_object(path, where, kind="decoder"), where, path, list(in_channels), dict(num_outputs), **settings

@@ -71,3 +71,20 @@ class BridgeFeatureExtractor(nn.Module):
         if self.carry is not None and previous_bridge is not None:
             bridge_BCHW = bridge_BCHW + resize(self.carry(previous_bridge), bridge_BCHW.shape[-2:])
         return bridge_BCHW
+
+
+class BackboneSide(nn.Module):
+    """In the place of a stage of BFE, for ablations: the backbone feature alone, which asks no task.
+
+    Args:
+        side_channels: channels of the backbone side of this stage.
+        dim: width of the stage, Dᵢ.
+    """
+
+    def __init__(self, side_channels: int, dim: int):
+        super().__init__()
+        self.side = ConvBNReLU(side_channels, dim, 1, bias=True)
+
+    def forward(self, side_BCHW: Tensor, task_maps: Sequence[Tensor], previous_bridge: Tensor | None) -> Tensor:
+        """Backbone side (B, side_channels, h₀, w₀) → (B, D, h₀, w₀)."""
+        return self.side(side_BCHW)

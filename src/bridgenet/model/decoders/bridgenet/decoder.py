@@ -2,7 +2,8 @@
 
 Source: the BridgeNet paper (Zhang et al., TPAMI 2025). Sizes: the coarsest stage works at (h, w), stage i at (h·2ⁱ, w·2ⁱ),
 the output is at (8h, 8w); widths are C, C//2, C//4. A fourth stage, of width C//8 and at the output's size, is this project's
-option: it reads the backbone's finest map, which the published decoder leaves unread.
+option: it reads the backbone's finest map, which the published decoder leaves unread. Fewer stages, and TPP, BFE or TFR left
+out, are there to find out what each of them earns.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridgenet.model.decoders.bridgenet.bfe import BridgeFeatureExtractor
-from bridgenet.model.decoders.bridgenet.tfr import TaskFeatureRefiner
+from bridgenet.model.decoders.bridgenet.bfe import BackboneSide, BridgeFeatureExtractor
+from bridgenet.model.decoders.bridgenet.tfr import BridgeSum, TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
 from bridgenet.model.layers import ConvBNReLU, UpsampledConvBNReLU, resize
 
@@ -50,12 +51,19 @@ class Stage(nn.Module):
         dilations: Sequence[int],
         squeezes: Sequence[int],
         drop_path: float,
+        *,
+        bfe: bool,
+        tfr: bool,
     ):
         super().__init__()
         dim, previous_dim = dims[index], dims[index - 1] if index else None
         self.up = nn.ModuleDict({task: UpBlock(previous_dim, dim) for task in tasks}) if previous_dim else None
-        self.bfe = BridgeFeatureExtractor(side_channels, dim, 2 ** (index + 1), previous_dim)
-        self.tfr = TaskFeatureRefiner(tasks, dim, dilations, squeezes, drop_path)
+        self.bfe: nn.Module = (
+            BridgeFeatureExtractor(side_channels, dim, 2 ** (index + 1), previous_dim)
+            if bfe
+            else BackboneSide(side_channels, dim)
+        )
+        self.tfr: nn.Module = TaskFeatureRefiner(tasks, dim, dilations, squeezes, drop_path) if tfr else BridgeSum()
         self.norm = nn.LayerNorm(len(tasks) * dim)
         self.project = nn.ModuleDict({task: nn.Conv2d(dim, dims[0], 1) for task in tasks}) if index else None
 
@@ -81,9 +89,12 @@ class BridgeNetDecoder(nn.Module):
         embed_dim: width E of the task features in TPP.
         extra_channels: C − E; C is the width of the first stage and of the output.
         base_divisor: r; the first stage works at the coarsest map's size divided by r (floor).
-        dilations: for each stage, one dilation per refiner block; as many stages as lists, three (as published) or four.
+        dilations: for each stage, one dilation per refiner block; as many stages as lists, three as published, at most four.
         squeezes: for each stage, the refiner blocks' width over their hidden width (2 as published).
         drop_path: drop-path rate of the last refiner block, growing linearly from 0 within each stage.
+        tpp: without, intermediate predictions come straight from the preliminary features.
+        bfe: without, the refiner sees the backbone feature alone.
+        tfr: without, the bridge feature is added to the task maps, and no blocks refine them.
     """
 
     def __init__(
@@ -97,6 +108,9 @@ class BridgeNetDecoder(nn.Module):
         dilations: Sequence[Sequence[int]] = ((1, 2, 5) * 6,) * NUM_STAGES,
         squeezes: Sequence[Sequence[int]] | None = None,
         drop_path: float = 0.15,
+        tpp: bool = True,
+        bfe: bool = True,
+        tfr: bool = True,
     ):
         super().__init__()
         tasks = list(num_outputs)
@@ -108,9 +122,9 @@ class BridgeNetDecoder(nn.Module):
         coarsest, *finer = reversed(in_channels)
         # Of the published three stages none reads the finest map, and so it has no lateral (the authors' own is never used).
         self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 3, padding=1) for channels, dim in zip(finer, dims[:-1]))
-        self.tpp = TaskPatternPropagation(coarsest, embed_dim, width, num_outputs)
+        self.tpp = TaskPatternPropagation(coarsest, embed_dim, width, num_outputs, propagate=tpp)
         self.stages = nn.ModuleList(
-            Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path)
+            Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path, bfe=bfe, tfr=tfr)
             for i, side in enumerate([coarsest, *dims[:-1]])
         )
         self.projections = nn.ModuleDict({task: UpsampledConvBNReLU(width, width, 3, bias=True) for task in tasks})

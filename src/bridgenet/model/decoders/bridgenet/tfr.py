@@ -125,6 +125,17 @@ class TaskFeatureRefiner(nn.Module):
             self.from_bridge[task] = pointwise_conv(torch.cat(weights), torch.cat(biases))
 
 
+class BridgeSum(nn.Module):
+    """In the place of a stage of TFR, for ablations: the bridge feature is added to every task's map; nothing is refined."""
+
+    is_checkpointed = False
+
+    def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
+        """Task maps {task: (B, D, H, W)} and the bridge feature (B, D, h₀, w₀) → maps of the same shapes."""
+        bridge_BCHW = resize(bridge_BCHW, next(iter(task_maps.values())).shape[-2:])
+        return {task: x_BCHW + bridge_BCHW for task, x_BCHW in task_maps.items()}
+
+
 def _again(block: RefinerBlock) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """Contexts of a checkpointed block's two forward passes: the second leaves the norms' running statistics alone."""
     return nullcontext(), _without_statistics([block.bn1, block.bn2])

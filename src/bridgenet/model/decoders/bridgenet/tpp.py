@@ -74,9 +74,18 @@ class TaskPatternPropagation(nn.Module):
         embed_dim: width of the task features, E.
         out_channels: width of the maps handed on, C.
         num_outputs: channels of each task's logits, in task order.
+        propagate: without, tasks exchange nothing: intermediate predictions come straight from the preliminary features.
     """
 
-    def __init__(self, in_channels: int, embed_dim: int, out_channels: int, num_outputs: Mapping[str, int]):
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dim: int,
+        out_channels: int,
+        num_outputs: Mapping[str, int],
+        *,
+        propagate: bool = True,
+    ):
         super().__init__()
         self.preliminary = nn.ModuleDict()
         self.production = nn.ModuleDict()
@@ -87,21 +96,29 @@ class TaskPatternPropagation(nn.Module):
             self.preliminary[task] = nn.Sequential(
                 ConvBNReLU(in_channels, in_channels, 3), ConvBNReLU(in_channels, embed_dim, 3)
             )
-            self.production[task] = AttentionProduction(embed_dim)
-            self.fusion[task] = AttentionFusion(embed_dim, len(num_outputs))
+            if propagate:
+                self.production[task] = AttentionProduction(embed_dim)
+                self.fusion[task] = AttentionFusion(embed_dim, len(num_outputs))
             self.intermediate_heads[task] = nn.Conv2d(embed_dim, channels, 1)
             self.mix[task] = nn.Conv2d(embed_dim + channels, out_channels, 1)
 
     def forward(self, x_BCHW: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """`x_BCHW`: (B, B₃, h, w) → maps {task: (B, C, h, w)}, intermediate logits {task: (B, n_t, h, w)}."""
         preliminary = {task: module(x_BCHW) for task, module in self.preliminary.items()}
-        produced = {task: module(preliminary[task]) for task, module in self.production.items()}
-        all_scores = torch.cat([scores for scores, _, _ in produced.values()], dim=1)
+        features = self._propagated(preliminary) if len(self.fusion) else preliminary
         maps, logits = {}, {}
-        for task, fusion in self.fusion.items():
-            _, value, size = produced[task]
-            feature = fusion(preliminary[task], all_scores, value, size) + preliminary[task]
+        for task, feature in features.items():
             logits[task] = self.intermediate_heads[task](feature)
             # Only the logits carry the propagated patterns onward: the preliminary feature goes in beside them.
             maps[task] = self.mix[task](torch.cat([preliminary[task], logits[task]], dim=1))
         return maps, logits
+
+    def _propagated(self, preliminary: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every task's preliminary feature with what the patterns of all tasks found in it."""
+        produced = {task: module(preliminary[task]) for task, module in self.production.items()}
+        all_scores = torch.cat([scores for scores, _, _ in produced.values()], dim=1)
+        features = {}
+        for task, fusion in self.fusion.items():
+            _, value, size = produced[task]
+            features[task] = fusion(preliminary[task], all_scores, value, size) + preliminary[task]
+        return features
