@@ -125,11 +125,14 @@ class LossSettings:
         weights: of single tasks, in place of the published ones.
         functions: of single tasks, in place of their own, `package.module:function`.
         intermediate_weight: of TPP's intermediate predictions.
+        weighting: how the tasks are weighed: by the fixed weights, as published; by learned uncertainty; by dynamic weight
+            average (dwa); or by the fixed weights with gradient surgery (pcgrad), which costs a backward pass per task.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     intermediate_weight: float = 0.5
+    weighting: Literal["fixed", "uncertainty", "dwa", "pcgrad"] = "fixed"
 
 
 @dataclass

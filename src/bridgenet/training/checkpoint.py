@@ -14,11 +14,17 @@ from bridgenet.checkpoints import LAST, fit, read_own, save
 from bridgenet.errors import UserError
 from bridgenet.files import write_atomically
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.training.weighting import LossWeighting
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """The optimiser's state as tensors named `weight/entry`, e.g. `heads.depth.weight/exp_avg`."""
-    names = {id(parameter): name for name, parameter in network.named_parameters()}
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, network: nn.Module, others: Mapping[str, nn.Parameter] | None = None
+) -> dict[str, Tensor]:
+    """The optimiser's state as tensors named `weight/entry`, e.g. `heads.depth.weight/exp_avg`.
+
+    `others`: by name what it updates besides the network's parameters.
+    """
+    names = {id(parameter): name for name, parameter in [*network.named_parameters(), *(others or {}).items()]}
     return {
         f"{names[id(parameter)]}/{entry}": value if isinstance(value, Tensor) else torch.tensor(value)
         for parameter, state in optimizer.state.items()
@@ -27,10 +33,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> d
 
 
 def load_optimizer_tensors(
-    optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor], path: Path
+    optimizer: torch.optim.Optimizer,
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    others: Mapping[str, nn.Parameter] | None = None,
 ) -> None:
     """The inverse of :func:`optimizer_tensors`; UserError for state of another network."""
-    names = dict(network.named_parameters())
+    names = {**dict(network.named_parameters()), **(others or {})}
     for key, value in tensors.items():
         name, _, entry = key.rpartition("/")
         if name not in names:
@@ -46,14 +56,23 @@ def load_optimizer_tensors(
 
 
 def save_last(
-    folder: Path, network: BridgeNet, optimizer: torch.optim.Optimizer, information: Mapping[str, Any]
+    folder: Path,
+    network: BridgeNet,
+    optimizer: torch.optim.Optimizer,
+    weighting: LossWeighting,
+    information: Mapping[str, Any],
 ) -> None:
     """Write what the run is resumed from."""
-    save(network, folder / LAST, information=information, optimizer=optimizer_tensors(optimizer, network))
+    tensors = optimizer_tensors(optimizer, network, weighting.named_parameters())
+    if state := weighting.state():
+        information = {**information, "loss_weighting": state}
+    save(network, folder / LAST, information=information, optimizer=tensors)
 
 
-def load_last(folder: Path, network: BridgeNet, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put the run's state back into network and optimiser; returns the information saved with it."""
+def load_last(
+    folder: Path, network: BridgeNet, optimizer: torch.optim.Optimizer, weighting: LossWeighting
+) -> dict[str, Any]:
+    """Put the run's state back into network, optimiser and weighting; returns the information saved with it."""
     path = folder / LAST
     if not path.is_file():
         raise UserError(f"{folder} holds no {LAST} to resume from; start again with --overwrite")
@@ -62,7 +81,9 @@ def load_last(folder: Path, network: BridgeNet, optimizer: torch.optim.Optimizer
         raise UserError(f"{path} is not a checkpoint of a run")
     weights, tensors, _, information = own
     network.load_state_dict(fit(weights, network.state_dict(), path))
-    load_optimizer_tensors(optimizer, network, tensors, path)
+    load_optimizer_tensors(optimizer, network, tensors, path, weighting.named_parameters())
+    if "loss_weighting" in information:
+        weighting.load_state(information.pop("loss_weighting"))
     return information
 
 

@@ -49,6 +49,7 @@ from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.parts import make_criterion, network_config, own_metrics, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
+from bridgenet.training.weighting import make_weighting
 
 MIN_BFLOAT16_SIDE = 64
 """Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
@@ -90,6 +91,8 @@ class Run:
         check_trackers(config.trackers)
         if config.compile and config.network.checkpoint_decoder:
             raise UserError("compile and network.checkpoint_decoder exclude each other; leave out one of them")
+        if config.compile and config.loss.weighting == "pcgrad":
+            raise UserError("compile and loss.weighting pcgrad exclude each other; leave out one of them")
         if config.network.freeze_backbone and config.optimizer.layer_decay != 1:
             raise UserError(
                 "network.freeze_backbone and optimizer.layer_decay exclude each other; leave out one of them"
@@ -144,9 +147,18 @@ class Run:
             layer_decay=config.optimizer.layer_decay,
         )
         self.criterion = make_criterion(config, list(self.network.tasks))
+        per_step = config.batch_size * config.accumulate * self.world
+        self.weighting = make_weighting(
+            config.loss.weighting,
+            self.criterion,
+            self.network,
+            steps_per_epoch=max(1, len(self.train_set) // per_step),
+        )
+        if learned := list(self.weighting.named_parameters().values()):
+            self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
         self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
         if resume:
-            self.progress |= load_last(out, self.network, self.optimizer)
+            self.progress |= load_last(out, self.network, self.optimizer, self.weighting)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
         self.seen = SeenLabels(list(self.network.tasks)) if self.train_set.partial else None
         if lacking := labels_in_words(labels, len(self.train_set)):
@@ -170,6 +182,7 @@ class Run:
             precision=config.precision,
             grad_clip=config.optimizer.grad_clip,
             accumulate=config.accumulate,
+            weighting=self.weighting,
             backend="inductor" if config.compile else None,
         )
         self.reporter = Reporter(self.accelerator, config, out, rows)
@@ -280,7 +293,7 @@ class Run:
         if self.seen is not None:
             seen = dict(zip(self.seen.tasks, process_mean(self.seen.of_last_step()).tolist()))
             named = {name: value if seen[name.rpartition("/")[2]] else None for name, value in named.items()}
-        return {
+        row = {
             "kind": "train",
             "step": self.progress["step"],
             "loss": total,
@@ -288,6 +301,8 @@ class Run:
             "lr": rate,
             "grad_norm": norm.item(),
         }
+        weights = self.weighting.weights()
+        return row if weights is None else row | {"loss_weights": weights}
 
     def _check_finite(self, row: dict[str, Any]) -> None:
         """UserError if losses or gradient are no numbers, before such weights are saved."""
@@ -343,8 +358,9 @@ class Run:
                 torch.distributed.broadcast(buffer, src=0)
 
     def _save_last(self) -> None:
+        self.weighting.share_state()
         if self.accelerator.is_main_process:
-            save_last(self.out, self.network, self.optimizer, self.progress)
+            save_last(self.out, self.network, self.optimizer, self.weighting, self.progress)
         self.accelerator.wait_for_everyone()  # a process that left earlier would have the others ended while they write
 
     def _asked_to_stop(self, stop: threading.Event, step: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from bridgenet.errors import UserError
 from bridgenet.evaluate import autocast
 from bridgenet.losses import LossTerms, MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.training.weighting import LossWeighting
 
 
 class TrainingStep:
@@ -27,6 +29,7 @@ class TrainingStep:
         precision: `float32`, or `bfloat16` for autocast.
         grad_clip: largest norm of the gradient.
         accumulate: micro-batches per step.
+        weighting: of the losses; fixed weights if None.
         backend: compiles network and losses, forward and backward, as one function at the first step (`torch.compile`'s
             `inductor`). The network itself stays as it is: files have the same names, evaluation is not compiled.
     """
@@ -41,10 +44,12 @@ class TrainingStep:
         precision: str = "float32",
         grad_clip: float = 10.0,
         accumulate: int = 1,
+        weighting: LossWeighting | None = None,
         backend: str | None = None,
     ):
+        self.weighting = weighting or LossWeighting(criterion, network)
         self.network, self.criterion, self.optimizer = network, criterion, optimizer
-        self.model = network if model is None else model
+        self.model = network if model is None or self.weighting.by_task_gradients else model
         self.precision, self.grad_clip, self.accumulate = precision, grad_clip, accumulate
         self.device = next(network.parameters()).device
         self._losses = compiled(self._forward, backend) if backend else self._forward
@@ -65,12 +70,15 @@ class TrainingStep:
                     batch[name].to(self.device, non_blocking=True) for name in ("image", *self.network.tasks)
                 )
                 terms = self._checked_losses(images, dict(zip(self.network.tasks, targets)))
-                (terms.total / self.accumulate).backward()
+                terms = replace(terms, total=self.weighting.total(terms))
+                self.weighting.backward(terms, self.accumulate)
             for name, value in terms.by_name().items():
                 losses[name] = losses.get(name, 0) + value.detach() / self.accumulate
+        self.weighting.finish()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.grad_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.weighting.after_step(losses)
         return losses, norm
 
     def _no_sync(self) -> Any:
