@@ -59,7 +59,7 @@ BENCHMARKS: dict[str, SyntheticBenchmark] = {
         size=(192, 256),
         seed=192256,
         difficulty="hard",
-        labels_sha256="a8d9b24d5a8f07e9de49f37095a358abce8b5d7acb927cd9605d8201619765e5",
+        labels_sha256="958fd054fff4d4d1cb9b6b0e969e86c08fba5af70706e29652aaad1245431ed2",
         generator_version=1,
     ),
 }

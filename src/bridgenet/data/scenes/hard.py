@@ -85,14 +85,14 @@ def _clutter(c: Composer) -> None:
     rng = c.rng
     for _ in range(int(rng.integers(3, 9))):
         kind = mat.pick(rng, _LITTER)
-        if kind == "clothes" and rng.random() < 0.6:
+        if kind == "clothes" and rng.random() < 0.85:
             kind = "box"  # heaps of clothes stay rare
         side = 0.24 if kind in ("bottle", "books", "paper") else 0.42
         c.drop(Piece(kind, side, side, 0.4, partial(_lying, rng=rng, kind=kind, middle=side / 2)), 1.2, 4.2)
     for at, yaw in _soft_places(c):
         if rng.random() < 0.4:
             kind = mat.pick(rng, _ON_SEATS)
-            if kind == "clothes" and rng.random() < 0.6:
+            if kind == "clothes" and rng.random() < 0.85:
                 kind = "books"
             with c.build.object(kind, at, yaw + rng.uniform(-0.4, 0.4)):
                 _lying(c.build, rng, kind, 0.0)

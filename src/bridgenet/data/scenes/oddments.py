@@ -19,10 +19,11 @@ def _folds(rng: Rng, scale: float) -> Material:
 
 
 def shelf(b: Builder, rng: Rng, width: float) -> None:
-    """Boards on a wall with things on them; the builder's frame lies in the wall, at the lowest board."""
+    """Boards on a panel at a wall with things on them; the builder's frame lies in the wall, at the lowest board."""
     body, depth = mat.wood(rng) if rng.random() < 0.6 else mat.paint(rng), rng.uniform(0.2, 0.28)
     rows = int(rng.integers(1, 3))
     boards = [i * 0.36 for i in range(rows)]
+    b.box((0, 0.01, 0), (width, 0.02, rows * 0.36 - 0.04), body)
     for z in boards:
         b.box((0, depth / 2, z), (width, depth, 0.03), body)
         for side in (-1, 1):
