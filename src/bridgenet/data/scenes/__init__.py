@@ -25,7 +25,7 @@ SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "str
 """What is rendered, by layout."""
 Difficulty = Literal["plain", "hard"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
-VERSION = 1  # raised when the same arguments would give other bytes
+VERSION = 1  # raised when the same arguments would give other bytes; benchmarks (data/benchmarks.py) are of one version
 SMALLEST = 32  # shorter side of an image [pixels]
 
 __all__ = ["DIFFICULTIES", "LAYOUTS", "SCENES", "SMALLEST", "VERSION", "Difficulty", "Layout", "generate", "render"]
