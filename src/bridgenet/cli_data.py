@@ -6,10 +6,13 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bridgenet.progress import ProgressLine
 
 FAULTS, INTERRUPTED = 1, 130
+SCENES_BY_DEFAULT = {"layout": "nyud", "train": 240, "val": 60, "size": (96, 128), "seed": 0, "difficulty": "plain"}
+"""What `bridgenet data generate` makes where neither its options nor a benchmark say otherwise."""
 
 
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -17,12 +20,17 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     add = _subcommands(command("data", "make, download, describe, check and show data"), "data_command")
 
     generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
-    generate.add_argument("--layout", choices=["nyud", "pascal", "cityscapes", "cityscapes_mtan"], default="nyud")
     generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
-    generate.add_argument("--train", type=int, default=240, help="number of training images")
-    generate.add_argument("--val", type=int, default=60, help="number of validation images")
-    generate.add_argument("--size", type=int, nargs=2, default=[96, 128], metavar=("H", "W"))
-    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument(
+        "--benchmark", metavar="NAME", help="rooms-v1: fixed scenes, made in OUT/NAME, and nothing else"
+    )
+    layouts = ["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
+    generate.add_argument("--layout", choices=layouts, help=f"default: {SCENES_BY_DEFAULT['layout']}")
+    generate.add_argument("--train", type=int, help=f"training images (default: {SCENES_BY_DEFAULT['train']})")
+    generate.add_argument("--val", type=int, help=f"validation images (default: {SCENES_BY_DEFAULT['val']})")
+    generate.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="pixels (default: 96 128)")
+    generate.add_argument("--seed", type=int, help=f"default: {SCENES_BY_DEFAULT['seed']}")
+    generate.add_argument("--difficulty", choices=["plain", "hard"], help="of rooms (default: plain)")
 
     download = add("download", "download a published data set and unpack it")
     _dataset(download)
@@ -88,19 +96,38 @@ def _urls(parser: argparse.ArgumentParser) -> None:
 def _generate(options: argparse.Namespace) -> int:
     from bridgenet.data.scenes import SCENES, generate
 
+    given = {key: getattr(options, key) for key in SCENES_BY_DEFAULT if getattr(options, key) is not None}
+    if "size" in given:
+        given["size"] = tuple(given["size"])
+    if options.benchmark is not None:
+        return _generate_benchmark(options.benchmark, options.out, given)
     started = time.perf_counter()
-    folder = generate(
-        options.layout,
-        options.out,
-        train=options.train,
-        val=options.val,
-        size=tuple(options.size),
-        seed=options.seed,
-        progress=ProgressLine("rendering"),
-    )
+    chosen: dict[str, Any] = {**SCENES_BY_DEFAULT, **given}
+    layout, (height, width) = chosen.pop("layout"), chosen["size"]
+    folder = generate(layout, options.out, **chosen, progress=ProgressLine("rendering"))
     seconds = time.perf_counter() - started
+    what = f"{chosen['train']} train + {chosen['val']} val {SCENES[layout]} of {height}×{width}"
+    print(f"{what} in {seconds:.1f} s → {folder}")
+    return 0
+
+
+def _generate_benchmark(name: str, out: Path, given: dict[str, Any]) -> int:
+    """`--benchmark`: UserError for options that say something else than the benchmark."""
+    from bridgenet.data.benchmarks import find, make
+    from bridgenet.errors import UserError
+
+    benchmark = find(name)
+    for key, value in given.items():
+        if value != (fixed := getattr(benchmark, key)):
+            said, meant = (" ".join(map(str, v)) if isinstance(v, tuple) else v for v in (value, fixed))
+            raise UserError(f"--{key} {said}: {name} is fixed at {meant}. Leave the option out, or --benchmark")
+    folder = make(name, out, ProgressLine("rendering"))
+    height, width = benchmark.size
+    size = f"'[{height}, {width}]'"
+    print(f"{name}: {benchmark.train} train + {benchmark.val} val of {height}×{width} → {folder}")
     print(
-        f"{options.train} train + {options.val} val {SCENES[options.layout]} of {options.size[0]}×{options.size[1]} in {seconds:.1f} s → {folder}"
+        f"to train on it: bridgenet train demo --data.root {folder.parent} --data.size {size} --data.eval-size {size} "
+        f"--out runs/{name}"
     )
     return 0
 

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bridgenet.errors import UserError, nearest
 
@@ -23,25 +23,35 @@ Layout = Literal["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets", "cityscapes_mtan": "streets"}
 """What is rendered, by layout."""
-VERSION = 1  # raised when the same arguments would give other bytes
+Difficulty = Literal["plain", "hard"]
+DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
+VERSION = 1  # raised when the same arguments would give other bytes; benchmarks (data/benchmarks.py) are of one version
 SMALLEST = 32  # shorter side of an image [pixels]
 
-__all__ = ["LAYOUTS", "SCENES", "SMALLEST", "VERSION", "generate", "render"]
+__all__ = ["DIFFICULTIES", "LAYOUTS", "SCENES", "SMALLEST", "VERSION", "Difficulty", "Layout", "generate", "render"]
 
 
 def render(
-    seed: int | list[int] | np.random.SeedSequence | np.random.Generator, size: tuple[int, int], layout: Layout = "nyud"
+    seed: int | list[int] | np.random.SeedSequence | np.random.Generator,
+    size: tuple[int, int],
+    layout: Layout = "nyud",
+    difficulty: Difficulty = "plain",
 ) -> Scene:
     """Draw one room or street at random and render it.
 
     Args:
-        seed: anything `numpy.random.default_rng` takes; the result depends on it, `size` and `layout` alone.
+        seed: anything `numpy.random.default_rng` takes; the result depends on it and the other arguments alone.
         size: height and width [pixels].
         layout: how often which rooms and people occur: mostly furniture ("nyud") or mostly people ("pascal"). Both layouts of
             Cityscapes: a street, whose kinds are names of Cityscapes' labels.
+        difficulty: "hard" rooms are cluttered, partly hidden, badly lit and have materials that mislead.
+
+    Raises:
+        UserError: hard streets are asked for; there are none.
     """
     import numpy as np
 
+    _check_difficulty(difficulty, layout)
     rng = np.random.default_rng(seed)
     if SCENES[layout] == "streets":
         from .raycast import render_room
@@ -50,7 +60,7 @@ def render(
         return render_room(compose_street(rng), size, rng)
     from .drawing import draw
 
-    return draw(rng, size, layout)
+    return draw(rng, size, layout, hard=difficulty == "hard")
 
 
 def generate(
@@ -61,17 +71,19 @@ def generate(
     val: int,
     size: tuple[int, int],
     seed: int = 0,
+    difficulty: Difficulty = "plain",
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Render rooms or streets and write them as a data set in a published layout.
 
     The folder appears once it is complete; an error or interrupt leaves nothing behind. Image i of a split depends on
-    `seed`, the split, i and `size` alone, so a larger set begins with the smaller one's images.
+    `seed`, the split, i, `size` and `difficulty` alone, so a larger set begins with the smaller one's images.
 
     Args:
         layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`, the others the folder of their name.
         train, val: images per split.
         size: height and width [pixels], at least 32 each.
+        difficulty: of rooms, see `render`.
         progress: called with (images done, images in all) after every image.
 
     Returns:
@@ -81,6 +93,7 @@ def generate(
         UserError: an argument is out of range, or the folder exists and is not empty.
     """
     _check(layout, train, val, size, seed)
+    _check_difficulty(difficulty, layout)
     import cv2
 
     from .writers import WRITERS
@@ -99,7 +112,7 @@ def generate(
         done = 0
         for split, (name, count) in enumerate((("train", train), ("val", val))):
             for index in range(count):
-                scene = render([seed, split, index], size, layout)
+                scene = render([seed, split, index], size, layout, difficulty)
                 writer.write(partial, writer.name(name, index), scene, index)
                 done += 1
                 if progress is not None:
@@ -107,7 +120,7 @@ def generate(
             if writer.lists is not None:
                 ids = "".join(f"{writer.name(name, index)}\n" for index in range(count))
                 (partial / writer.lists / f"{name}.txt").write_text(ids)
-        record = {"generator": VERSION, "layout": layout, "train": train, "val": val, "size": list(size), "seed": seed}
+        record = recorded(layout, train=train, val=val, size=size, seed=seed, difficulty=difficulty)
         (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
         if target.exists():
             target.rmdir()
@@ -118,6 +131,25 @@ def generate(
     finally:
         cv2.setNumThreads(threads)
     return target
+
+
+def recorded(
+    layout: Layout, *, train: int, val: int, size: tuple[int, int], seed: int, difficulty: Difficulty
+) -> dict[str, Any]:
+    """What `scenes.json` says of the arguments of `generate`; the difficulty only where it is not "plain"."""
+    record = {"generator": VERSION, "layout": layout, "train": train, "val": val, "size": list(size), "seed": seed}
+    return record if difficulty == "plain" else record | {"difficulty": difficulty}
+
+
+def _check_difficulty(difficulty: str, layout: Layout) -> None:
+    if difficulty not in DIFFICULTIES:
+        raise UserError(
+            f"difficulty: {difficulty!r} is not one{nearest(str(difficulty), DIFFICULTIES)}; "
+            f"give {' or '.join(DIFFICULTIES)}"
+        )
+    if difficulty != "plain" and SCENES[layout] != "rooms":
+        rooms = " or ".join(name for name, scenes in SCENES.items() if scenes == "rooms")
+        raise UserError(f"difficulty {difficulty}: layout {layout} holds streets, expected one of rooms: {rooms}")
 
 
 def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:

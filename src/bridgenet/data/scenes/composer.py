@@ -27,6 +27,7 @@ class Composer:
         self.taken: list[tuple[float, float, float, float]] = [(x - 0.6, y - 0.8, x + 0.6, y + 0.9)]
         self.on_walls: dict[int, list[tuple[float, float, float, float]]] = {0: [], 1: [], 2: [], 3: []}
         self.seats: list[tuple[Vector, float, float]] = []
+        self.spacing, self.gaps = 0.34, 0.4  # of small things on tops: pitch [m], share of places left free
 
     def _footprint(self, origin: Vector, yaw: float, piece: Piece, front: float) -> tuple[float, float, float, float]:
         c, s = math.cos(yaw), math.sin(yaw)

@@ -65,6 +65,12 @@ KINDS: dict[str, Kind] = {
     "bag": Kind("bag", "", "bag", 1),
     "paper": Kind("paper", "", "paper", 0.2),
     "person": Kind("person", "person", "person", 10),
+    "shelf": Kind("shelves", "", "shelves", 0.3),
+    "clothes": Kind("clothes", "", "cloth", 0.5),
+    "shower curtain": Kind("shower curtain", "", "curtain", 0),
+    "stool": Kind("otherfurniture", "", "stool", 1),
+    "pillar": Kind("otherstructure", "", "pillar", 0),
+    "radiator": Kind("otherstructure", "", "radiator", 0.2),
 }
 
 
@@ -100,7 +106,11 @@ class Light:
 
 @dataclass(slots=True)
 class Room:
-    """A furnished box [0, size]: walls are instances 1..6 in the order of `geometry.room_exit`, objects follow."""
+    """A furnished box [0, size]: walls are instances 1..6 in the order of `geometry.room_exit`, objects follow.
+
+    `exposure`: the mean brightness of a photograph is drawn from this range (1: white), the strength of its noise from
+    `noise` [8-bit levels].
+    """
 
     size: Vector
     faces: tuple[Material, ...]
@@ -109,6 +119,8 @@ class Room:
     kinds: dict[int, str] = field(default_factory=dict)
     lights: list[Light] = field(default_factory=list)
     ambient: Colour = (0.4, 0.4, 0.4)
+    exposure: tuple[float, float] = (0.22, 0.33)
+    noise: tuple[float, float] = (0.5, 2.5)
 
     def __post_init__(self) -> None:
         self.kinds = {i + 1: name for i, name in enumerate(("wall", "wall", "wall", "wall", "floor", "ceiling"))}

@@ -12,13 +12,13 @@ _TRIES = 8
 _PROBE = 40  # longer side of the look that decides [pixels]
 
 
-def draw(rng: np.random.Generator, size: tuple[int, int], style: str) -> Scene:
+def draw(rng: np.random.Generator, size: tuple[int, int], style: str, *, hard: bool = False) -> Scene:
     """The first of a few rooms that shows enough, else the best of them, rendered at `size`."""
     longer = max(size)
     small = (max(size[0] * _PROBE // longer, 8), max(size[1] * _PROBE // longer, 8))
     best: tuple[float, Room] | None = None
     for _ in range(_TRIES):
-        room = compose(rng, style)
+        room = compose(rng, style, hard=hard)
         score = _worth(room, small, needs_voc=style == "pascal")
         if best is None or score > best[0]:
             best = (score, room)

@@ -84,9 +84,9 @@ def _hang(c: Composer) -> None:
 def _set(c: Composer, centre: tuple[float, float, float], yaw: float, width: float, depth: float) -> None:
     """Small things side by side on a top."""
     rng = c.rng
-    slots = max(int(width / 0.34), 1)
+    slots = max(int(width / c.spacing), 1)
     for slot in range(slots):
-        if rng.random() < 0.4:
+        if rng.random() < c.gaps:
             continue
         kind = mat.pick(rng, _THINGS[c.use])
         if kind == "television" and (slot != slots // 2 or width < 0.5):

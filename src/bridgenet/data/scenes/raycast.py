@@ -113,7 +113,7 @@ def render_room(room: Room, size: tuple[int, int], rng: np.random.Generator) -> 
     parts = np.array([names.index(p.part) for p in room.primitives] + [0] * 6, np.uint8)[view.solid]
     tx, ty = view.tangents
     return Scene(
-        _develop(image, view.solid, rng),
+        _develop(image, view.solid, room, rng),
         view.depth,
         seen,
         instances,
@@ -251,9 +251,9 @@ def _openness(room: Room, view: View, points: Array, normals: Array) -> Array:
     return openness
 
 
-def _develop(image: Array, solid: Array, rng: np.random.Generator) -> Array:
+def _develop(image: Array, solid: Array, room: Room, rng: np.random.Generator) -> Array:
     """Linear light (3, H, W) to an 8-bit photograph (H, W, 3): exposure, white balance, soft clipping, edges, noise."""
-    exposure = rng.uniform(0.22, 0.33) / max(float(np.minimum(image, 2).mean()), 1e-3)
+    exposure = rng.uniform(*room.exposure) / max(float(np.minimum(image, 2).mean()), 1e-3)
     balance = np.clip(rng.normal(1, 0.03, 3), 0.92, 1.08) * exposure
     shown = np.ascontiguousarray(np.moveaxis(image, 0, -1)) * balance.astype(np.float32)
     levels = np.linspace(0, 4, 4096)
@@ -265,5 +265,5 @@ def _develop(image: Array, solid: Array, rng: np.random.Generator) -> Array:
     edge[:, :-1] |= solid[:, :-1] != solid[:, 1:]
     edge[:, 1:] |= solid[:, :-1] != solid[:, 1:]
     shown[edge] = cv2.GaussianBlur(shown, (3, 3), 0)[edge]  # in place of anti-aliasing
-    shown += rng.standard_normal(shown.shape, np.float32) * np.float32(rng.uniform(0.5, 2.5))
+    shown += rng.standard_normal(shown.shape, np.float32) * np.float32(rng.uniform(*room.noise))
     return np.clip(np.rint(shown), 0, 255).astype(np.uint8)

@@ -13,6 +13,7 @@ from . import props
 from .composer import Composer
 from .description import Camera, Light, Room
 from .dressing import decorate, openings, populate
+from .hard import CROWDED, harden
 
 _USES = ("bedroom", "living", "dining", "kitchen", "office", "bathroom")
 _SHARES = {"nyud": (0.26, 0.24, 0.14, 0.13, 0.15, 0.08), "pascal": (0.08, 0.42, 0.26, 0.04, 0.2, 0.0)}
@@ -132,8 +133,11 @@ _ALSO = {  # what else fits, where a wall is left free
 }
 
 
-def compose(rng: np.random.Generator, style: str) -> Room:
-    """One furnished room with a camera in it; `style` "nyud" or "pascal" sets how often which rooms and people occur."""
+def compose(rng: np.random.Generator, style: str, *, hard: bool = False) -> Room:
+    """One furnished room with a camera in it; `style` "nyud" or "pascal" sets how often which rooms and people occur.
+
+    `hard`: it is then made harder to understand, see `hard`.
+    """
     use = str(rng.choice(_USES, p=_SHARES[style]))
     small = use in ("bathroom", "kitchen")
     width, length = (
@@ -162,6 +166,8 @@ def compose(rng: np.random.Generator, style: str) -> Room:
     level = rng.uniform(0.32, 0.55)
     room.ambient = (level, level, level * rng.uniform(0.95, 1.08))
     composer = Composer(room, use, rng)
+    if hard:
+        composer.spacing, composer.gaps = CROWDED
     openings(composer)
     _FURNISH[use](composer)
     for maker in (*_ALSO[use], *_ALSO[use]):
@@ -170,4 +176,6 @@ def compose(rng: np.random.Generator, style: str) -> Room:
     shares = _PEOPLE[style]
     populate(composer, int(rng.choice(len(shares), p=shares)))
     decorate(composer)
+    if hard:
+        harden(composer)
     return room
