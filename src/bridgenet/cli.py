@@ -14,6 +14,7 @@ from bridgenet import (
     cli_app,
     cli_benchmark,
     cli_boundaries,
+    cli_compare,
     cli_data,
     cli_export,
     cli_predict,
@@ -100,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _network_config(exporting)
     _trust(exporting)
 
+    _trust(cli_compare.add_command(command))
     cli_app.add_command(command)
     cli_boundaries.add_command(command)
     cli_report.add_command(command)
@@ -305,6 +307,7 @@ COMMANDS = {
     "inspect": _inspect,
     "evaluate-boundaries": cli_boundaries.run,
     "report": cli_report.run,
+    "compare": cli_compare.run,
     "data": cli_data.run_data,
     "weights": cli_data.run_weights,
     "benchmark": cli_benchmark.run,

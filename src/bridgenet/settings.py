@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bridgenet.errors import UserError
+
 
 @dataclass
 class NetworkSettings:
@@ -238,3 +240,17 @@ def wrong_numbers(config: RunConfig) -> list[str]:
         if (size := getattr(config.data, name)) is not None and min(size) < 1:
             problems.append(f"data.{name} is {size}, expected (height, width) of at least 1")
     return problems
+
+
+def check_exclusive(config: RunConfig) -> None:
+    """UserError for two settings that exclude each other."""
+    pairs = {
+        ("compile", "network.checkpoint_decoder"): config.compile and config.network.checkpoint_decoder,
+        ("compile", "loss.weighting pcgrad"): config.compile and config.loss.weighting == "pcgrad",
+        ("network.freeze_backbone", "optimizer.layer_decay"): (
+            config.network.freeze_backbone and config.optimizer.layer_decay != 1
+        ),
+    }
+    for (one, other), both in pairs.items():
+        if both:
+            raise UserError(f"{one} and {other} exclude each other; leave out one of them")

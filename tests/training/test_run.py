@@ -73,7 +73,9 @@ def test_killed_at_any_step_and_resumed_gives_the_same_losses_to_the_bit(
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert any(key.startswith("optimizer.") for key in whole)
-    assert read_information(tmp_path / "killed" / LAST) == read_information(tmp_path / "whole" / LAST)
+    information = [dict(read_information(tmp_path / name / LAST)) for name in ("whole", "killed")]
+    assert all(each.pop("seconds") > 0 for each in information)  # of training: no two runs take the same
+    assert information[0] == information[1]
 
 
 def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

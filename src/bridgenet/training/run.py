@@ -41,7 +41,7 @@ from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, gains, relative_gain
-from bridgenet.settings import RunConfig, network_size, shrink_of
+from bridgenet.settings import RunConfig, check_exclusive, network_size, shrink_of
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
@@ -89,14 +89,7 @@ class Run:
             check_settings(config, out)
         resume = resume and (out / LAST).is_file()
         check_trackers(config.trackers)
-        if config.compile and config.network.checkpoint_decoder:
-            raise UserError("compile and network.checkpoint_decoder exclude each other; leave out one of them")
-        if config.compile and config.loss.weighting == "pcgrad":
-            raise UserError("compile and loss.weighting pcgrad exclude each other; leave out one of them")
-        if config.network.freeze_backbone and config.optimizer.layer_decay != 1:
-            raise UserError(
-                "network.freeze_backbone and optimizer.layer_decay exclude each other; leave out one of them"
-            )
+        check_exclusive(config)
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
         own_metrics(config)
@@ -156,7 +149,8 @@ class Run:
         )
         if learned := list(self.weighting.named_parameters().values()):
             self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
-        self.progress: dict[str, Any] = {"step": 0, "first_scores": None, "best_gain": None, "scores": None}
+        nothing_yet = dict.fromkeys(("first_scores", "best_gain", "scores"))
+        self.progress: dict[str, Any] = {"step": 0, **nothing_yet, "seconds": 0.0}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer, self.weighting)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
@@ -245,7 +239,9 @@ class Run:
                     if done % config.log_every == 0 or is_last:
                         self.reporter.log(row)
                     self._check_finite(row)
-                self.reporter.advance(done, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                self.progress["seconds"] += seconds
+                self.reporter.advance(done, seconds)
                 if evaluating:
                     self._evaluate()
                 if saving:

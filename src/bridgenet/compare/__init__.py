@@ -1,0 +1,101 @@
+"""Comparing configurations over seeds: `bridgenet compare PLAN.yaml`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridgenet.errors import UserError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison left: its files, the table as text, and the runs that failed, with the reason."""
+
+    files: list[Path]
+    table: str
+    failed: dict[str, str]
+
+
+def compare(
+    plan_file: str | Path,
+    out: str | Path,
+    *,
+    root: str | None = None,
+    devices: Sequence[str] = ("cpu",),
+    trust: Sequence[str] = (),
+    tables_only: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Make the runs of a plan that are not made yet, and write its tables.
+
+    `comparison.html`, `.md`, `.csv` and `.json`, `costs.json`, the plan, and `runs/CONFIGURATION/seed-N/`, each an ordinary
+    run. It may be interrupted at any moment: called again it goes on, and finished runs are not repeated.
+
+    Args:
+        plan_file: see :func:`bridgenet.compare.plan.read_plan`.
+        out: folder.
+        root: data root in place of the settings'. Of a plan with a benchmark: where that lies, or is made; `out/data` if None.
+        devices: see :func:`bridgenet.compare.runs.make_runs`.
+        trust: modules whose code settings may name.
+        tables_only: make no run; tables of what is there.
+
+    Raises:
+        UserError: the plan is wrong, or the folder holds runs of another.
+        Interrupted: as of training.
+    """
+    from bridgenet.benchmark.machine import describe, in_words, versions
+    from bridgenet.compare import tables
+    from bridgenet.compare.plan import read_plan
+    from bridgenet.compare.results import as_data, entries_of, headlines_of, measure_costs
+    from bridgenet.compare.runs import make_runs, planned_runs
+    from bridgenet.extensions import trusting
+    from bridgenet.files import write_atomically, write_json
+    from bridgenet.report.markdown import markdown
+    from bridgenet.report.page import page
+
+    out = Path(out)
+    with trusting(trust):
+        plan = read_plan(plan_file)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, expected a folder for the comparison")
+    if plan.benchmark is not None:
+        from bridgenet.data import benchmarks
+
+        place = Path(root) if root is not None else out / "data"
+        root = str(place / plan.benchmark)
+        if not tables_only:
+            benchmarks.make(plan.benchmark, place)
+    runs = planned_runs(plan, out, root)
+    failed: dict[str, str] = {}
+    if not tables_only:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / "plan.yaml", plan.text)
+        failed = make_runs(runs, boundaries=plan.boundaries, devices=devices, trust=trust, say=say, progress=progress)
+    finished = sum(run.result is not None for run in runs)
+    if not finished:
+        raise UserError(
+            f"no run of the plan is finished in {out}" + "".join(f"\n       {x}: {y}" for x, y in failed.items())
+        )
+    shown = {run.name for run in runs if run.result is not None}
+    configs = {name: config for name, config in plan.configs.items() if name in shown}
+    costs = measure_costs(configs, out, devices[0], say)
+    entries, headlines = entries_of(plan, runs, costs), headlines_of(runs)
+    how = [
+        f"{finished} of {len(runs)} runs finished: {len(plan.configs)} configurations, seeds {', '.join(map(str, plan.seeds))}."
+        + (f" Data: the synthetic benchmark {plan.benchmark}." if plan.benchmark else ""),
+        in_words(describe([devices[0]]), versions()),
+        f"Command: bridgenet compare {plan_file}, {time.strftime('%Y-%m-%d')}.",
+    ]
+    sections = tables.sections(plan, headlines, entries, how)
+    subtitle = f"{len(entries)} configurations, {len(plan.seeds)} seeds"
+    footer = "Made by bridgenet compare."
+    files = [out / f"comparison{suffix}" for suffix in (".html", ".md", ".csv", ".json")]
+    write_atomically(files[0], page(plan.title, subtitle, sections, footer))
+    write_atomically(files[1], markdown(plan.title, subtitle, sections, footer, pictures=files[0].name))
+    write_atomically(files[2], tables.csv_table(headlines, entries))
+    write_json(files[3], as_data(plan, entries) | {"how": how, "failed": failed})
+    return Outcome(files, tables.as_text(plan, headlines, entries), failed)

@@ -1,0 +1,117 @@
+"""One run of a comparison, in a process of its own: train (or go on), evaluate, write `result.json`.
+
+    python -m bridgenet.compare.job JOB.json
+
+It ends as a training run does when it is asked to stop: the step is finished and the state saved. So it does if the process
+that started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridgenet import config as configuration
+from bridgenet import extensions
+from bridgenet.errors import UserError
+from bridgenet.files import write_json
+
+RESULT = "result.json"
+INTERRUPTED, USER_ERROR = 130, 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be made.
+
+    Attributes:
+        folder: of the run.
+        settings: :meth:`bridgenet.settings.RunConfig.as_dict`.
+        boundaries: evaluate odsF of the edge task, too.
+        device: `auto` or `cpu`.
+        trust: modules that settings may name.
+    """
+
+    folder: str
+    settings: dict[str, Any]
+    boundaries: bool
+    device: str
+    trust: list[str]
+
+
+def run_job(job: Job) -> dict[str, Any]:
+    """Make the run; returns what `result.json` holds: scores, training time [s], peak of memory [bytes], and what computed.
+
+    Raises:
+        UserError, Interrupted: as :func:`bridgenet.training.run.train`.
+    """
+    import torch
+
+    from bridgenet.benchmark.rates import peak_memory
+    from bridgenet.checkpoints import LAST, read_information
+    from bridgenet.evaluate import EvaluationOptions, evaluate_source
+    from bridgenet.training.run import train
+
+    extensions.trust(job.trust)
+    folder = Path(job.folder)
+    config = as_config(job.settings)
+    device = torch.device("cpu" if job.device == "cpu" or not torch.cuda.is_available() else "cuda")
+    last = folder / LAST
+    done = read_information(last)["step"] if last.is_file() else 0
+    if done < config.steps:
+        train(config, folder, resume=(folder / "config.yaml").is_file(), device=job.device)
+    memory = peak_memory(device)
+    options = EvaluationOptions(boundaries=job.boundaries, boundary_workers=1)
+    # The last weights: the best ones would have been chosen by the images that they are then scored on.
+    report = evaluate_source(str(last), config, out=folder, options=options, device=job.device)
+    information = read_information(last)
+    result = {
+        "scores": report["scores"],
+        "seconds": information.get("seconds"),
+        "memory": memory,
+        "steps": information["step"],
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+    write_json(folder / RESULT, result)
+    return result
+
+
+def as_config(settings: dict[str, Any]) -> configuration.RunConfig:
+    """The inverse of :meth:`RunConfig.as_dict`."""
+    arguments = [
+        f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in configuration.flatten(settings).items()
+    ]
+    return configuration.load(None, arguments)
+
+
+def _stop_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(path: str) -> int:
+    """Exit code: 0, 2 for the user's mistakes, 130 if it was asked to stop."""
+    from bridgenet.training.run import Interrupted
+
+    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+    try:
+        run_job(Job(**json.loads(Path(path).read_text(encoding="utf-8"))))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except (Interrupted, KeyboardInterrupt):
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,146 @@
+"""What is compared: a YAML file that names configurations, what they have in common, and seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bridgenet import config as configuration
+from bridgenet.errors import UserError, nearest
+from bridgenet.settings import RunConfig
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
+KEYS = ("title", "benchmark", "base", "settings", "seeds", "boundaries", "reference", "against", "configurations")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison.
+
+    Attributes:
+        title: heading of the tables.
+        benchmark: name of a synthetic benchmark that the runs are trained and evaluated on, made if it is not there; None
+            if the settings name the data.
+        seeds: of the runs of each configuration, in the plan's order.
+        boundaries: evaluate odsF of the edge task, too.
+        reference: name of the configuration that Δm is over.
+        against: name of the configuration that all others are tested against.
+        configs: settings by the configuration's name, in the plan's order; the seed is the first one's.
+        text: the file, as it was read.
+    """
+
+    title: str
+    benchmark: str | None
+    seeds: tuple[int, ...]
+    boundaries: bool
+    reference: str
+    against: str
+    configs: dict[str, RunConfig]
+    text: str
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read and check a plan.
+
+    It holds `configurations` (by name, settings as of a preset, e.g. `{network: {decoder: multi_task}}`) and may hold
+    `base` (a preset or YAML file that all start from, its path relative to the plan's), `settings` (changes for all),
+    `seeds` (0, 1 and 2 if not given), `benchmark`, `boundaries`, `reference` and `against` (the first configuration each)
+    and `title`.
+
+    Raises:
+        UserError: all that is wrong with it, together.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}, expected a plan with 'configurations'")
+    problems = [f"unknown key {key}{nearest(str(key), KEYS)}" for key in values if key not in KEYS]
+    entries = values.get("configurations")
+    if not isinstance(entries, dict) or not entries:
+        problems.append("configurations: expected at least one, by name")
+        entries = {}
+    seeds = values.get("seeds", [0, 1, 2])
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or not seeds or len(set(seeds)) < len(seeds):
+        problems.append(f"seeds is {seeds!r}, expected different whole numbers, e.g. [0, 1, 2]")
+    problems += [
+        f"configurations: '{name}' is no name that a folder may have" for name in entries if not _is_name(name)
+    ]
+    first = next(iter(entries), "")
+    reference, against = (values.get(key, first) for key in ("reference", "against"))
+    for key, name in (("reference", reference), ("against", against)):
+        if entries and name not in entries:
+            problems.append(f"{key}: '{name}' is not a configuration{nearest(str(name), entries)}")
+    if type(values.get("boundaries", True)) is not bool:
+        problems.append(f"boundaries is {values['boundaries']!r}, expected true or false")
+    benchmark = values.get("benchmark")
+    problems += _wrong_benchmark(benchmark)
+    configs: dict[str, RunConfig] = {}
+    for name, changes in entries.items():
+        try:
+            configs[name] = _config(values.get("base"), [values.get("settings") or {}, changes or {}], path.parent)
+        except UserError as error:
+            problems += [f"configurations.{name}: {line.strip()}" for line in str(error).splitlines()]
+    if problems:
+        raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
+    return Plan(
+        title=str(values.get("title", path.stem)),
+        benchmark=benchmark,
+        seeds=tuple(seeds),
+        boundaries=values.get("boundaries", True),
+        reference=reference,
+        against=against,
+        configs=configs,
+        text=text,
+    )
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith((".", " "))
+
+
+def _wrong_benchmark(name: Any) -> list[str]:
+    from bridgenet.data.benchmarks import BENCHMARKS
+
+    if name is None or name in BENCHMARKS:
+        return []
+    return [f"benchmark: '{name}' is not one{nearest(str(name), BENCHMARKS)} ({', '.join(BENCHMARKS)})"]
+
+
+def _config(base: Any, changes: list[Any], folder: Path) -> RunConfig:
+    """The settings of one configuration: the base's, changed by each of `changes` in turn."""
+    arguments: list[str] = []
+    for group in changes:
+        if not isinstance(group, Mapping):
+            raise UserError(f"{group!r} is no group of settings")
+        for key, value in _leaves(group):
+            if key == "seed":
+                raise UserError("seed is not for a configuration: seeds stand beside them")
+            arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value)}")
+    source = base if base is None or not (folder / str(base)).exists() else folder / str(base)
+    return configuration.load(source, arguments)
+
+
+def _leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name; a mapping below a setting that takes one (e.g. `loss.weights`) is its value."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and configuration.KEYS.get(name, False):
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, value

@@ -1,0 +1,220 @@
+"""Making the runs of a plan: each in a process of its own, one after another on each device, finished ones not again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bridgenet.compare.job import INTERRUPTED, RESULT, Job
+from bridgenet.compare.plan import Plan
+from bridgenet.errors import UserError
+from bridgenet.files import write_json
+from bridgenet.settings import RunConfig
+from bridgenet.training.checkpoint import read_rows
+from bridgenet.training.folder import METRICS, check_settings
+from bridgenet.training.run import Interrupted
+
+RUNS = "runs"
+POLL = 0.5
+"""How often processes are looked at [s]."""
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A configuration with a seed, and the folder of its run."""
+
+    name: str
+    seed: int
+    config: RunConfig
+    folder: Path
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}, seed {self.seed}"
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What `result.json` holds; None as long as the run is not finished."""
+        try:
+            return json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def steps_done(self) -> int:
+        """By its log, for people."""
+        rows = read_rows(self.folder / METRICS)
+        return rows[-1]["step"] if rows else 0
+
+
+def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
+    """All runs of a plan, seed by seed, so that every configuration has a result early.
+
+    Args:
+        root: data root, in place of the settings'; None: theirs.
+
+    Raises:
+        UserError: a run that is there was made with other settings.
+    """
+    found = []
+    for seed in plan.seeds:
+        for name, config in plan.configs.items():
+            own = replace(config, seed=seed)
+            if root is not None:
+                own = replace(own, data=replace(own.data, root=root))
+            run = PlannedRun(name, seed, own, out / RUNS / name / f"seed-{seed}")
+            if (run.folder / "config.yaml").is_file():
+                try:
+                    check_settings(own, run.folder)
+                except UserError as error:
+                    words = str(error).partition(" To go on")[0]
+                    raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None
+                if run.result is not None and run.result["steps"] != own.steps:
+                    raise UserError(
+                        f"{run.folder} is finished with {run.result['steps']} steps, the plan has {own.steps}. Give another "
+                        "--out, or delete that folder to make it again"
+                    )
+            found.append(run)
+    return found
+
+
+def make_runs(
+    runs: Sequence[PlannedRun],
+    *,
+    boundaries: bool,
+    devices: Sequence[str],
+    trust: Sequence[str] = (),
+    say: Say = print,
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Make those that are not finished; interrupted ones go on.
+
+    Args:
+        runs: of one plan.
+        boundaries: evaluate odsF of the edge task, too.
+        devices: `cpu` or `cuda:N`, each for one run at a time; `cpu` several times has them share the cores.
+        progress: told (steps done, steps in all) over all runs.
+
+    Returns:
+        Of the runs that failed, why, by their words.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; the runs were told to stop, and saved what they had.
+    """
+    waiting = [run for run in runs if run.result is None]
+    if len(waiting) < len(runs):
+        say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
+    active: dict[int, tuple[PlannedRun, subprocess.Popen[bytes]]] = {}
+    failed: dict[str, str] = {}
+    total = sum(run.config.steps for run in runs)
+    with _terminated_like_interrupted():
+        try:
+            while waiting or active:
+                for slot, device in enumerate(devices):
+                    if slot not in active and waiting:
+                        run = waiting.pop(0)
+                        active[slot] = (run, _start(run, boundaries, device, devices.count(device), trust))
+                time.sleep(POLL)
+                for slot, (run, process) in list(active.items()):
+                    code = process.poll()
+                    if code is None:
+                        continue
+                    del active[slot]
+                    if code == INTERRUPTED:
+                        raise KeyboardInterrupt
+                    if code or run.result is None:
+                        failed[run.words] = _why(run, code)
+                        say(f"! {run.words} failed: {failed[run.words]}")
+                    else:
+                        say(f"{run.words}: {run.result['seconds']:.0f} s of training")
+                if progress is not None:
+                    progress(sum(run.config.steps if run.result else run.steps_done() for run in runs), total)
+        except KeyboardInterrupt:
+            _stop(process for _, process in active.values())
+            raise Interrupted from None
+        except BaseException:
+            _stop(process for _, process in active.values())
+            raise
+    return failed
+
+
+def log_file(run: PlannedRun) -> Path:
+    """What the run's process said."""
+    return run.folder.with_name(f"{run.folder.name}.log")
+
+
+def _start(
+    run: PlannedRun, boundaries: bool, device: str, sharing: int, trust: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    kind, _, index = device.partition(":")
+    job = Job(str(run.folder), run.config.as_dict(), boundaries, "cpu" if kind == "cpu" else "auto", list(trust))
+    file = run.folder.with_name(f"{run.folder.name}.job.json")
+    write_json(file, asdict(job))
+    environment = dict(os.environ)
+    if kind == "cuda":
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(index)] if visible else index
+    elif sharing > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // sharing)))
+    with log_file(run).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bridgenet.compare.job", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for this process, which hands it on
+        )
+
+
+def _stop(processes: Iterator[subprocess.Popen[bytes]]) -> None:
+    """Have them save and end; a second Ctrl-C ends them at once."""
+    left = list(processes)
+    try:
+        for process in left:
+            process.send_signal(signal.SIGINT)
+        for process in left:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in left:
+            process.kill()
+            process.wait()
+        raise
+
+
+def _why(run: PlannedRun, code: int) -> str:
+    """The last line that the process said."""
+    lines = [line for line in log_file(run).read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    said = lines[-1].removeprefix("error: ") if lines else "it said nothing"
+    ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{said} ({ended}; see {log_file(run)})"
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt inside."""
+
+    def ask(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, ask)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,201 @@
+"""Comparisons: runs that are made, interrupted and gone on with, and the tables of what they gave."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridgenet import UserError
+from bridgenet.cli import run
+from bridgenet.compare import compare, results
+from bridgenet.compare.job import RESULT
+from bridgenet.compare.plan import read_plan
+from bridgenet.compare.results import entries_of, headlines_of
+from bridgenet.compare.runs import log_file, planned_runs
+from bridgenet.compare.tables import as_text
+from bridgenet.training.checkpoint import read_rows
+from bridgenet.training.folder import METRICS
+from bridgenet.training.run import Interrupted, train
+from tests.training.tiny import tiny_config
+
+TASKS = ["depth", "normals"]
+
+
+def settings(root: Path, **changes: Any) -> dict[str, Any]:
+    config = tiny_config(root, save_every=1, **changes)
+    config.data.tasks = TASKS
+    values = config.as_dict()
+    del values["seed"]
+    return values
+
+
+@pytest.fixture(autouse=True)
+def latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark's own tests measure."""
+    monkeypatch.setattr(results, "isolated", lambda work, case: {"seconds": {"median": 0.5}})
+
+
+@pytest.fixture
+def plan(nyud_root: Path, tmp_path: Path) -> Path:
+    """Two configurations, one seed, of few steps."""
+    path = tmp_path / "plan.yaml"
+    values = {
+        "title": "A <small> comparison",
+        "settings": settings(nyud_root),
+        "seeds": [5],
+        "configurations": {
+            "bridgenet": None,
+            "heads": {"network": {"decoder": "multi_task", "decoder_kwargs": {"width": 8}}, "steps": 1},
+        },
+    }
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def test_interrupted_and_gone_on_with(
+    plan: Path, nyud_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The interrupted run goes on where it was, to the bit; what is finished is not made again; tables tell of all."""
+    out = tmp_path / "out"
+
+    def stop(done: int, total: int) -> None:
+        assert total == 7
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        compare(plan, out, progress=stop)
+    folder = out / "runs/bridgenet/seed-5"
+    stopped_at = len([row for row in read_rows(folder / METRICS) if row["kind"] == "train"])
+    assert 2 <= stopped_at < 6
+    assert not (folder / RESULT).exists() and not (out / "comparison.md").exists()
+
+    assert run(["compare", str(plan), "--out", str(out), "--devices", "cpu"]) == 0
+    said = capfd.readouterr().out
+    assert re.search(r"bridgenet, seed 5: \d+ s of training", said) and "heads" in said
+    train(planned_runs(read_plan(plan), out, None)[0].config, tmp_path / "whole", device="cpu")
+    assert read_rows(folder / METRICS) == read_rows(tmp_path / "whole" / METRICS)
+
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*") if path.is_file()}
+    assert run(["compare", str(plan), "--out", str(out), "--devices", "cpu"]) == 0
+    assert "2 of 2 runs are finished" in capfd.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*") if path.is_file()} == before
+
+    data = json.loads((out / "comparison.json").read_text())
+    assert [entry["name"] for entry in data["entries"]] == ["bridgenet", "heads"]
+    assert data["entries"][1]["verdict"] == "too few seeds"
+    own = json.loads((folder / RESULT).read_text())
+    assert data["entries"][0]["scores"]["depth"]["mean"] == own["scores"]["depth"]["rmse"]
+    assert own["steps"] == 6 and own["seconds"] > 0 and own["memory"] > 1e8
+    rows = list(csv.DictReader((out / "comparison.csv").open()))
+    assert float(rows[1]["parameters"]) < float(rows[0]["parameters"])
+    assert float(rows[0]["latency"]) > 0 and float(rows[0]["gmac"]) > 0
+    page = (out / "comparison.html").read_text()
+    assert "A &lt;small&gt; comparison" in page and "://" not in page and page.count("<img ") == 3
+    assert "nothing follows: no winner is named" in (out / "comparison.md").read_text()
+
+    changed = plan.read_text().replace("steps: 1\n", "steps: 2\n", 1)
+    plan.write_text(changed)
+    with pytest.raises(UserError, match=r"seed-5 is finished with 1 steps, the plan has 2\. Give another --out"):
+        compare(plan, out)
+
+
+def test_a_run_that_fails_is_told_and_the_others_are_made(
+    plan: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = yaml.safe_load(plan.read_text())
+    values["configurations"]["bridgenet"] = {"network": {"num_stages": 9}}
+    values["configurations"]["heads"]["steps"] = 1
+    values["reference"] = values["against"] = "heads"
+    plan.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert run(["compare", str(plan), "--out", str(tmp_path / "out"), "--devices", "cpu"]) == 1
+    said = capfd.readouterr().out
+    assert (
+        "! bridgenet, seed 5 failed: num_stages is 9, expected 3 (as published), or 1 to 4 (exit code 2; see " in said
+    )
+    assert (tmp_path / "out/comparison.md").is_file()
+
+
+RESULTS = {  # rmse [m] and mErr [deg] by configuration and seed
+    "one": {0: (0.50, 20.0), 1: (0.60, 22.0), 2: (0.55, 21.0)},
+    "two": {0: (0.40, 20.0), 1: (0.48, 22.0), 2: (0.44, 21.0)},
+    "three": {0: (0.55, 20.0), 1: (0.54, 22.0)},
+}
+
+
+@pytest.fixture
+def finished(nyud_root: Path, tmp_path: Path) -> tuple[Any, Any]:
+    """A plan whose runs' results are written by hand, and its runs."""
+    path = tmp_path / "plan.yaml"
+    values = {"settings": settings(nyud_root), "reference": "one", "against": "one"}
+    path.write_text(yaml.safe_dump(values | {"configurations": dict.fromkeys(RESULTS)}, sort_keys=False))
+    plan = read_plan(path)
+    runs = planned_runs(plan, tmp_path / "out", None)
+    for each in runs:
+        if each.seed in RESULTS[each.name]:
+            rmse, angle = RESULTS[each.name][each.seed]
+            scores = {"depth": {"rmse": rmse}, "normals": {"mean": angle}}
+            each.folder.mkdir(parents=True)
+            content = {"scores": scores, "seconds": 60.0, "memory": 2e9, "steps": 6}
+            (each.folder / RESULT).write_text(json.dumps(content))
+    return plan, runs
+
+
+def test_numbers(finished: tuple[Any, Any]) -> None:
+    plan, runs = finished
+    assert [(run.name, run.seed) for run in runs[:4]] == [("one", 0), ("two", 0), ("three", 0), ("one", 1)]
+    one, two, three = entries_of(plan, runs, {})
+    assert one.scores["depth"].mean == pytest.approx(0.55) and one.scores["depth"].deviation == pytest.approx(0.05)
+    assert one.gain.mean == pytest.approx(0) and one.difference is None
+    # Two is a fifth better in depth at every seed, over the reference's mean of 0.55, and equal in normals.
+    expected = [0.5 * (RESULTS["one"][s][0] - RESULTS["two"][s][0]) / 0.55 for s in range(3)]
+    assert two.difference.mean == pytest.approx(sum(expected) / 3)
+    assert (two.difference.low, two.difference.high) == (pytest.approx(min(expected)), pytest.approx(max(expected)))
+    assert two.difference.verdict == "better" and two.differences["normals"].verdict == "not told apart"
+    assert (three.seeds, three.difference.verdict) == ((0, 1), "too few seeds")
+
+
+def test_table(finished: tuple[Any, Any]) -> None:
+    plan, runs = finished
+    entries = entries_of(plan, runs, {"two": {"parameters": 12_345_678, "gmac": 3.21, "latency": 0.0123}})
+    lines = as_text(plan, headlines_of(runs), entries).splitlines()
+    assert lines[0].split()[:4] == ["configuration", "depth", "normals", "Δm"]
+    assert lines[1].split()[:4] == ["RMSE", "↓", "mErr", "↓"]
+    assert "0.4400 ± 0.0400" in lines[3] and "+10.00 ± 6.02" in lines[3]
+    assert lines[3].endswith("12.3  3.21    60.0 s    2.00  12.3 ms")
+    assert lines[2].rstrip().endswith("–")
+
+
+def test_runs_of_another_plan_are_not_mixed(finished: tuple[Any, Any], nyud_root: Path) -> None:
+    plan, runs = finished
+    other = tiny_config(nyud_root, save_every=1, batch_size=1, seed=0)
+    other.data.tasks = TASKS
+    (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(other.as_dict()))
+    with pytest.raises(
+        UserError, match=r"seed-0 was started with other settings: batch_size was 1, now 2\. Give another"
+    ):
+        planned_runs(plan, runs[0].folder.parents[2], None)
+
+
+def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for arguments, words in (
+        (["--out", str(tmp_path / "file")], "is a file, expected a folder"),
+        (["--devices", "gpu"], "'gpu' is no device"),
+        (["--devices", "cuda:77"], "cuda:77: this machine has"),
+        (["--out", str(tmp_path / "none"), "--tables-only"], "no run of the plan is finished"),
+    ):
+        assert run(["compare", str(plan), *arguments]) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_log_is_beside_the_run(plan: Path, tmp_path: Path) -> None:
+    first = planned_runs(read_plan(plan), tmp_path / "out", None)[0]
+    assert log_file(first) == tmp_path / "out/runs/bridgenet/seed-5.log"

@@ -1,0 +1,97 @@
+"""Plans: what stands in them, and all that can be wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridgenet import UserError
+from bridgenet.compare.job import as_config
+from bridgenet.compare.plan import read_plan
+
+GOOD = {
+    "base": "demo",
+    "settings": {"steps": 3, "data": {"size": [32, 48]}, "loss": {"weights": {"edge": 7}}},
+    "seeds": [3, 1],
+    "reference": "alone",
+    "configurations": {
+        "bridgenet": None,
+        "no-tpp": {"network": {"tpp": False}},
+        "alone": {"network": {"decoder": "single_task", "decoder_kwargs": {"width": 16}}, "steps": 5},
+    },
+}
+
+
+def written(folder: Path, **changes: object) -> Path:
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, **changes}, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def test_settings_come_from_base_then_common_then_own(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path))
+    assert (plan.seeds, plan.reference, plan.against, plan.boundaries) == ((3, 1), "alone", "bridgenet", True)
+    assert plan.title == "plan"
+    whole, part, alone = plan.configs.values()
+    assert whole.network.backbone == "resnet10t" and whole.network.backbone_kwargs == {"strides": [2, 4, 8, 16]}
+    assert (whole.steps, part.steps, alone.steps) == (3, 3, 5)
+    assert (whole.network.tpp, part.network.tpp) == (True, False)
+    assert whole.data.size == (32, 48) and whole.loss.weights == {"edge": 7}
+    assert (alone.network.decoder, alone.network.decoder_kwargs) == ("single_task", {"width": 16})
+
+
+def test_settings_survive_the_way_to_the_runs_process(tmp_path: Path) -> None:
+    for config in read_plan(written(tmp_path)).configs.values():
+        assert as_config(config.as_dict()) == config
+
+
+def test_base_beside_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("steps: 77\n")
+    path = written(tmp_path, base="mine.yaml", settings=None)
+    assert read_plan(path).configs["bridgenet"].steps == 77
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": [1]}, r"unknown key seed \(did you mean seeds\?\)"),
+        ({"seeds": [1, 1]}, r"seeds is \[1, 1\], expected different whole numbers"),
+        ({"seeds": []}, r"seeds is \[\]"),
+        ({"seeds": 3}, "seeds is 3"),
+        ({"configurations": {}}, "configurations: expected at least one"),
+        ({"configurations": {"a/b": None}}, "'a/b' is no name that a folder may have"),
+        ({"configurations": {"..": None}}, r"'\.\.' is no name"),
+        ({"reference": "alon"}, r"reference: 'alon' is not a configuration \(did you mean alone\?\)"),
+        ({"against": "other"}, "against: 'other' is not a configuration"),
+        ({"boundaries": "yes please"}, "boundaries is 'yes please', expected true or false"),
+        ({"benchmark": "rooms-v7"}, r"benchmark: 'rooms-v7' is not one \(did you mean rooms-v1\?\)"),
+        ({"base": "dem"}, "dem is neither a preset"),
+        ({"settings": {"stepps": 3}}, "configurations.bridgenet: unknown option --stepps"),
+        ({"settings": {"seed": 3}}, "seed is not for a configuration"),
+        ({"settings": ["steps"]}, r"\['steps'\] is no group of settings"),
+        ({"settings": {"steps": "many"}}, "configurations.bridgenet: --steps: .*Expected a <class 'int'>"),
+    ],
+)
+def test_mistakes(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        read_plan(written(tmp_path, **changes))
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as found:
+        read_plan(written(tmp_path, seeds=3, reference="x", title=["a"], steps=3))
+    assert str(found.value).count("plan.yaml: ") == 3
+
+
+def test_files_that_are_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml cannot be read: No such file"):
+        read_plan(tmp_path / "none.yaml")
+    for text, words in (("- a", "holds a list, expected a plan"), ("a: [", "is not valid YAML")):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(UserError, match=words):
+            read_plan(tmp_path / "bad.yaml")
+    (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="is no text"):
+        read_plan(tmp_path / "bad.yaml")
