@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from bridgenet import UserError
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import read_plan
+from bridgenet.model.config import build_network
+from bridgenet.training.parts import network_config
 
 GOOD = {
     "base": "demo",
@@ -83,6 +86,25 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as found:
         read_plan(written(tmp_path, seeds=3, reference="x", title=["a"], steps=3))
     assert str(found.value).count("plan.yaml: ") == 3
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "benchmarks/plans").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_plans_of_this_project(path: Path) -> None:
+    """They have three seeds, equal budgets and a network for each configuration."""
+    plan = read_plan(path)
+    assert len(plan.seeds) >= 3 and plan.benchmark == "rooms-v1"
+    assert len({(config.steps, config.batch_size) for config in plan.configs.values()}) == 1
+    for config in plan.configs.values():
+        with torch.device("meta"):
+            build_network(network_config(config))
+
+
+def test_plan_of_the_page(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/compare.md").read_text(encoding="utf-8")
+    (tmp_path / "plan.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    assert len(read_plan(tmp_path / "plan.yaml").configs) == 4
 
 
 def test_files_that_are_no_plan(tmp_path: Path) -> None:
