@@ -1,9 +1,9 @@
-"""Memory and time of the web page: 200 requests in a row, then three rounds of 8 clients at once.
+"""Memory and time of the web page: 200 requests in a row, then six rounds of 8 clients at once.
 
     python benchmarks/page.py RUN [--requests 200] [--clients 8]
 
 RUN: folder of a run, or weights. Prints the memory of the page's process along the way; exit code 1 if it grows by more than a tenth
-after the first 40 requests, or after the first round (the pages last used keep their predictions).
+after the first 40 requests, or after the first round.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from PIL import Image
 
 SETTLED = 40
 """Requests after which memory is expected to stay."""
-
-
-ROUNDS = 3
+ROUNDS, PER_ROUND = 6, 8
+"""Of clients at once, and the requests of each in a round."""
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:
@@ -86,7 +85,7 @@ def measure(server: subprocess.Popen[bytes], address: str, requests: int, client
         seconds.clear()
         several = [client_of(address) for _ in range(clients)]
         for _ in range(ROUNDS):
-            threads = [threading.Thread(target=ask, args=(each, requests // clients // ROUNDS)) for each in several]
+            threads = [threading.Thread(target=ask, args=(each, PER_ROUND)) for each in several]
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -115,3 +115,29 @@ def test_an_old_glibc_gets_the_largest_threshold_that_it_takes(monkeypatch: pyte
     monkeypatch.delenv(allocator.VARIABLE, raising=False)
     assert allocator.tune() is True
     assert calls == [(-3, 1 << 30), (-3, 1 << 25), (-1, (1 << 31) - 1)]
+
+
+@needs_glibc
+def test_threads_of_a_server_share_one_heap() -> None:
+    program = """
+import re, threading
+from bridgenet import allocator
+def heaps():
+    'How many there are after four threads asked at the same time.'
+    barrier = threading.Barrier(4)
+    def ask():
+        for _ in range(100):
+            libc.malloc(ctypes.c_size_t(1000))
+        barrier.wait()
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for each in threads: each.start()
+    for each in threads: each.join()
+    libc.fopen.restype = ctypes.c_void_p
+    file = libc.fopen(b"/proc/self/fd/1", b"w")
+    libc.malloc_info(0, ctypes.c_void_p(file))
+    libc.fflush(ctypes.c_void_p(file))
+"""
+    one = python(program + "allocator.use_one_arena()\nheaps()")
+    several = python(program + "heaps()")
+    count = [sum(word == "<heap" for word in words) for words in (one, several)]
+    assert count[0] == 1 < count[1]

@@ -12,7 +12,7 @@ import os
 VARIABLE = "BRIDGENET_ALLOCATOR"
 """Environment variable; `system` leaves the allocator as it is."""
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 MMAP_THRESHOLDS = (1 << 30, 1 << 25)
 """Blocks from this size on [bytes] still go back to the kernel: the largest that is taken (32 MiB before glibc 2.35)."""
 TRIM_THRESHOLD = (1 << 31) - 1
@@ -34,6 +34,16 @@ def tune() -> bool:
     global _is_tuned
     _is_tuned = bool(mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)) and taken
     return _is_tuned
+
+
+def use_one_arena() -> None:
+    """Before the first thread: have threads share one heap, for a server that answers each request in another one.
+
+    With a heap of each thread's own, what was freed in one of them is there for that thread alone, and a server's memory
+    grows with the number of requests at once. Nothing is done where :func:`tune` would do nothing.
+    """
+    if os.environ.get(VARIABLE) != "system" and _is_glibc():
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def release() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from bridgenet.allocator import use_one_arena
 from bridgenet.errors import UserError
+from bridgenet.signals import terminated_like_interrupted
 
 
 def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -37,9 +39,11 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     """`bridgenet app …`; returns the exit code."""
     if not 0 <= options.port <= 65535:
         raise UserError(f"port is {options.port}, expected 0 to 65535")
+    use_one_arena()
     from bridgenet.app import serve
     from bridgenet.checkpoints import load
 
     network = load(options.source, device=options.device, precision=options.precision)
-    serve(network, options.source, host=options.host, port=options.port, max_pixels=options.max_pixels)
+    with terminated_like_interrupted():  # by a service manager: nothing is left behind either
+        serve(network, options.source, host=options.host, port=options.port, max_pixels=options.max_pixels)
     return 0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -76,6 +79,37 @@ def test_hosts_that_are_not_this_machine(host: str, words: str) -> None:
 def ask(address: str, files: list[str]) -> Any:
     client = gradio_client.Client(address, verbose=False)
     return client.predict([gradio_client.handle_file(file) for file in files], None, api_name="/predict")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_nothing_stays_when_it_is_ended(sent: signal.Signals, tmp_path: Path) -> None:
+    bridgenet.save(make_network(), tmp_path / "tiny.safetensors")
+    (tmp_path / "temp").mkdir()
+    port = free_port()
+    program = "import sys, tests.model.networks\nfrom bridgenet.__main__ import main\nsys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "app", str(tmp_path / "tiny.safetensors"), "--port", str(port)],
+        env={**os.environ, "TMPDIR": str(tmp_path / "temp"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C ends it" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        assert list((tmp_path / "temp").glob("bridgenet-app-*"))
+        process.send_signal(sent)
+        said += process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in said
+    assert not list((tmp_path / "temp").glob("bridgenet-app-*"))
 
 
 def test_pictures_are_answered(address: str, pictures: list[str]) -> None:

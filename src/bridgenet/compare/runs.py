@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -19,6 +18,7 @@ from bridgenet.compare.plan import Plan
 from bridgenet.errors import UserError
 from bridgenet.files import write_json
 from bridgenet.settings import RunConfig
+from bridgenet.signals import terminated_like_interrupted
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS, check_settings
 from bridgenet.training.run import Interrupted
@@ -118,7 +118,7 @@ def make_runs(
     active: dict[int, tuple[PlannedRun, subprocess.Popen[bytes]]] = {}
     failed: dict[str, str] = {}
     total = sum(run.config.steps for run in runs)
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         try:
             while waiting or active:
                 for slot, device in enumerate(devices):
@@ -200,21 +200,3 @@ def _why(run: PlannedRun, code: int) -> str:
     said = lines[-1].removeprefix("error: ") if lines else "it said nothing"
     ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
     return f"{said} ({ended}; see {log_file(run)})"
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside."""
-
-    def ask(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, ask)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
