@@ -16,7 +16,7 @@ from bridgenet.cli import run
 from bridgenet.compare import compare, results
 from bridgenet.compare.job import RESULT
 from bridgenet.compare.plan import read_plan
-from bridgenet.compare.results import entries_of, headlines_of
+from bridgenet.compare.results import entries_of, headlines_of, machines_of
 from bridgenet.compare.runs import log_file, planned_runs
 from bridgenet.compare.tables import as_text
 from bridgenet.training.checkpoint import read_rows
@@ -98,7 +98,9 @@ def test_interrupted_and_gone_on_with(
     assert float(rows[0]["latency"]) > 0 and float(rows[0]["gmac"]) > 0
     page = (out / "comparison.html").read_text()
     assert "A &lt;small&gt; comparison" in page and "://" not in page and page.count("<img ") == 3
-    assert "nothing follows: no winner is named" in (out / "comparison.md").read_text()
+    text = (out / "comparison.md").read_text()
+    assert "nothing follows: no winner is named" in text
+    assert "Training: 1 at a time, each on " in text and text.count("Latency: ") == 1
 
     changed = plan.read_text().replace("steps: 1\n", "steps: 2\n", 1)
     plan.write_text(changed)
@@ -194,6 +196,15 @@ def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert run(["compare", str(plan), *arguments]) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_every_machine_is_told_once() -> None:
+    results = [{"at_once": count, "machine": name} for count, name in ((2, "a"), (2, "a"), (1, "a"), (2, "b"))]
+    assert machines_of(results) == [
+        "Training: 2 at a time, each on a.",
+        "Training: 1 at a time, each on a.",
+        "Training: 2 at a time, each on b.",
+    ]
 
 
 def test_log_is_beside_the_run(plan: Path, tmp_path: Path) -> None:

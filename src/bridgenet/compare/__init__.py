@@ -47,10 +47,9 @@ def compare(
         UserError: the plan is wrong, or the folder holds runs of another.
         Interrupted: as of training.
     """
-    from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.compare import tables
     from bridgenet.compare.plan import read_plan
-    from bridgenet.compare.results import as_data, entries_of, headlines_of, measure_costs
+    from bridgenet.compare.results import as_data, entries_of, headlines_of, machines_of, measure_costs
     from bridgenet.compare.runs import make_runs, planned_runs
     from bridgenet.extensions import trusting
     from bridgenet.files import write_atomically, write_json
@@ -87,7 +86,8 @@ def compare(
     how = [
         f"{finished} of {len(runs)} runs finished: {len(plan.configs)} configurations, seeds {', '.join(map(str, plan.seeds))}."
         + (f" Data: the synthetic benchmark {plan.benchmark}." if plan.benchmark else ""),
-        in_words(describe([devices[0]]), versions()),
+        *machines_of(run.result for run in runs if run.result is not None),
+        *dict.fromkeys(f"Latency: {cost['machine']}." for cost in costs.values()),
         f"Command: bridgenet compare {plan_file}, {time.strftime('%Y-%m-%d')}.",
     ]
     sections = tables.sections(plan, headlines, entries, how)

@@ -37,6 +37,7 @@ class Job:
         boundaries: evaluate odsF of the edge task, too.
         device: `auto` or `cpu`.
         trust: modules that settings may name.
+        at_once: runs that are made at the same time, this one included.
     """
 
     folder: str
@@ -44,16 +45,18 @@ class Job:
     boundaries: bool
     device: str
     trust: list[str]
+    at_once: int = 1
 
 
 def run_job(job: Job) -> dict[str, Any]:
-    """Make the run; returns what `result.json` holds: scores, training time [s], peak of memory [bytes], and what computed.
+    """Make the run; returns what `result.json` holds: scores, training time [s], peak of memory [bytes], and the machine.
 
     Raises:
         UserError, Interrupted: as :func:`bridgenet.training.run.train`.
     """
     import torch
 
+    from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.benchmark.rates import peak_memory
     from bridgenet.checkpoints import LAST, read_information
     from bridgenet.evaluate import EvaluationOptions, evaluate_source
@@ -78,6 +81,8 @@ def run_job(job: Job) -> dict[str, Any]:
         "memory": memory,
         "steps": information["step"],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "machine": in_words(describe([device.type]), versions()),
+        "at_once": job.at_once,
     }
     write_json(folder / RESULT, result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import count
 from bridgenet.benchmark.inference import measure_inference
 from bridgenet.benchmark.isolation import Failed, isolated
+from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.compare.plan import Plan
 from bridgenet.compare.runs import PlannedRun
 from bridgenet.compare.statistics import Difference, Spread, paired, spread
@@ -128,11 +129,17 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def machines_of(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What trained the runs, each machine once."""
+    return list(dict.fromkeys(f"Training: {each['at_once']} at a time, each on {each['machine']}." for each in results))
+
+
 def measure_costs(
     configs: Mapping[str, RunConfig], out: Path, device: str, say: Any = print
 ) -> dict[str, dict[str, Any]]:
     """Parameters, GMAC and latency of each configuration's network; kept in `costs.json`, measured once."""
     file = out / COSTS
+    kind = device.partition(":")[0]
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -155,6 +162,7 @@ def measure_costs(
             "parameters": counted.parameters,
             "gmac": counted.gmac,
             "latency": seconds,
+            "machine": in_words(describe([kind]), versions()),
         }
         write_json(file, kept)
     return {name: kept[name] for name in configs}
@@ -172,7 +180,7 @@ def as_data(plan: Plan, entries: Sequence[Entry]) -> dict[str, Any]:
             asdict(entry)
             | {
                 "verdict": entry.difference.verdict if entry.difference else None,
-                "cost": {key: value for key, value in entry.cost.items() if key != "settings"},
+                "cost": {key: value for key, value in entry.cost.items() if key not in ("settings", "machine")},
             }
             for entry in entries
         ],

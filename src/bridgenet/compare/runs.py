@@ -17,6 +17,7 @@ from bridgenet.compare.job import INTERRUPTED, RESULT, Job
 from bridgenet.compare.plan import Plan
 from bridgenet.errors import UserError
 from bridgenet.files import write_json
+from bridgenet.parallel import cores
 from bridgenet.settings import RunConfig
 from bridgenet.signals import terminated_like_interrupted
 from bridgenet.training.checkpoint import read_rows
@@ -124,7 +125,7 @@ def make_runs(
                 for slot, device in enumerate(devices):
                     if slot not in active and waiting:
                         run = waiting.pop(0)
-                        active[slot] = (run, _start(run, boundaries, device, devices.count(device), trust))
+                        active[slot] = (run, _start(run, boundaries, device, devices, trust))
                 time.sleep(POLL)
                 for slot, (run, process) in list(active.items()):
                     code = process.poll()
@@ -155,19 +156,21 @@ def log_file(run: PlannedRun) -> Path:
 
 
 def _start(
-    run: PlannedRun, boundaries: bool, device: str, sharing: int, trust: Sequence[str]
+    run: PlannedRun, boundaries: bool, device: str, devices: Sequence[str], trust: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     kind, _, index = device.partition(":")
-    job = Job(str(run.folder), run.config.as_dict(), boundaries, "cpu" if kind == "cpu" else "auto", list(trust))
+    job = Job(
+        str(run.folder), run.config.as_dict(), boundaries, "cpu" if kind == "cpu" else "auto", list(trust), len(devices)
+    )
     file = run.folder.with_name(f"{run.folder.name}.job.json")
     write_json(file, asdict(job))
     environment = dict(os.environ)
     if kind == "cuda":
         visible = environment.get("CUDA_VISIBLE_DEVICES")
         environment["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(index)] if visible else index
-    elif sharing > 1:
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // sharing)))
+    elif (sharing := devices.count(device)) > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // sharing)))
     with log_file(run).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "bridgenet.compare.job", str(file)],
