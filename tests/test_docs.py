@@ -74,6 +74,13 @@ def test_recipes_are_those_of_the_presets() -> None:
     )
 
 
+def test_published_results_are_those_of_the_package() -> None:
+    page, results = (ROOT / "docs/results.md").read_text(encoding="utf-8"), load("results")
+    assert results.with_block(page, "published", results.published_tables()) == page, (
+        "python docs/results.py writes the tables anew"
+    )
+
+
 def test_roles_of_docstrings_become_code() -> None:
     html = "see :func:<code>bridgenet.load</code> and <code>x</code>"
     assert load("hooks").on_page_content(html) == "see <code>bridgenet.load</code> and <code>x</code>"
