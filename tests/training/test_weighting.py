@@ -43,7 +43,7 @@ def test_uncertainty_begins_as_the_fixed_weights() -> None:
     weighting = Uncertainty(criterion(), linear())
     assert weighting.weights() == pytest.approx(WEIGHTS)
     found = weighting.total(LossTerms(torch.tensor(0.0), {"semseg": torch.tensor(3.0), "depth": torch.tensor(4.0)}, {}))
-    assert float(found) == pytest.approx(2 * 3 - math.log(2) + 0.5 * 4 - math.log(0.5))
+    assert found.item() == pytest.approx(2 * 3 - math.log(2) + 0.5 * 4 - math.log(0.5))
 
 
 def test_uncertainty_learns_the_inverse_of_the_losses() -> None:
@@ -127,12 +127,13 @@ def gradients_of(name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> 
 def test_pcgrad_without_conflict_is_the_plain_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """And with micro-batches too."""
     plain = gradients_of("fixed", monkeypatch, grad_clip=1e9)
+    rounding = 1e-7 * max(float(x.abs().max()) for x in plain.values())  # all that a bias before a norm gets
     with monkeypatch.context() as patch:
         patch.setattr("bridgenet.training.weighting.projected", lambda gradients, order: gradients)
         for accumulate in (1, 2):
             found = gradients_of("pcgrad", patch, grad_clip=1e9, accumulate=accumulate)
             for name, x in plain.items():
-                torch.testing.assert_close(found[name], x, atol=1e-5 * float(x.abs().max()) + 1e-9, rtol=1e-3)
+                torch.testing.assert_close(found[name], x, atol=1e-5 * float(x.abs().max()) + rounding, rtol=1e-3)
     surgery = gradients_of("pcgrad", monkeypatch, grad_clip=1e9)
     changed = {name for name, x in plain.items() if not torch.allclose(surgery[name], x, rtol=1e-3, atol=1e-7)}
     assert any(name.startswith("backbone.") for name in changed)
