@@ -164,7 +164,8 @@ def run(arguments: Sequence[str]) -> int:
         options, unknown = parser.parse_known_args(own)
         if unknown:
             known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
-            raise UserError(f"unknown argument {unknown[0]}{nearest(unknown[0].partition('=')[0], known)}")
+            name = unknown[0].partition("=")[0]  # may be a flag of another of the command's own commands
+            raise UserError(f"unknown argument {unknown[0]}{nearest(name, [flag for flag in known if flag != name])}")
         extensions.trust(getattr(options, "trust", []))
         return COMMANDS[options.command](options, settings)
     except UserError as error:

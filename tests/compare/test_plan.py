@@ -110,7 +110,12 @@ def test_plan_of_the_page(tmp_path: Path) -> None:
 def test_files_that_are_no_plan(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml cannot be read: No such file"):
         read_plan(tmp_path / "none.yaml")
-    for text, words in (("- a", "holds a list, expected a plan"), ("a: [", "is not valid YAML")):
+    for text, words in (
+        ("", "is empty, expected a plan"),
+        ("- a", "holds a list, expected a plan"),
+        ("a: [", "is not valid YAML"),
+        ("seeds: [0]\nconfigurations:\n  x: {}\n  x: {steps: 3}", "x is there twice .*line 4"),
+    ):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(UserError, match=words):
             read_plan(tmp_path / "bad.yaml")

@@ -19,6 +19,17 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 KEYS = ("title", "benchmark", "base", "settings", "seeds", "boundaries", "reference", "against", "configurations")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML, but two entries of one name are an error: the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, (key, _) in enumerate(node.value):
+            if isinstance(key, yaml.ScalarNode) and key.value in names[:number] and key.value != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A comparison.
@@ -64,9 +75,11 @@ def read_plan(path: str | Path) -> Plan:
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text") from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        raise UserError(f"{path} is empty, expected a plan with 'configurations'")
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}, expected a plan with 'configurations'")
     problems = [f"unknown key {key}{nearest(str(key), KEYS)}" for key in values if key not in KEYS]
