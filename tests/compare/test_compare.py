@@ -18,7 +18,8 @@ from bridgenet.compare.job import RESULT
 from bridgenet.compare.plan import read_plan
 from bridgenet.compare.results import entries_of, headlines_of, machines_of
 from bridgenet.compare.runs import log_file, planned_runs
-from bridgenet.compare.tables import as_text
+from bridgenet.compare.statistics import Spread
+from bridgenet.compare.tables import PERCENT, as_text, number
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 from bridgenet.training.run import Interrupted, train
@@ -172,6 +173,7 @@ def test_table(finished: tuple[Any, Any]) -> None:
     assert "0.4400 ± 0.0400" in lines[3] and "+10.00 ± 6.02" in lines[3]
     assert lines[3].endswith("12.3  3.21    60.0 s    2.00  12.3 ms")
     assert lines[2].rstrip().endswith("–")
+    assert number(PERCENT, Spread(-1e-9, 0.01, 3), signed=True) == "+0.00 ± 1.00"
 
 
 def test_runs_of_another_plan_are_not_mixed(finished: tuple[Any, Any], nyud_root: Path) -> None:

@@ -111,7 +111,8 @@ def number(headline: Headline, value: Spread, *, signed: bool = False) -> str:
     if not math.isfinite(value.mean):
         return "–"
     factor, digits = (100, 2) if headline.unit == "%" else (1, 2) if headline.unit == "deg" else (1, 4)
-    text = f"{factor * value.mean:{'+' if signed else ''}.{digits}f}"
+    mean = round(factor * value.mean, digits) + 0.0  # no "-0.00"
+    text = f"{mean:{'+' if signed else ''}.{digits}f}"
     return text if not math.isfinite(value.deviation) else f"{text} ± {factor * value.deviation:.{digits}f}"
 
 
