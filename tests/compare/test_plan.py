@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from bridgenet import UserError
 from bridgenet.compare.job import as_config
-from bridgenet.compare.plan import read_plan
-from bridgenet.model.config import build_network
-from bridgenet.training.parts import network_config
+from bridgenet.compare.plan import check_networks, read_plan
 
 GOOD = {
     "base": "demo",
@@ -96,9 +93,21 @@ def test_plans_of_this_project(path: Path) -> None:
     plan = read_plan(path)
     assert len(plan.seeds) >= 3 and plan.benchmark == "rooms-v1"
     assert len({(config.steps, config.batch_size) for config in plan.configs.values()}) == 1
-    for config in plan.configs.values():
-        with torch.device("meta"):
-            build_network(network_config(config))
+    check_networks(plan)
+
+
+def test_networks_that_cannot_be(tmp_path: Path) -> None:
+    wrong = {
+        "typo": {"network": {"decoder": "multitask"}},
+        "deep": {"network": {"num_stages": 7}},
+        "odd": {"network": {"decoder": "dpt", "decoder_kwargs": {"width": 7}}},
+    }
+    plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
+    with pytest.raises(
+        UserError, match=r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7"
+    ) as found:
+        check_networks(plan)
+    assert "good" not in str(found.value)
 
 
 def test_plan_of_the_page(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def compare(
         Interrupted: as of training.
     """
     from bridgenet.compare import tables
-    from bridgenet.compare.plan import read_plan
+    from bridgenet.compare.plan import check_networks, read_plan
     from bridgenet.compare.results import as_data, entries_of, headlines_of, machines_of, measure_costs
     from bridgenet.compare.runs import make_runs, planned_runs
     from bridgenet.extensions import trusting
@@ -59,6 +59,8 @@ def compare(
     out = Path(out)
     with trusting(trust):
         plan = read_plan(plan_file)
+        if not tables_only:
+            check_networks(plan)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file, expected a folder for the comparison")
     if plan.benchmark is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,29 @@ def read_plan(path: str | Path) -> Plan:
         configs=configs,
         text=text,
     )
+
+
+def check_networks(plan: Plan) -> None:
+    """Build each configuration's network without weights, so that a wrong one is told before hours of training.
+
+    Raises:
+        UserError: all that make none, together.
+    """
+    import torch
+
+    from bridgenet.model.config import build_network
+    from bridgenet.training.parts import network_config
+
+    problems = []
+    for name, config in plan.configs.items():
+        try:
+            # One's own code need not know the meta device; whether it works its run will tell.
+            with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+                build_network(network_config(config))
+        except UserError as error:
+            problems.append(f"configurations.{name}: {error}")
+    if problems:
+        raise UserError("\n       ".join(problems))
 
 
 def _is_name(name: Any) -> bool:
