@@ -1,6 +1,6 @@
 """Puts tables into docs/results.md, between their markers: python docs/results.py [NAME=FOLDER of bridgenet compare …]
 
-Published rows come from the package, a comparison's tables from its comparison.md, its first plot into docs/figures.
+Published rows come from the package, a comparison's tables from its comparison.md, a plot of it into docs/figures.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ DATA_SETS = {
     "nyud": "NYUD-v2 (795 training and 654 test images; not the depth benchmark's protocol)",
     "pascal": "PASCAL-Context (4998 training and 5105 test images, boundaries on 2498)",
 }
+PLOTS = {"loss-weighting": -1}
+"""Which plot of a comparison is shown: against GMAC (the first), or training time (the last) where the networks are one."""
 
 
 def published_tables() -> str:
@@ -52,12 +54,12 @@ def _score(scores: dict[str, float], head: tasks.Headline) -> str:
 
 
 def comparison(name: str, folder: Path) -> str:
-    """The tables of a comparison as `bridgenet compare` wrote them, one heading deeper, and its first plot."""
+    """The tables of a comparison as `bridgenet compare` wrote them, one heading deeper, and a plot."""
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     plots = re.findall(
         r'<img [^>]*src="data:image/png;base64,([^"]+)"', (folder / "comparison.html").read_text("utf-8")
     )
-    (HERE / f"figures/results-{name}.png").write_bytes(base64.b64decode(plots[0]))
+    (HERE / f"figures/results-{name}.png").write_bytes(base64.b64decode(plots[PLOTS.get(name, 0)]))
     body = text[text.index("\n## ") : text.index("\nPictures and plots:")].replace("\n## ", "\n### ")
     plots_told = re.compile(r"\n### Quality against cost\n.*?(?=\n### )", re.DOTALL)
     shown = f"\n![Quality against cost](figures/results-{name}.png)\n"
