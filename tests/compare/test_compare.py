@@ -19,7 +19,7 @@ from bridgenet.compare.plan import read_plan
 from bridgenet.compare.results import entries_of, headlines_of, machines_of
 from bridgenet.compare.runs import log_file, planned_runs
 from bridgenet.compare.statistics import Spread
-from bridgenet.compare.tables import PERCENT, as_text, number
+from bridgenet.compare.tables import PERCENT, as_text, main_table, number
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 from bridgenet.training.run import Interrupted, train
@@ -128,7 +128,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_made(
 RESULTS = {  # rmse [m] and mErr [deg] by configuration and seed
     "one": {0: (0.50, 20.0), 1: (0.60, 22.0), 2: (0.55, 21.0)},
     "two": {0: (0.40, 20.0), 1: (0.48, 22.0), 2: (0.44, 21.0)},
-    "three": {0: (0.55, 20.0), 1: (0.54, 22.0)},
+    "three": {0: (0.55, 19.0), 1: (0.54, 21.0)},
 }
 
 
@@ -212,3 +212,26 @@ def test_every_machine_is_told_once() -> None:
 def test_log_is_beside_the_run(plan: Path, tmp_path: Path) -> None:
     first = planned_runs(read_plan(plan), tmp_path / "out", None)[0]
     assert log_file(first) == tmp_path / "out/runs/bridgenet/seed-5.log"
+
+
+def test_results_of_another_evaluation_are_not_mixed(finished: tuple[Any, Any]) -> None:
+    plan, runs = finished
+    (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(runs[0].config.as_dict()))
+    result = json.loads((runs[0].folder / RESULT).read_text())
+    out = runs[0].folder.parents[2]
+    for boundaries in (plan.boundaries, not plan.boundaries):
+        (runs[0].folder / RESULT).write_text(json.dumps(result | {"boundaries": boundaries}))
+        if boundaries is plan.boundaries:
+            planned_runs(plan, out, None)
+        else:
+            with pytest.raises(UserError, match=f"was evaluated with boundaries {str(boundaries).lower()}"):
+                planned_runs(plan, out, None)
+    (runs[0].folder / RESULT).write_text("{}")
+    assert runs[0].result is None
+
+
+def test_no_star_for_few_seeds(finished: tuple[Any, Any]) -> None:
+    plan, runs = finished
+    table = main_table(plan, headlines_of(runs), entries_of(plan, runs, {}))
+    starred = {row.cells[0].text for row in table.rows for cell in row.cells if cell.best}
+    assert "two" in starred and "three" not in starred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,11 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"configurations": {"a/b": None}}, "'a/b' is no name that a folder may have"),
         ({"configurations": {"..": None}}, r"'\.\.' is no name"),
         ({"reference": "alon"}, r"reference: 'alon' is not a configuration \(did you mean alone\?\)"),
+        ({"reference": ["alone"]}, r"reference: '\['alone'\]' is not a configuration"),
+        ({"benchmark": ["rooms-v1"]}, r"benchmark: '\['rooms-v1'\]' is not one"),
+        ({"base": 5}, "base is 5, expected a preset or a YAML file"),
+        ({"seeds": [2**70]}, "seeds is .*expected different whole numbers"),
+        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "configurations.bridgenet: --steps"),
         ({"against": "other"}, "against: 'other' is not a configuration"),
         ({"boundaries": "yes please"}, "boundaries is 'yes please', expected true or false"),
         ({"benchmark": "rooms-v7"}, r"benchmark: 'rooms-v7' is not one \(did you mean rooms-v1\?\)"),

@@ -80,6 +80,7 @@ def run_job(job: Job) -> dict[str, Any]:
         "seconds": information.get("seconds"),
         "memory": memory,
         "steps": information["step"],
+        "boundaries": job.boundaries,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "machine": in_words(describe([device.type]), versions()),
         "at_once": job.at_once,

@@ -89,7 +89,7 @@ def read_plan(path: str | Path) -> Plan:
         problems.append("configurations: expected at least one, by name")
         entries = {}
     seeds = values.get("seeds", [0, 1, 2])
-    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    whole = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):
         problems.append(f"seeds is {seeds!r}, expected different whole numbers, e.g. [0, 1, 2]")
     problems += [
@@ -98,16 +98,20 @@ def read_plan(path: str | Path) -> Plan:
     first = next(iter(entries), "")
     reference, against = (values.get(key, first) for key in ("reference", "against"))
     for key, name in (("reference", reference), ("against", against)):
-        if entries and name not in entries:
+        if entries and not (isinstance(name, str) and name in entries):
             problems.append(f"{key}: '{name}' is not a configuration{nearest(str(name), entries)}")
     if type(values.get("boundaries", True)) is not bool:
         problems.append(f"boundaries is {values['boundaries']!r}, expected true or false")
     benchmark = values.get("benchmark")
     problems += _wrong_benchmark(benchmark)
+    base = values.get("base")
+    if not isinstance(base, str | None):
+        problems.append(f"base is {base!r}, expected a preset or a YAML file")
+        base = None
     configs: dict[str, RunConfig] = {}
     for name, changes in entries.items():
         try:
-            configs[name] = _config(values.get("base"), [values.get("settings") or {}, changes or {}], path.parent)
+            configs[name] = _config(base, [values.get("settings") or {}, changes or {}], path.parent)
         except UserError as error:
             problems += [f"configurations.{name}: {line.strip()}" for line in str(error).splitlines()]
     if problems:
@@ -154,7 +158,7 @@ def _is_name(name: Any) -> bool:
 def _wrong_benchmark(name: Any) -> list[str]:
     from bridgenet.data.benchmarks import BENCHMARKS
 
-    if name is None or name in BENCHMARKS:
+    if name is None or (isinstance(name, str) and name in BENCHMARKS):
         return []
     return [f"benchmark: '{name}' is not one{nearest(str(name), BENCHMARKS)} ({', '.join(BENCHMARKS)})"]
 
@@ -168,7 +172,7 @@ def _config(base: Any, changes: list[Any], folder: Path) -> RunConfig:
         for key, value in _leaves(group):
             if key == "seed":
                 raise UserError("seed is not for a configuration: seeds stand beside them")
-            arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value)}")
+            arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value, default=str)}")
     source = base if base is None or not (folder / str(base)).exists() else folder / str(base)
     return configuration.load(source, arguments)
 

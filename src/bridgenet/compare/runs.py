@@ -21,12 +21,15 @@ from bridgenet.parallel import cores
 from bridgenet.settings import RunConfig
 from bridgenet.signals import terminated_like_interrupted
 from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.folder import METRICS, check_settings
+from bridgenet.training.folder import MAY_CHANGE, METRICS, check_settings
 from bridgenet.training.run import Interrupted
 
 RUNS = "runs"
 POLL = 0.5
 """How often processes are looked at [s]."""
+
+DECIDE_SCORES = {"network.pretrained", "network.backbone_checkpoint", "steps"}
+"""Settings that a run may be resumed with other values of, but whose scores would not be the plan's."""
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -49,9 +52,10 @@ class PlannedRun:
     def result(self) -> dict[str, Any] | None:
         """What `result.json` holds; None as long as the run is not finished."""
         try:
-            return json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+            result = json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+        return result if isinstance(result, dict) and "scores" in result else None
 
     def steps_done(self) -> int:
         """By its log, for people."""
@@ -77,14 +81,14 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
             run = PlannedRun(name, seed, own, out / RUNS / name / f"seed-{seed}")
             if (run.folder / "config.yaml").is_file():
                 try:
-                    check_settings(own, run.folder)
+                    check_settings(own, run.folder, MAY_CHANGE - DECIDE_SCORES)
                 except UserError as error:
                     words = str(error).partition(" To go on")[0]
                     raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None
-                if run.result is not None and run.result["steps"] != own.steps:
+                if run.result is not None and run.result.get("boundaries", plan.boundaries) is not plan.boundaries:
                     raise UserError(
-                        f"{run.folder} is finished with {run.result['steps']} steps, the plan has {own.steps}. Give another "
-                        "--out, or delete that folder to make it again"
+                        f"{run.folder} was evaluated with boundaries {str(not plan.boundaries).lower()}, the plan has the other. "
+                        f"Delete {RESULT} there to evaluate it again"
                     )
             found.append(run)
     return found

@@ -24,12 +24,13 @@ PERCENT = Headline("gain", "Δm", True, "%")
 
 def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry], how: Sequence[str]) -> list[Section]:
     """What the page and the Markdown consist of."""
-    count = max((len(entry.seeds) for entry in entries), default=0)
+    counts = sorted({len(entry.seeds) for entry in entries}) or [0]
+    over = f"{counts[0]}{f' to {counts[-1]}' if len(counts) > 1 else ''} seed{'s' * (counts != [1])}"
     results: list[Block] = [
         main_table(plan, headlines, entries),
         Text(
-            f"Mean ± sample deviation over {count} seed{'s' * (count != 1)}. Δm: mean relative gain of the tasks' headlines over "
-            f"the mean scores of {plan.reference}. Scores are those of the last weights. GMAC and latency: one image of the "
+            f"Mean ± sample deviation over {over}; ★ the best of those with {FEWEST} or more. Δm: mean relative gain of the tasks' "
+            f"headlines over the mean scores of {plan.reference}. Scores are those of the last weights. GMAC and latency: one image of the "
             "training size; training time without evaluation; memory: peak of a training process.",
             note=True,
         ),
@@ -51,17 +52,22 @@ def main_table(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Ent
     columns += [Column(tasks.get(task).title, headline.heading) for task, headline in headlines.items()]
     columns += [Column("Δm", f"over {plan.reference}"), Column("parameters", "million"), Column("GMAC")]
     columns += [Column("training"), Column("memory", "GB"), Column("latency")]
-    best = {
-        task: _best(headline, [entry.scores[task].mean for entry in entries]) for task, headline in headlines.items()
-    }
-    best_gain = _best(PERCENT, [entry.gain.mean for entry in entries])
+    rated = [entry for entry in entries if len(entry.seeds) >= FEWEST]  # a winner of fewer seeds is none
+    best = {task: _best(headline, [entry.scores[task].mean for entry in rated]) for task, headline in headlines.items()}
+    best_gain = _best(PERCENT, [entry.gain.mean for entry in rated])
     rows = []
     for entry in entries:
         cells = [Cell(entry.name)]
         for task, headline in headlines.items():
             own = entry.scores[task]
-            cells.append(Cell(number(headline, own), own.mean, own.mean == best[task]))
-        cells.append(Cell(number(PERCENT, entry.gain, signed=True), entry.gain.mean, entry.gain.mean == best_gain))
+            cells.append(Cell(number(headline, own), own.mean, entry in rated and own.mean == best[task]))
+        cells.append(
+            Cell(
+                number(PERCENT, entry.gain, signed=True),
+                entry.gain.mean,
+                entry in rated and entry.gain.mean == best_gain,
+            )
+        )
         cost = entry.cost
         cells.append(_cell(cost.get("parameters"), lambda value: f"{value / 1e6:.1f}"))
         cells.append(_cell(cost.get("gmac"), lambda value: f"{value:.1f}" if value >= 10 else f"{value:.2f}"))
@@ -101,7 +107,8 @@ def _differences(plan: Plan, headlines: dict[str, Headline], entries: Sequence[E
     else:
         text += (
             f"From {seeds} seeds such an interval is at most the range of the differences, which holds the true median with "
-            f"{100 * surest(seeds):.0f} % at best: take 'better' for what it is."
+            f"{100 * surest(seeds):.0f} % at best: take 'better' for what it is. "
+            "Of several rows some differ by chance; nothing corrects for that."
         )
     return [Table(columns, rows), Text(text, note=True)]
 
@@ -119,7 +126,7 @@ def number(headline: Headline, value: Spread, *, signed: bool = False) -> str:
 def _difference(value: Difference) -> Cell:
     if not math.isfinite(value.mean):
         return Cell("–")
-    text = f"{100 * value.mean:+.2f}"
+    text = f"{round(100 * value.mean, 2) + 0.0:+.2f}"
     if math.isfinite(value.low):
         text += f" [{100 * value.low:+.2f}, {100 * value.high:+.2f}]"
     return Cell(text, value.mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,11 @@ def _step_of(out: Path) -> Any:
         return "unknown: its last checkpoint is damaged"
 
 
-def check_settings(config: RunConfig, out: Path) -> None:
+def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = frozenset(MAY_CHANGE)) -> None:
     """Refuse to go on with a run at other settings than its own: UserError lists those that differ."""
     own = dict(configuration.flatten(configuration.load(out).as_dict()))
     given = dict(configuration.flatten(config.as_dict()))
-    differing = [key for key in given if given[key] != own.get(key) and key not in MAY_CHANGE]
+    differing = [key for key in given if given[key] != own.get(key) and key not in may_change]
     if differing:
         changes = "; ".join(f"{key} was {own.get(key)}, now {given[key]}" for key in differing)
         raise UserError(
