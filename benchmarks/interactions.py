@@ -14,24 +14,24 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image
 
 import bridgenet
+from bridgenet.data.batches import IMAGE_MEAN, IMAGE_STD
+from bridgenet.images import read_picture
 from bridgenet.model.decoders.bridgenet.bfe import NUM_HEADS, BridgeFeatureExtractor
 from bridgenet.model.decoders.bridgenet.tpp import AttentionFusion
 from bridgenet.model.layers import split_heads
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def images(folder: Path, count: int, size: tuple[int, int]) -> torch.Tensor:
     """The first ones of the validation split as the network takes them, (B, 3, H, W)."""
     paths = [folder / f"images/{name}.png" for name in (folder / "gt_sets/val.txt").read_text().split()[:count]]
-    pixels = [np.asarray(Image.open(path).convert("RGB").resize(size[::-1], Image.Resampling.BOX)) for path in paths]
+    pixels = [cv2.resize(read_picture(path), size[::-1], interpolation=cv2.INTER_AREA) for path in paths]
     x_BHWC = torch.from_numpy(np.stack(pixels)).float() / 255
-    return ((x_BHWC - torch.tensor(MEAN)) / torch.tensor(DEVIATION)).permute(0, 3, 1, 2).contiguous()
+    return ((x_BHWC - torch.tensor(IMAGE_MEAN)) / torch.tensor(IMAGE_STD)).permute(0, 3, 1, 2).contiguous()
 
 
 def shares(answer_BCHW: torch.Tensor, feature_BCHW: torch.Tensor) -> tuple[float, float]:

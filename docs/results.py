@@ -14,6 +14,7 @@ from typing import Any
 
 from bridgenet import tasks
 from bridgenet.report.tables import published
+from bridgenet.report.terms import heading, number
 
 HERE = Path(__file__).parent
 DATA_SETS = {
@@ -31,7 +32,7 @@ def published_tables() -> str:
         rows = published()[name]
         shown = tasks.in_order({task for row in rows for task in row["scores"]})
         heads = {task: _headline(task, rows) for task in shown}
-        titles = [f"{tasks.get(task).title} {head.heading}" for task, head in heads.items()]
+        titles = [f"{tasks.get(task).title} {heading(head)}" for task, head in heads.items()]
         lines = [f"**{title}**", "", f"| | {' | '.join(titles)} | source |", "|---" * (len(shown) + 2) + "|"]
         for row in rows:
             cells = [_score(row["scores"].get(task, {}), head) for task, head in heads.items()]
@@ -50,7 +51,7 @@ def _headline(task: str, rows: Sequence[dict[str, Any]]) -> tasks.Headline:
 def _score(scores: dict[str, float], head: tasks.Headline) -> str:
     if (value := scores.get(head.key)) is None:
         return " ".join(["–", *(f"({key} {other:.5f})" for key, other in scores.items())])
-    return f"{100 * value if head.unit == '%' else value:.{4 if head.unit == 'm' else 2}f}"
+    return number(head, value)
 
 
 def comparison(name: str, folder: Path) -> str:

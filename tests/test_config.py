@@ -101,6 +101,7 @@ def test_all_that_is_wrong_in_a_file_is_told_together(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("a: [1", "is not valid YAML"),
+        ("steps: 1\nsteps: 2", "steps is there twice .*line 2"),
         ("- 1\n- 2", "holds a list, expected settings"),
         ("just words", "holds a str, expected settings"),
         ("1: 2", "unknown key 1"),

@@ -20,6 +20,7 @@ from bridgenet.settings import (
     RunConfig,
     wrong_numbers,
 )
+from bridgenet.yaml_text import load_yaml
 
 
 def _keys(settings: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
@@ -110,7 +111,7 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         hint = nearest(str(source), presets())
         raise UserError(f"{source} is neither a preset{hint} nor a file (presets: {', '.join(presets())})")
     try:
-        values = yaml.safe_load(text) or {}
+        values = load_yaml(text) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

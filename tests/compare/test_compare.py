@@ -94,6 +94,7 @@ def test_interrupted_and_gone_on_with(
     own = json.loads((folder / RESULT).read_text())
     assert data["entries"][0]["scores"]["depth"]["mean"] == own["scores"]["depth"]["rmse"]
     assert own["steps"] == 6 and own["seconds"] > 0 and own["memory"] > 1e8
+    assert own["boundaries"] == yaml.safe_load(plan.read_text()).get("boundaries", True)
     rows = list(csv.DictReader((out / "comparison.csv").open()))
     assert float(rows[1]["parameters"]) < float(rows[0]["parameters"])
     assert float(rows[0]["latency"]) > 0 and float(rows[0]["gmac"]) > 0

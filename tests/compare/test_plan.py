@@ -6,11 +6,14 @@ import datetime
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from bridgenet import UserError
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import check_networks, read_plan
+from bridgenet.model.config import build_network
+from bridgenet.training.parts import network_config
 
 GOOD = {
     "base": "demo",
@@ -99,7 +102,9 @@ def test_plans_of_this_project(path: Path) -> None:
     plan = read_plan(path)
     assert len(plan.seeds) >= 3 and plan.benchmark == "rooms-v1"
     assert len({(config.steps, config.batch_size) for config in plan.configs.values()}) == 1
-    check_networks(plan)
+    for config in plan.configs.values():
+        with torch.device("meta"):
+            build_network(network_config(config))
 
 
 def test_networks_that_cannot_be(tmp_path: Path) -> None:

@@ -15,20 +15,10 @@ import yaml
 from bridgenet import config as configuration
 from bridgenet.errors import UserError, nearest
 from bridgenet.settings import RunConfig
+from bridgenet.yaml_text import load_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 KEYS = ("title", "benchmark", "base", "settings", "seeds", "boundaries", "reference", "against", "configurations")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML, but two entries of one name are an error: the first would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for number, (key, _) in enumerate(node.value):
-            if isinstance(key, yaml.ScalarNode) and key.value in names[:number] and key.value != "<<":
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
-        return super().construct_mapping(node, deep=deep)
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ def read_plan(path: str | Path) -> Plan:
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text") from None
     try:
-        values = yaml.load(text, Loader=_Loader)
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if values is None:
@@ -91,7 +81,7 @@ def read_plan(path: str | Path) -> Plan:
     seeds = values.get("seeds", [0, 1, 2])
     whole = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):
-        problems.append(f"seeds is {seeds!r}, expected different whole numbers, e.g. [0, 1, 2]")
+        problems.append(f"seeds is {seeds!r}, expected different whole numbers below 2**32, e.g. [0, 1, 2]")
     problems += [
         f"configurations: '{name}' is no name that a folder may have" for name in entries if not _is_name(name)
     ]

@@ -23,6 +23,7 @@ import yaml
 
 from bridgenet.data.task_entries import TaskEntries, TaskFiles, said
 from bridgenet.errors import UserError
+from bridgenet.yaml_text import load_yaml
 
 FILE = "data.yaml"
 """A folder that holds such a file can be named in its place."""
@@ -66,7 +67,7 @@ def read_description(path: Path) -> Description:
     path = Path(path).expanduser().absolute()
     try:
         content = path.read_bytes()
-        values = yaml.safe_load(content.decode("utf-8", errors="replace"))
+        values = load_yaml(content.decode("utf-8", errors="replace"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}. `bridgenet data init FOLDER` writes a description") from None
     except yaml.YAMLError as error:

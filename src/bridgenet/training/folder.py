@@ -82,7 +82,14 @@ def _step_of(out: Path) -> Any:
 
 
 def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = frozenset(MAY_CHANGE)) -> None:
-    """Refuse to go on with a run at other settings than its own: UserError lists those that differ."""
+    """Refuse to go on with a run at other settings than its own.
+
+    Args:
+        may_change: dotted names of the settings that may differ.
+
+    Raises:
+        UserError: lists those that differ.
+    """
     own = dict(configuration.flatten(configuration.load(out).as_dict()))
     given = dict(configuration.flatten(config.as_dict()))
     differing = [key for key in given if given[key] != own.get(key) and key not in may_change]

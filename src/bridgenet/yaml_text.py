@@ -1,0 +1,25 @@
+"""Reading YAML that people wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+def load_yaml(text: str) -> Any:
+    """Plain values of a YAML text. Two entries of one name are an error: the first would be lost.
+
+    Raises:
+        yaml.YAMLError: the text is none.
+    """
+    return yaml.load(text, Loader=_Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, (key, _) in enumerate(node.value):
+            if isinstance(key, yaml.ScalarNode) and key.value in names[:number] and key.value != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+        return super().construct_mapping(node, deep=deep)
