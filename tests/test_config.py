@@ -143,6 +143,8 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
         (["--steps", "0"], "steps is 0, expected at least 1"),
         (["--steps", "1.5"], "--steps"),
         (["--optimizer.lr", "-1"], "optimizer.lr is -1.0, expected more than 0"),
+        (["--loss.uncertainty_lr", "0"], "loss.uncertainty_lr is 0.0, expected more than 0"),
+        (["--loss.intermediate_weight", "-1"], "loss.intermediate_weight is -1.0, expected 0 or more"),
         (["--data.workers=-1"], "data.workers is -1, expected 0 or more"),
         (["--data.size", "[0, 5]"], "data.size is"),
         (["--data.tasks", "[depht]"], r"'depht' is not a task \(did you mean depth\?\)"),

@@ -129,12 +129,14 @@ class LossSettings:
         intermediate_weight: of TPP's intermediate predictions.
         weighting: how the tasks are weighed: by the fixed weights, as published; by learned uncertainty; by dynamic weight
             average (dwa); or by the fixed weights with gradient surgery (pcgrad), which costs a backward pass per task.
+        uncertainty_lr: learning rate of the learned weights' logarithms at the first step; it falls as the network's.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     intermediate_weight: float = 0.5
     weighting: Literal["fixed", "uncertainty", "dwa", "pcgrad"] = "fixed"
+    uncertainty_lr: float = 1e-3
 
 
 @dataclass
@@ -214,8 +216,11 @@ def wrong_numbers(config: RunConfig) -> list[str]:
     problems = [
         f"{name} is {getattr(config, name)}, expected at least 1" for name in counts if getattr(config, name) < 1
     ]
-    if not config.optimizer.lr > 0:
-        problems.append(f"optimizer.lr is {config.optimizer.lr}, expected more than 0")
+    for name, rate in (("optimizer.lr", config.optimizer.lr), ("loss.uncertainty_lr", config.loss.uncertainty_lr)):
+        if not rate > 0:
+            problems.append(f"{name} is {rate}, expected more than 0")
+    if not config.loss.intermediate_weight >= 0:
+        problems.append(f"loss.intermediate_weight is {config.loss.intermediate_weight}, expected 0 or more")
     for name, value in (("seed", config.seed), ("data.workers", config.data.workers)):
         if value < 0:
             problems.append(f"{name} is {value}, expected 0 or more")

@@ -181,6 +181,19 @@ def test_killed_and_resumed_to_the_bit(
         assert set(rows[0]["loss_weights"]) == {"semseg", "depth", "normals", "edge"}
 
 
+def test_learned_weights_have_a_learning_rate_of_their_own(nyud_root: Path, tmp_path: Path) -> None:
+    """Adam's first step is as long as the rate, whatever the gradient."""
+    config = tiny_config(nyud_root, loss=LossSettings(weighting="uncertainty", uncertainty_lr=0.05), steps=1)
+    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    before = run.weighting.weights()
+    run.train()
+    after = run.weighting.weights()
+    assert before is not None and after is not None
+    assert {task: abs(math.log(after[task] / before[task])) for task in after} == pytest.approx(
+        dict.fromkeys(before, 0.05), rel=1e-3
+    )
+
+
 def test_refused(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, loss=LossSettings(weighting="pcgrad"), compile=True)
     with pytest.raises(UserError, match=r"compile and loss\.weighting pcgrad exclude each other"):

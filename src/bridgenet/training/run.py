@@ -148,7 +148,7 @@ class Run:
             steps_per_epoch=max(1, len(self.train_set) // per_step),
         )
         if learned := list(self.weighting.named_parameters().values()):
-            self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0})
+            self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0, "lr": config.loss.uncertainty_lr})
         nothing_yet = dict.fromkeys(("first_scores", "best_gain", "scores"))
         self.progress: dict[str, Any] = {"step": 0, **nothing_yet, "seconds": 0.0}
         if resume:
