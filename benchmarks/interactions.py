@@ -28,7 +28,10 @@ from bridgenet.model.layers import split_heads
 
 def images(folder: Path, count: int, size: tuple[int, int]) -> torch.Tensor:
     """The first ones of the validation split as the network takes them, (B, 3, H, W)."""
-    paths = [folder / f"images/{name}.png" for name in (folder / "gt_sets/val.txt").read_text().split()[:count]]
+    split = folder / "gt_sets/val.txt"
+    if not split.is_file():
+        raise SystemExit(f"no NYUD-v2 data at {folder} (looked for {split})")
+    paths = [folder / f"images/{name}.png" for name in split.read_text().split()[:count]]
     pixels = [cv2.resize(read_picture(path), size[::-1], interpolation=cv2.INTER_AREA) for path in paths]
     x_BHWC = torch.from_numpy(np.stack(pixels)).float() / 255
     return ((x_BHWC - torch.tensor(IMAGE_MEAN)) / torch.tensor(IMAGE_STD)).permute(0, 3, 1, 2).contiguous()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from bridgenet import UserError
+from bridgenet.benchmark.isolation import Failed
 from bridgenet.cli import run
-from bridgenet.compare import compare, results
+from bridgenet.compare import LOCK, compare, results
 from bridgenet.compare.job import RESULT
 from bridgenet.compare.plan import read_plan
-from bridgenet.compare.results import entries_of, headlines_of, machines_of
+from bridgenet.compare.results import entries_of, headlines_of, machines_of, measure_costs
 from bridgenet.compare.runs import log_file, planned_runs
 from bridgenet.compare.statistics import Spread
 from bridgenet.compare.tables import PERCENT, as_text, main_table, number
@@ -91,6 +95,7 @@ def test_interrupted_and_gone_on_with(
     data = json.loads((out / "comparison.json").read_text())
     assert [entry["name"] for entry in data["entries"]] == ["bridgenet", "heads"]
     assert data["entries"][1]["verdict"] == "too few seeds"
+    assert data["how"][-1].startswith(f"Command: bridgenet compare {plan} --out {out} --devices cpu, 20")
     own = json.loads((folder / RESULT).read_text())
     assert data["entries"][0]["scores"]["depth"]["mean"] == own["scores"]["depth"]["rmse"]
     assert own["steps"] == 6 and own["seconds"] > 0 and own["memory"] > 1e8
@@ -114,14 +119,15 @@ def test_a_run_that_fails_is_told_and_the_others_are_made(
     plan: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     values = yaml.safe_load(plan.read_text())
-    values["configurations"]["bridgenet"] = {"data": {"root": str(tmp_path / "none")}}
+    values["configurations"]["bridgenet"] = {"optimizer": {"lr": 1e30}}
     values["configurations"]["heads"]["steps"] = 1
     values["reference"] = values["against"] = "heads"
     plan.write_text(yaml.safe_dump(values, sort_keys=False))
     assert run(["compare", str(plan), "--out", str(tmp_path / "out"), "--devices", "cpu"]) == 1
     said = capfd.readouterr().out
-    assert re.search(r"! bridgenet, seed 5 failed: no NYUD-v2 data at .*none.* \(exit code 2; see ", said)
-    assert (tmp_path / "out/comparison.md").is_file()
+    assert re.search(r"! bridgenet, seed 5 failed: .* \(exit code 2; see ", said)
+    assert "1 of 2 runs finished" in (tmp_path / "out/comparison.md").read_text()
+    assert json.loads((tmp_path / "out/comparison.json").read_text())["unfinished"] == ["bridgenet, seed 5"]
 
 
 RESULTS = {  # rmse [m] and mErr [deg] by configuration and seed
@@ -167,8 +173,8 @@ def test_table(finished: tuple[Any, Any]) -> None:
     plan, runs = finished
     entries = entries_of(plan, runs, {"two": {"parameters": 12_345_678, "gmac": 3.21, "latency": 0.0123}})
     lines = as_text(plan, headlines_of(runs), entries).splitlines()
-    assert lines[0].split()[:4] == ["configuration", "depth", "normals", "Δm"]
-    assert lines[1].split()[:4] == ["RMSE", "↓", "mErr", "↓"]
+    assert lines[0].split()[:5] == ["configuration", "depth", "normals", "Δm", "[%]"]
+    assert lines[1].split()[:6] == ["RMSE", "↓", "[m]", "mErr", "↓", "[°]"]
     assert "0.4400 ± 0.0400" in lines[3] and "+10.00 ± 6.02" in lines[3]
     assert lines[3].endswith("12.3  3.21    60.0 s    2.00  12.3 ms")
     assert lines[2].rstrip().endswith("–")
@@ -190,6 +196,7 @@ def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (tmp_path / "file").touch()
     for arguments, words in (
         (["--out", str(tmp_path / "file")], "is a file, expected a folder"),
+        (["--out", str(tmp_path / "file/below")], "/file is a file, expected a folder"),
         (["--devices", "gpu"], "'gpu' is no device"),
         (["--devices", "cuda:77"], "cuda:77: this machine has"),
         (["--out", str(tmp_path / "none"), "--tables-only"], "no run of the plan is finished"),
@@ -206,6 +213,54 @@ def test_every_machine_is_told_once() -> None:
         "Training: 1 at a time, each on a.",
         "Training: 2 at a time, each on b.",
     ]
+    assert machines_of([{"at_once": 1, "machine": "a, 1 core\nlibrary 1"}]) == [
+        "Training: 1 at a time, each on a, 1 core; library 1."
+    ]
+
+
+def test_one_comparison_at_a_time_in_a_folder(plan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with FileLock(out / LOCK), pytest.raises(UserError, match="another bridgenet compare is making runs in "):
+        compare(plan, out)
+    assert not (out / "runs").exists()
+
+
+def test_other_tasks_have_no_gain(finished: tuple[Any, Any]) -> None:
+    """Δm over other tasks is no Δm; what tasks both have is compared all the same."""
+    plan, runs = finished
+    for each in runs:
+        if each.name == "two":
+            result = json.loads((each.folder / RESULT).read_text())
+            del result["scores"]["normals"]
+            (each.folder / RESULT).write_text(json.dumps(result))
+    one, two, _ = entries_of(plan, runs, {})
+    assert one.gain.mean == pytest.approx(0)
+    assert math.isnan(two.gain.mean) and two.difference.verdict == "–"
+    assert two.differences["depth"].verdict == "better"
+    lines = as_text(plan, headlines_of(runs), [one, two]).splitlines()
+    assert lines[3].split()[4:6] == ["–", "–"]
+
+
+def test_other_data_are_not_mixed(finished: tuple[Any, Any], nyud_root: Path, tmp_path: Path) -> None:
+    """Unless they are a benchmark, which is verified and may lie elsewhere."""
+    plan, runs = finished
+    (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(runs[0].config.as_dict()))
+    with pytest.raises(UserError, match=r"data\.root was .*, now /elsewhere"):
+        planned_runs(plan, tmp_path / "out", "/elsewhere")
+    planned_runs(replace(plan, benchmark="rooms-v1"), tmp_path / "out", "/elsewhere")
+
+
+def test_a_failed_latency_is_measured_again(plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = {"heads": read_plan(plan).configs["heads"]}
+
+    def fail(work: Any, case: Any) -> Any:
+        raise Failed("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "isolated", fail)
+        assert measure_costs(configs, tmp_path, "cpu")["heads"]["latency"] is None
+    assert measure_costs(configs, tmp_path, "cpu")["heads"]["latency"] == 0.5
 
 
 def test_log_is_beside_the_run(plan: Path, tmp_path: Path) -> None:

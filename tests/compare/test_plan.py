@@ -10,8 +10,9 @@ import torch
 import yaml
 
 from bridgenet import UserError
+from bridgenet.compare.checks import check_data, check_plan
 from bridgenet.compare.job import as_config
-from bridgenet.compare.plan import check_networks, read_plan
+from bridgenet.compare.plan import read_plan
 from bridgenet.model.config import build_network
 from bridgenet.training.parts import network_config
 
@@ -72,15 +73,18 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"benchmark": ["rooms-v1"]}, r"benchmark: '\['rooms-v1'\]' is not one"),
         ({"base": 5}, "base is 5, expected a preset or a YAML file"),
         ({"seeds": [2**70]}, "seeds is .*expected different whole numbers"),
-        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "configurations.bridgenet: --steps"),
+        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "all configurations: --steps"),
         ({"against": "other"}, "against: 'other' is not a configuration"),
         ({"boundaries": "yes please"}, "boundaries is 'yes please', expected true or false"),
         ({"benchmark": "rooms-v7"}, r"benchmark: 'rooms-v7' is not one \(did you mean rooms-v1\?\)"),
         ({"base": "dem"}, "dem is neither a preset"),
-        ({"settings": {"stepps": 3}}, "configurations.bridgenet: unknown option --stepps"),
+        ({"settings": {"stepps": 3}}, "all configurations: unknown option --stepps"),
         ({"settings": {"seed": 3}}, "seed is not for a configuration"),
         ({"settings": ["steps"]}, r"\['steps'\] is no group of settings"),
-        ({"settings": {"steps": "many"}}, "configurations.bridgenet: --steps: .*Expected a <class 'int'>"),
+        ({"settings": []}, r"all configurations: \[\] is no group of settings"),
+        ({"configurations": {"alone": False, "bridgenet": None}}, "configurations.alone: False is no group"),
+        ({"configurations": {"alone": None, "Alone": None}}, "'Alone' is there in other letters, too"),
+        ({"settings": {"steps": "many"}}, "all configurations: --steps: .*Expected a <class 'int'>"),
     ],
 )
 def test_mistakes(changes: dict[str, object], words: str, tmp_path: Path) -> None:
@@ -107,6 +111,41 @@ def test_plans_of_this_project(path: Path) -> None:
             build_network(network_config(config))
 
 
+def test_a_folder_of_the_presets_name_is_not_the_base(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    assert read_plan(written(tmp_path)).configs["bridgenet"].network.backbone == "resnet10t"
+
+
+def test_mistakes_of_all_configurations_are_told_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as found:
+        read_plan(written(tmp_path, settings={"stepps": 3}))
+    assert str(found.value).count("stepps") == 1
+
+
+def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
+    wrong = {
+        "surgery": {"loss": {"weighting": "pcgrad"}, "compile": True},
+        "silent": {"loss": {"weighting": "uncertainty", "weights": {"depth": 0}}},
+        "own": {"loss": {"functions": {"depth": "no_such_module:loss"}}},
+    }
+    plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
+    with pytest.raises(
+        UserError, match=r"surgery: compile and .*\n.*silent: loss\.weights\.depth is 0.*\n.*own: .*no_such_module"
+    ) as found:
+        check_plan(plan)
+    assert "good" not in str(found.value)
+
+
+def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) -> None:
+    there = {"data": {"root": str(nyud_root), "size": [32, 48], "eval_size": [64, 64]}}
+    lacking = {"data": {"root": str(tmp_path)}}
+    plan = read_plan(written(tmp_path, reference="a", configurations={"a": there, "b": lacking, "c": lacking}))
+    with pytest.raises(UserError, match=r"^b: no NYUD-v2 data at ") as found:
+        check_data(plan.configs)
+    assert "\n" not in str(found.value).strip()
+    check_data({"a": plan.configs["a"]})
+
+
 def test_networks_that_cannot_be(tmp_path: Path) -> None:
     wrong = {
         "typo": {"network": {"decoder": "multitask"}},
@@ -117,7 +156,7 @@ def test_networks_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7"
     ) as found:
-        check_networks(plan)
+        check_plan(plan)
     assert "good" not in str(found.value)
 
 

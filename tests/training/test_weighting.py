@@ -81,6 +81,12 @@ def test_dynamic_weight_average() -> None:
     assert again.factors() == weighting.factors()
 
 
+def test_a_run_too_short_for_dynamic_weights_is_told() -> None:
+    weighting = DynamicWeightAverage(criterion(), linear(), steps_per_epoch=10)
+    assert weighting.note(20) == "the run has 2 epochs, and dwa has factors of 1 in the first two"
+    assert weighting.note(21) == "" == PCGrad(criterion(), linear()).note(1)
+
+
 def test_dynamic_weight_average_counts_intermediate_losses() -> None:
     weighting = DynamicWeightAverage(criterion(), linear(), steps_per_epoch=1)
     weighting.after_step({name: torch.tensor(1.0) for name in ("semseg", "depth")} | {

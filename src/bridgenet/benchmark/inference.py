@@ -12,9 +12,10 @@ import torch
 from bridgenet import allocator
 from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import Cost, count, description, gmac_of
-from bridgenet.benchmark.rates import Rates, peak_memory, seconds_of, summary
+from bridgenet.benchmark.rates import Rates, seconds_of, summary
 from bridgenet.evaluate import autocast
 from bridgenet.inference import optimize_for_inference
+from bridgenet.memory import peak_memory
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
 from bridgenet.ops import definitions

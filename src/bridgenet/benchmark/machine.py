@@ -58,8 +58,10 @@ def versions() -> dict[str, str]:
 
 def in_words(machine: dict[str, Any], libraries: dict[str, str]) -> str:
     """Two lines for people."""
-    parts = [f"{machine['processor']} ({machine['capability']})", f"{machine['cores']} cores"]
-    parts.append(f"{machine['threads']} threads")
+    parts = [f"{machine['processor']} ({machine['capability']})"]
+    parts += [
+        f"{count} {name if count != 1 else name[:-1]}" for name in ("cores", "threads") for count in [machine[name]]
+    ]
     if machine["memory"]:
         parts.append(f"{machine['memory'] / 1e9:.0f} GB")
     if gpu := machine.get("gpu"):

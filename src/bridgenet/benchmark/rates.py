@@ -1,12 +1,10 @@
-"""Clocks, memory, and what the machine can do: products, convolutions and copies."""
+"""Clocks, and what the machine can do: products, convolutions and copies."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -108,20 +106,3 @@ class Rates:
         best = max(found["product"]["median"], found["convolution"]["median"])
         copies = summary([bandwidth(self.device, self.side) for _ in range(3)])
         return {**found, "bandwidth": copies, "best": best, "side": self.side}
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Largest memory so far [bytes]: of this process; on a GPU of PyTorch's tensors on it."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would tell the larger one of this process and of the one that started it
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        if "VmHWM" in lines:
-            return int(lines["VmHWM"].split()[0]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridgenet.errors import UserError
+
+LOCK = ".lock"
+"""Held in the folder as long as runs are made there."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ def compare(
         Interrupted: as of training.
     """
     from bridgenet.compare import tables
-    from bridgenet.compare.plan import check_networks, read_plan
-    from bridgenet.compare.results import as_data, entries_of, headlines_of, machines_of, measure_costs
+    from bridgenet.compare.checks import check_data, check_plan
+    from bridgenet.compare.plan import read_plan
+    from bridgenet.compare.results import as_data, as_sentence, entries_of, headlines_of, machines_of, measure_costs
     from bridgenet.compare.runs import make_runs, planned_runs
     from bridgenet.extensions import trusting
     from bridgenet.files import write_atomically, write_json
@@ -60,23 +66,32 @@ def compare(
     with trusting(trust):
         plan = read_plan(plan_file)
         if not tables_only:
-            check_networks(plan)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, expected a folder for the comparison")
+            check_plan(plan)
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place} is a file, expected a folder for the comparison")
+    command = ["bridgenet", "compare", str(plan_file), *(["--root", root] if root else []), "--out", str(out)]
+    command += ["--devices", *devices]
     if plan.benchmark is not None:
         from bridgenet.data import benchmarks
 
         place = Path(root) if root is not None else out / "data"
         root = str(place / plan.benchmark)
         if not tables_only:
+            say(f"{plan.benchmark}: making it in {place}, or verifying what is there …")
             benchmarks.make(plan.benchmark, place)
     runs = planned_runs(plan, out, root)
     failed: dict[str, str] = {}
     if not tables_only:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / "plan.yaml", plan.text)
-        failed = make_runs(runs, boundaries=plan.boundaries, devices=devices, trust=trust, say=say, progress=progress)
+        with trusting(trust):
+            check_data({run.words: run.config for run in runs if run.result is None})
+        with _alone_in(out):
+            write_atomically(out / "plan.yaml", plan.text)
+            failed = make_runs(
+                runs, boundaries=plan.boundaries, devices=devices, trust=trust, say=say, progress=progress
+            )
     finished = sum(run.result is not None for run in runs)
+    unfinished = [run.words for run in runs if run.result is None]
     if not finished:
         raise UserError(
             f"no run of the plan is finished in {out}" + "".join(f"\n       {x}: {y}" for x, y in failed.items())
@@ -88,16 +103,39 @@ def compare(
     how = [
         f"{finished} of {len(runs)} runs finished: {len(plan.configs)} configurations, seeds {', '.join(map(str, plan.seeds))}."
         + (f" Data: the synthetic benchmark {plan.benchmark}." if plan.benchmark else ""),
+        *([f"Not finished: {'; '.join(unfinished)}."] if unfinished else []),
         *machines_of(run.result for run in runs if run.result is not None),
-        *dict.fromkeys(f"Latency: {cost['machine']}." for cost in costs.values()),
-        f"Command: bridgenet compare {plan_file}, {time.strftime('%Y-%m-%d')}.",
+        *dict.fromkeys(f"Latency: {as_sentence(cost['machine'])}" for cost in costs.values()),
+        f"Command: {shlex.join(command)}, {time.strftime('%Y-%m-%d')}.",
     ]
     sections = tables.sections(plan, headlines, entries, how)
-    subtitle = f"{len(entries)} configurations, {len(plan.seeds)} seeds"
+    subtitle = ", ".join(
+        f"{count} {name}{'s' * (count != 1)}"
+        for name, count in (("configuration", len(entries)), ("seed", len(plan.seeds)))
+    )
     footer = "Made by bridgenet compare."
     files = [out / f"comparison{suffix}" for suffix in (".html", ".md", ".csv", ".json")]
     write_atomically(files[0], page(plan.title, subtitle, sections, footer))
     write_atomically(files[1], markdown(plan.title, subtitle, sections, footer, pictures=files[0].name))
     write_atomically(files[2], tables.csv_table(headlines, entries))
-    write_json(files[3], as_data(plan, entries) | {"how": how, "failed": failed})
+    write_json(files[3], as_data(plan, entries) | {"how": how, "failed": failed, "unfinished": unfinished})
     return Outcome(files, tables.as_text(plan, headlines, entries), failed)
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Make the folder, and hold it. UserError if another process does."""
+    from filelock import FileLock, Timeout
+
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another bridgenet compare is making runs in {out}. Wait for it, or give another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -57,7 +57,6 @@ def run_job(job: Job) -> dict[str, Any]:
     import torch
 
     from bridgenet.benchmark.machine import describe, in_words, versions
-    from bridgenet.benchmark.rates import peak_memory
     from bridgenet.checkpoints import LAST, read_information
     from bridgenet.evaluate import EvaluationOptions, evaluate_source
     from bridgenet.training.run import train
@@ -70,7 +69,6 @@ def run_job(job: Job) -> dict[str, Any]:
     done = read_information(last)["step"] if last.is_file() else 0
     if done < config.steps:
         train(config, folder, resume=(folder / "config.yaml").is_file(), device=job.device)
-    memory = peak_memory(device)
     options = EvaluationOptions(boundaries=job.boundaries, boundary_workers=1)
     # The last weights: the best ones would have been chosen by the images that they are then scored on.
     report = evaluate_source(str(last), config, out=folder, options=options, device=job.device)
@@ -78,7 +76,7 @@ def run_job(job: Job) -> dict[str, Any]:
     result = {
         "scores": report["scores"],
         "seconds": information.get("seconds"),
-        "memory": memory,
+        "memory": information.get("memory"),
         "steps": information["step"],
         "boundaries": job.boundaries,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +84,12 @@ def read_plan(path: str | Path) -> Plan:
     problems += [
         f"configurations: '{name}' is no name that a folder may have" for name in entries if not _is_name(name)
     ]
+    lower = [str(name).lower() for name in entries]
+    problems += [
+        f"configurations: '{name}' is there in other letters, too; some disks take both for one folder"
+        for number, name in enumerate(entries)
+        if lower[number] in lower[:number]
+    ]
     first = next(iter(entries), "")
     reference, against = (values.get(key, first) for key in ("reference", "against"))
     for key, name in (("reference", reference), ("against", against)):
@@ -99,11 +104,16 @@ def read_plan(path: str | Path) -> Plan:
         problems.append(f"base is {base!r}, expected a preset or a YAML file")
         base = None
     configs: dict[str, RunConfig] = {}
+    wrong: dict[str, list[str]] = {}  # names of configurations by what is wrong with them
     for name, changes in entries.items():
         try:
-            configs[name] = _config(base, [values.get("settings") or {}, changes or {}], path.parent)
+            configs[name] = _config(base, [values.get("settings"), changes], path.parent)
         except UserError as error:
-            problems += [f"configurations.{name}: {line.strip()}" for line in str(error).splitlines()]
+            for line in str(error).splitlines():
+                wrong.setdefault(line.strip(), []).append(name)
+    for line, names in wrong.items():
+        everywhere = len(names) == len(entries) > 1  # base or settings, most likely
+        problems += [f"all configurations: {line}"] if everywhere else [f"configurations.{x}: {line}" for x in names]
     if problems:
         raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Plan(
@@ -118,29 +128,6 @@ def read_plan(path: str | Path) -> Plan:
     )
 
 
-def check_networks(plan: Plan) -> None:
-    """Build each configuration's network without weights, so that a wrong one is told before hours of training.
-
-    Raises:
-        UserError: all that make none, together.
-    """
-    import torch
-
-    from bridgenet.model.config import build_network
-    from bridgenet.training.parts import network_config
-
-    problems = []
-    for name, config in plan.configs.items():
-        try:
-            # One's own code need not know the meta device; whether it works its run will tell.
-            with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
-                build_network(network_config(config))
-        except UserError as error:
-            problems.append(f"configurations.{name}: {error}")
-    if problems:
-        raise UserError("\n       ".join(problems))
-
-
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith((".", " "))
 
@@ -153,17 +140,19 @@ def _wrong_benchmark(name: Any) -> list[str]:
     return [f"benchmark: '{name}' is not one{nearest(str(name), BENCHMARKS)} ({', '.join(BENCHMARKS)})"]
 
 
-def _config(base: Any, changes: list[Any], folder: Path) -> RunConfig:
+def _config(base: str | None, changes: list[Any], folder: Path) -> RunConfig:
     """The settings of one configuration: the base's, changed by each of `changes` in turn."""
     arguments: list[str] = []
     for group in changes:
+        if group is None:
+            continue
         if not isinstance(group, Mapping):
             raise UserError(f"{group!r} is no group of settings")
         for key, value in _leaves(group):
             if key == "seed":
                 raise UserError("seed is not for a configuration: seeds stand beside them")
             arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value, default=str)}")
-    source = base if base is None or not (folder / str(base)).exists() else folder / str(base)
+    source = base if base is None or not (folder / base).is_file() else folder / base
     return configuration.load(source, arguments)
 
 

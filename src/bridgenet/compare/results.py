@@ -34,7 +34,7 @@ class Entry:
         name: the configuration's.
         seeds: of its finished runs.
         scores: headline by task, spread over seeds, in the metric's own unit.
-        gain: Δm over the reference's mean scores, a share.
+        gain: Δm over the reference's mean scores, a share; NaN where a run has other tasks than the reference.
         difference: of Δm to the configuration that all are tested against, paired by seed; None for that one itself.
         differences: by task, the relative gain of the headline in place of Δm.
         seconds, memory: training time [s] and peak of memory [bytes] of a run.
@@ -83,7 +83,7 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
         name: {seed: headline_scores(result) for seed, result in results.items()} for name, results in found.items()
     }
     gain = {
-        name: {seed: relative_gain(scores, mean) if reference else math.nan for seed, scores in results.items()}
+        name: {seed: _relative_gain(scores, mean) for seed, scores in results.items()}
         for name, results in by_seed.items()
     }
     task_gains = {
@@ -121,6 +121,15 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
     return entries
 
 
+def _relative_gain(scores: Scores, reference: Scores) -> float:
+    """Δm; NaN unless both have numbers of the same tasks, as a mean over others would be of something else."""
+
+    def numbers(side: Scores) -> set[str]:
+        return {task for task, values in side.items() if all(map(math.isfinite, values.values()))}
+
+    return relative_gain(scores, reference) if numbers(scores) == numbers(reference) != set() else math.nan
+
+
 def _paired(values: dict[int, float], others: dict[int, float], seeds: Sequence[int]) -> Difference:
     return paired([values[seed] for seed in seeds], [others[seed] for seed in seeds])
 
@@ -131,7 +140,13 @@ def _number(value: float | None) -> float:
 
 def machines_of(results: Iterable[Mapping[str, Any]]) -> list[str]:
     """What trained the runs, each machine once."""
-    return list(dict.fromkeys(f"Training: {each['at_once']} at a time, each on {each['machine']}." for each in results))
+    found = (f"Training: {each['at_once']} at a time, each on {as_sentence(each['machine'])}" for each in results)
+    return list(dict.fromkeys(found))
+
+
+def as_sentence(machine: str) -> str:
+    """The lines of :func:`bridgenet.benchmark.machine.in_words` as one."""
+    return f"{'; '.join(machine.splitlines())}."
 
 
 def measure_costs(
@@ -147,7 +162,7 @@ def measure_costs(
     for name, config in configs.items():
         size = network_size(config)
         settings = json.loads(json.dumps([config.as_dict()["network"], config.data.tasks, size, device]))
-        if kept.get(name, {}).get("settings") == settings:
+        if (old := kept.get(name, {})).get("settings") == settings and old["latency"] is not None:
             continue
         say(f"measuring {name} …")
         counted = count(config, size)

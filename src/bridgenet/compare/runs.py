@@ -70,8 +70,9 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
         root: data root, in place of the settings'; None: theirs.
 
     Raises:
-        UserError: a run that is there was made with other settings.
+        UserError: a run that is there was made with other settings, or, of a plan without a benchmark, from another data root.
     """
+    decide = DECIDE_SCORES if plan.benchmark else DECIDE_SCORES | {"data.root"}  # a benchmark may be moved
     found = []
     for seed in plan.seeds:
         for name, config in plan.configs.items():
@@ -81,7 +82,7 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
             run = PlannedRun(name, seed, own, out / RUNS / name / f"seed-{seed}")
             if (run.folder / "config.yaml").is_file():
                 try:
-                    check_settings(own, run.folder, MAY_CHANGE - DECIDE_SCORES)
+                    check_settings(own, run.folder, MAY_CHANGE - decide)
                 except UserError as error:
                     words = str(error).partition(" To go on")[0]
                     raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None

@@ -53,7 +53,9 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `not told apart`, or `too few seeds` for that."""
+        """`better`, `worse`, `not told apart`, `too few seeds` for that, or `–` without any pair."""
+        if self.seeds == 0:
+            return "–"
         if self.seeds < FEWEST:
             return "too few seeds"
         if self.low > 0:

@@ -17,6 +17,7 @@ from bridgenet.compare.results import Entry
 from bridgenet.compare.statistics import CONFIDENCE, FEWEST, Difference, Spread, surest
 from bridgenet.plots import COLOURS, literal, rendered
 from bridgenet.report.blocks import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
+from bridgenet.report.terms import heading
 from bridgenet.tasks import Headline
 
 PERCENT = Headline("gain", "Δm", True, "%")
@@ -30,7 +31,7 @@ def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry
         main_table(plan, headlines, entries),
         Text(
             f"Mean ± sample deviation over {over}; ★ the best of those with {FEWEST} or more. Δm: mean relative gain of the tasks' "
-            f"headlines over the mean scores of {plan.reference}. Scores are those of the last weights. GMAC and latency: one image of the "
+            f"headlines over the mean scores of {plan.reference}, – where the tasks are others. Scores are those of the last weights. GMAC and latency: one image of the "
             "training size; training time without evaluation; memory: peak of a training process.",
             note=True,
         ),
@@ -49,8 +50,8 @@ def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry
 def main_table(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry]) -> Table:
     """Every headline with mean and deviation, Δm, and what it costs."""
     columns = [Column("configuration", numeric=False)]
-    columns += [Column(tasks.get(task).title, headline.heading) for task, headline in headlines.items()]
-    columns += [Column("Δm", f"over {plan.reference}"), Column("parameters", "million"), Column("GMAC")]
+    columns += [Column(tasks.get(task).title, heading(headline)) for task, headline in headlines.items()]
+    columns += [Column("Δm [%]", f"over {plan.reference}"), Column("parameters", "million"), Column("GMAC")]
     columns += [Column("training"), Column("memory", "GB"), Column("latency")]
     rated = [entry for entry in entries if len(entry.seeds) >= FEWEST]  # a winner of fewer seeds is none
     best = {task: _best(headline, [entry.scores[task].mean for entry in rated]) for task, headline in headlines.items()}
@@ -87,17 +88,16 @@ def as_text(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry]
 
 
 def _differences(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry]) -> list[Block]:
-    others = [entry for entry in entries if entry.difference is not None]
+    others = [(entry, entry.difference) for entry in entries if entry.difference is not None]
     if not others:
         return [Text("There is nothing to compare with yet.", note=True)]
     columns = [Column("configuration", numeric=False), Column("Δm"), Column("", "in all", numeric=False)]
     columns += [Column(tasks.get(task).title) for task in headlines]
     rows = []
-    for entry in others:
-        assert entry.difference is not None
-        cells = [Cell(entry.name), _difference(entry.difference), Cell(entry.difference.verdict)]
+    for entry, difference in others:
+        cells = [Cell(entry.name), _difference(difference), Cell(difference.verdict)]
         rows.append(Row([*cells, *(_difference(entry.differences[task]) for task in headlines)]))
-    seeds = min(entry.difference.seeds for entry in others if entry.difference is not None)
+    seeds = min((difference.seeds for _, difference in others if difference.seeds), default=0)
     text = (
         f"Relative gain minus that of {plan.against}, in points of per cent, paired by seed, with the {100 * CONFIDENCE:.0f} % "
         "bootstrap interval over seeds. Better or worse: the interval of Δm does not hold 0; not told apart: it does. "

@@ -35,6 +35,7 @@ from bridgenet.errors import UserError
 from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.files import write_atomically
 from bridgenet.losses import process_mean
+from bridgenet.memory import peak_memory
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
@@ -150,7 +151,7 @@ class Run:
         if learned := list(self.weighting.named_parameters().values()):
             self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0, "lr": config.loss.uncertainty_lr})
         nothing_yet = dict.fromkeys(("first_scores", "best_gain", "scores"))
-        self.progress: dict[str, Any] = {"step": 0, **nothing_yet, "seconds": 0.0}
+        self.progress: dict[str, Any] = {"step": 0, **nothing_yet, "seconds": 0.0, "memory": 0}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer, self.weighting)
             self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
@@ -162,7 +163,7 @@ class Run:
         lacking = labels_in_words(count_labels(self.val_set), len(self.val_set))
         if lacking and self.accelerator.is_main_process:
             print(f"note: labels in validation: {lacking}")
-        self._tell_of_backbone(began=not resume, from_file=checkpoint is not None)
+        self._tell(began=not resume, from_file=checkpoint is not None)
         rows = self._prepare_folder(resume)
         self.schedule = poly_schedule(
             self.optimizer, steps=config.steps, power=config.optimizer.power, start_step=self.progress["step"]
@@ -181,11 +182,12 @@ class Run:
         )
         self.reporter = Reporter(self.accelerator, config, out, rows)
 
-    def _tell_of_backbone(self, *, began: bool, from_file: bool) -> None:
-        """What should not go unnoticed of the weights that the backbone begins with."""
+    def _tell(self, *, began: bool, from_file: bool) -> None:
+        """What should not go unnoticed of the weights that the backbone begins with, and of the losses' weights."""
         if not began or not self.accelerator.is_main_process:
             return
-        if note := licence_note(self.network.information, from_file=from_file):
+        notes = licence_note(self.network.information, from_file=from_file), self.weighting.note(self.config.steps)
+        for note in filter(None, notes):
             print(f"note: {note}")
         settings = self.config.network
         if settings.freeze_backbone and not (settings.pretrained or from_file):
@@ -356,6 +358,7 @@ class Run:
     def _save_last(self) -> None:
         self.weighting.share_state()
         if self.accelerator.is_main_process:
+            self.progress["memory"] = max(self.progress["memory"], peak_memory(self.accelerator.device) or 0)
             save_last(self.out, self.network, self.optimizer, self.weighting, self.progress)
         self.accelerator.wait_for_everyone()  # a process that left earlier would have the others ended while they write
 

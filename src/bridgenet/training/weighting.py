@@ -33,6 +33,10 @@ class LossWeighting:
         self.tasks = list(criterion.losses)
         self.device = next(network.parameters()).device
 
+    def note(self, steps: int) -> str:
+        """What the user should be told of it in a run of so many steps; empty if nothing."""
+        return ""
+
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """What is learned of the weighting itself."""
         return {}
@@ -131,6 +135,10 @@ class DynamicWeightAverage(LossWeighting):
         self.sums = torch.zeros(len(self.tasks), dtype=torch.float64, device=self.device)
         self.count = 0
         self.means: list[list[float]] = []  # of the last two epochs
+
+    def note(self, steps: int) -> str:
+        epochs = steps / self.steps_per_epoch
+        return f"the run has {epochs:.3g} epochs, and dwa has factors of 1 in the first two" if epochs <= 2 else ""
 
     def factors(self) -> list[float]:
         """λ by task."""

@@ -1,0 +1,67 @@
+"""What can be wrong with a plan beyond its settings' types, found before hours of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from bridgenet.compare.plan import Plan
+from bridgenet.errors import UserError
+from bridgenet.settings import RunConfig, check_exclusive
+
+
+def check_plan(plan: Plan) -> None:
+    """Build each configuration's network without weights, its losses and their weighting, and find its metrics.
+
+    Raises:
+        UserError: all that is wrong, together.
+    """
+    import torch
+
+    from bridgenet.model.config import build_network
+    from bridgenet.training.parts import make_criterion, network_config, own_metrics
+    from bridgenet.training.weighting import make_weighting
+
+    def check(config: RunConfig) -> None:
+        check_exclusive(config)
+        own_metrics(config)
+        description = network_config(config)
+        criterion = make_criterion(config, list(description.num_outputs))
+        make_weighting(config.loss.weighting, criterion, torch.nn.Linear(1, 1), steps_per_epoch=1)
+        # One's own code need not know the meta device; whether it works its run will tell.
+        with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+            build_network(description)
+
+    _check_all({f"configurations.{name}": config for name, config in plan.configs.items()}, check)
+
+
+def check_data(configs: Mapping[str, RunConfig]) -> None:
+    """Open the data that runs are to be made on.
+
+    Args:
+        configs: by the words for them.
+
+    Raises:
+        UserError: all that is missing, together, what several configurations miss once.
+    """
+    from bridgenet.evaluate import check_canvas, evaluation_size, open_dataset
+
+    def check(config: RunConfig) -> None:
+        open_dataset(config, "train")
+        check_canvas(open_dataset(config, "val"), evaluation_size(config))
+
+    first: dict[str, str] = {}
+    for words, config in configs.items():
+        first.setdefault(repr(config.data), words)
+    _check_all({words: configs[words] for words in first.values()}, check)
+
+
+def _check_all(configs: Mapping[str, RunConfig], check: Callable[[RunConfig], None]) -> None:
+    problems = []
+    for words, config in configs.items():
+        try:
+            check(config)
+        except UserError as error:
+            problems.append(f"{words}: {error}")
+    if problems:
+        raise UserError("\n       ".join(problems))
