@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bridgenet.errors import UserError
 from bridgenet.progress import ProgressLine
+from bridgenet.signals import terminated_like_interrupted
 
 PARTLY_DONE, INTERRUPTED = 1, 130
 
@@ -38,20 +39,22 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
     out = options.out or Path("comparisons") / options.plan.stem
     try:
-        outcome = compare(
-            options.plan,
-            out,
-            root=options.root,
-            devices=chosen_devices(options.devices),
-            trust=options.trust,
-            tables_only=options.tables_only,
-            progress=ProgressLine("steps"),
-        )
+        with terminated_like_interrupted():
+            outcome = compare(
+                options.plan,
+                out,
+                root=options.root,
+                devices=chosen_devices(options.devices),
+                trust=options.trust,
+                tables_only=options.tables_only,
+                progress=ProgressLine("steps"),
+            )
     except Interrupted:
         print("stopped; everything is saved. To go on: the same command again")
         return INTERRUPTED
-    print(outcome.table)
-    print("→ " + "   ".join(map(str, outcome.files)))
+    if outcome.files:
+        print(outcome.table)
+        print("→ " + "   ".join(map(str, outcome.files)))
     return PARTLY_DONE if outcome.failed else 0
 
 

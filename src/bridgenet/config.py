@@ -49,15 +49,23 @@ def _preset_folder() -> Any:
     return resources.files("bridgenet") / "presets"
 
 
-def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+def load(
+    source: str | Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    folder: Path | None = None,
+) -> RunConfig:
     """The configuration of a preset, a YAML file or a run folder, changed by command-line overrides.
 
     Args:
         source: preset name, path of a YAML file, path of a run folder, or None for the defaults.
         overrides: as on the command line, e.g. `["--optimizer.lr", "1e-5"]`; hyphens and underscores are the same.
+        changes: settings as in a file that change the source's, one after another, by what errors call them.
+        folder: where descriptions of data that `changes` name are looked for, too.
 
     Raises:
-        UserError: nothing of that name; all that is wrong in the file, together; what is wrong on the command line.
+        UserError: nothing of that name; all that is wrong in file and changes, together; what is wrong on the command line.
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
@@ -65,8 +73,10 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RunConfig, as_group=False)
-    if source is not None:
-        name, values = _read(source)
+    layers = [_read(source)] if source is not None else []
+    layers += [(name, _with_data(values, folder or Path())) for name, values in (changes or {}).items()]
+    wrong: list[str] = []
+    for name, values in layers:
         settings, problems = _flatten(values)
         for key, value in settings.items():
             try:
@@ -74,9 +84,11 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             except ArgumentError as error:
                 problems.append(_in_words(error))
         problems += _wrong_names(settings)
-        if problems:
-            raise UserError("\n       ".join(f"{name}: {problem}" for problem in problems))
-        parser.set_defaults(settings)
+        wrong += [f"{name}: {problem}" for problem in problems]
+        if not problems:
+            parser.set_defaults(settings)
+    if wrong:
+        raise UserError("\n       ".join(wrong))
     try:
         parsed = parser.parse_args(_arguments(overrides))
         config = RunConfig(**vars(parser.instantiate(parsed)))
@@ -91,7 +103,8 @@ def load(source: str | Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     }
     problems = _wrong_names(chosen) + wrong_numbers(config)
     if problems:
-        raise UserError("\n       ".join(problems))
+        where = f"{list(changes)[-1]}: " if changes else ""
+        raise UserError("\n       ".join(where + problem for problem in problems))
     config.data.name = data.absolute(config.data.name)
     return config
 
@@ -116,11 +129,16 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{source} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
-    if isinstance(values.get("data"), str | list):
-        values["data"] = {"name": values["data"]}
-    if isinstance(values.get("data"), dict) and "name" in values["data"]:
-        values["data"]["name"] = _beside(values["data"]["name"], path.parent)
-    return str(source), values
+    return str(source), _with_data(values, path.parent)
+
+
+def _with_data(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings whose `data` is a group, descriptions of data found in `folder`."""
+    found = values.get("data")
+    group = {"name": found} if isinstance(found, str | list) else found
+    if isinstance(group, Mapping) and "name" in group:
+        group = {**group, "name": _beside(group["name"], folder)}
+    return {**values, "data": group} if "data" in values else dict(values)
 
 
 def _beside(names: Any, folder: Path) -> Any:

@@ -247,6 +247,19 @@ def wrong_numbers(config: RunConfig) -> list[str]:
     return problems
 
 
+MIN_BFLOAT16_SIDE = 64
+"""Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
+
+
+def check_precision(config: RunConfig, device: str) -> None:
+    """UserError for bfloat16 of images that are too small for it on the CPU; `device`: `cpu` or `cuda`."""
+    size = network_size(config)
+    if config.precision == "bfloat16" and device == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
+        raise UserError(
+            f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
+        )
+
+
 def check_exclusive(config: RunConfig) -> None:
     """UserError for two settings that exclude each other."""
     pairs = {

@@ -6,7 +6,9 @@ import csv
 import json
 import math
 import re
-from dataclasses import replace
+import threading
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ from filelock import FileLock
 from bridgenet import UserError
 from bridgenet.benchmark.isolation import Failed
 from bridgenet.cli import run
-from bridgenet.compare import LOCK, compare, results
-from bridgenet.compare.job import RESULT
+from bridgenet.compare import LOCK, compare, job, results
+from bridgenet.compare.job import RESULT, Job
 from bridgenet.compare.plan import read_plan
-from bridgenet.compare.results import entries_of, headlines_of, machines_of, measure_costs
-from bridgenet.compare.runs import log_file, planned_runs
+from bridgenet.compare.results import entries_of, headlines_of, latencies_of, machines_of, measure_costs
+from bridgenet.compare.runs import _why, log_file, planned_runs
 from bridgenet.compare.statistics import Spread
-from bridgenet.compare.tables import PERCENT, as_text, main_table, number
+from bridgenet.compare.tables import PERCENT, as_text, main_table, number, sections
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 from bridgenet.training.run import Interrupted, train
@@ -199,6 +201,7 @@ def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["--out", str(tmp_path / "file/below")], "/file is a file, expected a folder"),
         (["--devices", "gpu"], "'gpu' is no device"),
         (["--devices", "cuda:77"], "cuda:77: this machine has"),
+        (["--out", str(tmp_path)], "holds file, plan.yaml and no comparison; give another --out"),
         (["--out", str(tmp_path / "none"), "--tables-only"], "no run of the plan is finished"),
     ):
         assert run(["compare", str(plan), *arguments]) == 2
@@ -246,9 +249,86 @@ def test_other_data_are_not_mixed(finished: tuple[Any, Any], nyud_root: Path, tm
     """Unless they are a benchmark, which is verified and may lie elsewhere."""
     plan, runs = finished
     (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(runs[0].config.as_dict()))
-    with pytest.raises(UserError, match=r"data\.root was .*, now /elsewhere"):
+    with pytest.raises(UserError, match=r"seed-0 was made on the data in .*, not /elsewhere\. Give another --out"):
         planned_runs(plan, tmp_path / "out", "/elsewhere")
-    planned_runs(replace(plan, benchmark="rooms-v1"), tmp_path / "out", "/elsewhere")
+    with pytest.raises(UserError, match=r"was made on the data in .*, not /elsewhere/rooms-v1"):
+        planned_runs(replace(plan, benchmark="rooms-v1"), tmp_path / "out", "/elsewhere/rooms-v1")
+    moved = replace(runs[0].config, data=replace(runs[0].config.data, root="/before/rooms-v1"))
+    (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(moved.as_dict()))
+    planned_runs(replace(plan, benchmark="rooms-v1"), tmp_path / "out", "/elsewhere/rooms-v1")
+
+
+@pytest.mark.parametrize("way", ["relative", "environment", "link"])
+def test_the_same_data_by_another_name(
+    way: str, finished: tuple[Any, Any], nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's own settings have the absolute path."""
+    plan, runs = finished
+    (runs[0].folder / "config.yaml").write_text(yaml.safe_dump(runs[0].config.as_dict()))
+    monkeypatch.chdir(nyud_root.parent)
+    (tmp_path / "link").symlink_to(nyud_root)
+    root = {"relative": nyud_root.name, "environment": None, "link": str(tmp_path / "link")}[way]
+    configs = {name: replace(x, data=replace(x.data, root=root)) for name, x in plan.configs.items()}
+    monkeypatch.setenv("BRIDGENET_DATA", str(nyud_root))
+    planned_runs(replace(plan, configs=configs), tmp_path / "out", None)
+    monkeypatch.setenv("BRIDGENET_DATA", str(tmp_path))
+    if way == "environment":
+        with pytest.raises(UserError, match="was made on the data in"):
+            planned_runs(replace(plan, configs=configs), tmp_path / "out", None)
+
+
+def test_text_below_the_differences(finished: tuple[Any, Any]) -> None:
+    """Rows of too few seeds do not take the others' winners away."""
+    plan, runs = finished
+    text = str(sections(plan, headlines_of(runs), entries_of(plan, runs, {}), []))
+    assert "one row in four says better or worse all the same" in text and "no winner is named" not in text
+
+
+def test_latencies_of_several_machines() -> None:
+    one, other = {"machine": "a\nlibrary 1"}, {"machine": "b"}
+    assert latencies_of({"x": one, "y": one}) == ["Latency: a; library 1."]
+    assert latencies_of({"x": one, "y": other}) == ["Latency of x: a; library 1.", "Latency of y: b."]
+
+
+def test_why_a_run_failed_is_what_it_said_itself(finished: tuple[Any, Any]) -> None:
+    """Not what an earlier attempt said."""
+    run = finished[1][0]
+    log_file(run).write_text("Traceback: earlier\n")
+    before = log_file(run).stat().st_size
+    assert _why(run, -9, before).startswith("it said nothing (killed by signal 9")
+    with log_file(run).open("a") as log:
+        log.write("error: now\n")
+    assert _why(run, 2, before).startswith("now (exit code 2")
+
+
+def test_all_runs_failed(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridgenet.compare.runs.make_runs", lambda *_, **__: {"bridgenet, seed 5": "why"})
+    assert run(["compare", str(plan), "--out", str(tmp_path / "out"), "--devices", "cpu"]) == 1
+    assert "→" not in capsys.readouterr().out
+
+
+def test_a_job_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a comparison that was killed may still be saving."""
+    file = tmp_path / "seed-0.job.json"
+    file.write_text(json.dumps(asdict(Job(str(tmp_path / "seed-0"), {}, True, "cpu", []))))
+    done: list[str] = []
+    monkeypatch.setattr(job, "run_job", lambda _: done.append("second"))
+    holding = threading.Event()
+
+    def hold() -> None:
+        with FileLock(tmp_path / "seed-0.lock"):
+            holding.set()
+            time.sleep(0.2)
+            done.append("first")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait()
+    assert job.main(str(file)) == 0
+    thread.join()
+    assert done == ["first", "second"]
 
 
 def test_a_failed_latency_is_measured_again(plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

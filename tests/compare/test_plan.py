@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from bridgenet.compare.checks import check_data, check_plan
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import read_plan
 from bridgenet.model.config import build_network
+from bridgenet.settings import LossSettings
 from bridgenet.training.parts import network_config
 
 GOOD = {
@@ -73,18 +76,22 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"benchmark": ["rooms-v1"]}, r"benchmark: '\['rooms-v1'\]' is not one"),
         ({"base": 5}, "base is 5, expected a preset or a YAML file"),
         ({"seeds": [2**70]}, "seeds is .*expected different whole numbers"),
-        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "all configurations: --steps"),
+        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "settings: steps: "),
         ({"against": "other"}, "against: 'other' is not a configuration"),
         ({"boundaries": "yes please"}, "boundaries is 'yes please', expected true or false"),
         ({"benchmark": "rooms-v7"}, r"benchmark: 'rooms-v7' is not one \(did you mean rooms-v1\?\)"),
         ({"base": "dem"}, "dem is neither a preset"),
-        ({"settings": {"stepps": 3}}, "all configurations: unknown option --stepps"),
+        ({"settings": {"stepps": 3}}, r"settings: unknown key stepps \(did you mean steps\?\)"),
         ({"settings": {"seed": 3}}, "seed is not for a configuration"),
         ({"settings": ["steps"]}, r"\['steps'\] is no group of settings"),
-        ({"settings": []}, r"all configurations: \[\] is no group of settings"),
+        ({"settings": []}, r"settings: \[\] is no group of settings"),
         ({"configurations": {"alone": False, "bridgenet": None}}, "configurations.alone: False is no group"),
+        ({"configurations": {"alone": {"network": None}}}, r"configurations\.alone: network is None, expected a group"),
+        ({"configurations": {"alone": {"steps": 0}}}, r"configurations\.alone: steps is 0, expected at least 1"),
+        ({"settings": {"batch_size": 0}}, "all configurations: batch_size is 0, expected at least 1"),
+        ({"configurations": {2: None, "alone": None}}, "configurations: 2 is no text, put the name in quotes"),
         ({"configurations": {"alone": None, "Alone": None}}, "'Alone' is there in other letters, too"),
-        ({"settings": {"steps": "many"}}, "all configurations: --steps: .*Expected a <class 'int'>"),
+        ({"settings": {"steps": "many"}}, "settings: steps: .*Expected a <class 'int'>"),
     ],
 )
 def test_mistakes(changes: dict[str, object], words: str, tmp_path: Path) -> None:
@@ -117,9 +124,19 @@ def test_a_folder_of_the_presets_name_is_not_the_base(tmp_path: Path) -> None:
 
 
 def test_mistakes_of_all_configurations_are_told_once(tmp_path: Path) -> None:
+    """And all mistakes together."""
+    others = {**GOOD["configurations"], "alone": {"optimizer": {"lr": "fast"}, "loss": {"weights": {"deph": 1}}}}
     with pytest.raises(UserError) as found:
-        read_plan(written(tmp_path, settings={"stepps": 3}))
-    assert str(found.value).count("stepps") == 1
+        read_plan(written(tmp_path, settings={"stepps": 3, "loss": {"weighting": "dwaa"}}, configurations=others))
+    lines = str(found.value).splitlines()
+    assert len(lines) == 4
+    assert all(sum(word in line for line in lines) == 1 for word in ("stepps", "dwaa", "'deph'", "fast"))
+
+
+def test_data_beside_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("title: mine\n")
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "images"))):  # found, and lacks everything
+        read_plan(written(tmp_path, settings={"data": "mine.yaml"}))
 
 
 def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
@@ -132,8 +149,24 @@ def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"surgery: compile and .*\n.*silent: loss\.weights\.depth is 0.*\n.*own: .*no_such_module"
     ) as found:
-        check_plan(plan)
+        check_plan(plan, ["cpu"])
     assert "good" not in str(found.value)
+
+
+def test_what_cannot_be_trained_here(tmp_path: Path) -> None:
+    wrong = {"small": {"precision": "bfloat16"}, "told": {"trackers": ["nope"]}}
+    plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
+    with pytest.raises(UserError, match=r"small: .*sides of 64 or more.*\n.*told: trackers: 'nope' is not a tracker"):
+        check_plan(plan, ["cpu"])
+    with pytest.raises(UserError) as found:
+        check_plan(plan, ["cuda:0"])
+    assert "small" not in str(found.value)
+
+
+def test_a_benchmark_is_of_one_layout(tmp_path: Path) -> None:
+    configurations = {"alone": {"data": {"name": "pascal"}}, "bridgenet": None}
+    with pytest.raises(UserError, match=r"configurations\.alone: data\.name is pascal, but rooms-v1 is nyud"):
+        read_plan(written(tmp_path, benchmark="rooms-v1", configurations=configurations))
 
 
 def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) -> None:
@@ -142,8 +175,10 @@ def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) ->
     plan = read_plan(written(tmp_path, reference="a", configurations={"a": there, "b": lacking, "c": lacking}))
     with pytest.raises(UserError, match=r"^b: no NYUD-v2 data at ") as found:
         check_data(plan.configs)
-    assert "\n" not in str(found.value).strip()
-    check_data({"a": plan.configs["a"]})
+    assert str(found.value).count("no NYUD-v2 data") == 1 and "--root, or data.root in the plan" in str(found.value)
+    assert check_data({"a": plan.configs["a"]}) == []
+    short = replace(plan.configs["a"], loss=LossSettings(weighting="dwa"), steps=1)
+    assert [note.partition(":")[0] for note in check_data({"a": plan.configs["a"], "d": short})] == ["d"]
 
 
 def test_networks_that_cannot_be(tmp_path: Path) -> None:
@@ -156,7 +191,7 @@ def test_networks_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7"
     ) as found:
-        check_plan(plan)
+        check_plan(plan, ["cpu"])
     assert "good" not in str(found.value)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bridgenet.compare.statistics import paired, spread, surest
+from bridgenet.compare.statistics import paired, spread
 
 
 def test_spread() -> None:
@@ -60,6 +60,8 @@ def test_missing_numbers_are_left_out() -> None:
     assert (found.seeds, found.mean) == (3, pytest.approx(5 / 3))
 
 
-def test_how_sure_a_range_can_be() -> None:
-    assert surest(3) == 0.75
-    assert surest(1) == 0
+def test_three_seeds_have_their_range() -> None:
+    """As the text below the tables says; more seeds have less."""
+    three, four = paired([1.0, 2.0, 5.0], [0.0] * 3), paired([1.0, 2.0, 5.0, 9.0], [0.0] * 4)
+    assert (three.low, three.high) == (1, 5)
+    assert four.low > 1 and four.high < 9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,20 @@ import torch
 
 from bridgenet import UserError
 from bridgenet.losses import LossTerms, MultiTaskLoss
-from bridgenet.settings import LossSettings
+from bridgenet.settings import LossSettings, RunConfig
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.run import METRICS, Run, train
 from bridgenet.training.step import TrainingStep
-from bridgenet.training.weighting import DynamicWeightAverage, PCGrad, Uncertainty, make_weighting, projected
+from bridgenet.training.weighting import (
+    DynamicWeightAverage,
+    PCGrad,
+    Uncertainty,
+    make_weighting,
+    projected,
+    steps_per_epoch,
+    weighting_note,
+)
 from tests.model.networks import build, images, targets
 from tests.training.tiny import tiny_config
 
@@ -82,9 +91,11 @@ def test_dynamic_weight_average() -> None:
 
 
 def test_a_run_too_short_for_dynamic_weights_is_told() -> None:
-    weighting = DynamicWeightAverage(criterion(), linear(), steps_per_epoch=10)
-    assert weighting.note(20) == "the run has 2 epochs, and dwa has factors of 1 in the first two"
-    assert weighting.note(21) == "" == PCGrad(criterion(), linear()).note(1)
+    config = RunConfig(steps=20, batch_size=2, accumulate=2, loss=LossSettings(weighting="dwa"))
+    assert steps_per_epoch(config, 49) == 12 and steps_per_epoch(config, 49, 3) == 4 and steps_per_epoch(config, 1) == 1
+    assert "20 steps are 2" in weighting_note(config, 40)
+    assert weighting_note(config, 39) == ""
+    assert weighting_note(replace(config, loss=LossSettings(weighting="uncertainty")), 40) == ""
 
 
 def test_dynamic_weight_average_counts_intermediate_losses() -> None:

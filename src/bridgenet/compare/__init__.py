@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridgenet.errors import UserError
+
+if TYPE_CHECKING:
+    from bridgenet.compare.plan import Plan
+    from bridgenet.compare.runs import PlannedRun
 
 LOCK = ".lock"
 """Held in the folder as long as runs are made there."""
@@ -17,7 +22,7 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison left: its files, the table as text, and the runs that failed, with the reason."""
+    """What a comparison left: its files and the table as text, if any run is finished; the runs that failed, with the reason."""
 
     files: list[Path]
     table: str
@@ -52,24 +57,18 @@ def compare(
         UserError: the plan is wrong, or the folder holds runs of another.
         Interrupted: as of training.
     """
-    from bridgenet.compare import tables
     from bridgenet.compare.checks import check_data, check_plan
     from bridgenet.compare.plan import read_plan
-    from bridgenet.compare.results import as_data, as_sentence, entries_of, headlines_of, machines_of, measure_costs
-    from bridgenet.compare.runs import make_runs, planned_runs
+    from bridgenet.compare.runs import RUNS, make_runs, planned_runs
     from bridgenet.extensions import trusting
-    from bridgenet.files import write_atomically, write_json
-    from bridgenet.report.markdown import markdown
-    from bridgenet.report.page import page
+    from bridgenet.files import write_atomically
 
     out = Path(out)
     with trusting(trust):
         plan = read_plan(plan_file)
         if not tables_only:
-            check_plan(plan)
-    for place in (out, *out.parents):
-        if place.exists() and not place.is_dir():
-            raise UserError(f"{place} is a file, expected a folder for the comparison")
+            check_plan(plan, devices)
+    _check_folder(out)
     command = ["bridgenet", "compare", str(plan_file), *(["--root", root] if root else []), "--out", str(out)]
     command += ["--devices", *devices]
     if plan.benchmark is not None:
@@ -77,36 +76,59 @@ def compare(
 
         place = Path(root) if root is not None else out / "data"
         root = str(place / plan.benchmark)
-        if not tables_only:
-            say(f"{plan.benchmark}: making it in {place}, or verifying what is there …")
-            benchmarks.make(plan.benchmark, place)
     runs = planned_runs(plan, out, root)
     failed: dict[str, str] = {}
     if not tables_only:
-        with trusting(trust):
-            check_data({run.words: run.config for run in runs if run.result is None})
         with _alone_in(out):
+            if plan.benchmark is not None:
+                say(f"{plan.benchmark}: making it in {place}, or verifying what is there …")
+                benchmarks.make(plan.benchmark, place)
+            with trusting(trust):
+                for note in check_data({run.name: run.config for run in runs if run.result is None}):
+                    say(f"note: {note}")
+            (out / RUNS).mkdir(exist_ok=True)
             write_atomically(out / "plan.yaml", plan.text)
             failed = make_runs(
                 runs, boundaries=plan.boundaries, devices=devices, trust=trust, say=say, progress=progress
             )
+    if any(run.result is not None for run in runs):
+        return _write(plan, runs, out, failed, device=devices[0], command=shlex.join(command), say=say)
+    if not failed:
+        raise UserError(f"no run of the plan is finished in {out}")
+    return Outcome([], "", failed)
+
+
+def _write(
+    plan: Plan,
+    runs: Sequence[PlannedRun],
+    out: Path,
+    failed: dict[str, str],
+    *,
+    device: str,
+    command: str,
+    say: Callable[[str], None],
+) -> Outcome:
+    """Measure the networks' costs on `device`, and write the tables of the finished runs; at least one is."""
+    from bridgenet.compare import tables
+    from bridgenet.compare.results import as_data, entries_of, headlines_of, latencies_of, machines_of, measure_costs
+    from bridgenet.files import write_atomically, write_json
+    from bridgenet.report.markdown import markdown
+    from bridgenet.report.page import page
+
     finished = sum(run.result is not None for run in runs)
     unfinished = [run.words for run in runs if run.result is None]
-    if not finished:
-        raise UserError(
-            f"no run of the plan is finished in {out}" + "".join(f"\n       {x}: {y}" for x, y in failed.items())
-        )
     shown = {run.name for run in runs if run.result is not None}
     configs = {name: config for name, config in plan.configs.items() if name in shown}
-    costs = measure_costs(configs, out, devices[0], say)
+    costs = measure_costs(configs, out, device, say)
     entries, headlines = entries_of(plan, runs, costs), headlines_of(runs)
     how = [
         f"{finished} of {len(runs)} runs finished: {len(plan.configs)} configurations, seeds {', '.join(map(str, plan.seeds))}."
         + (f" Data: the synthetic benchmark {plan.benchmark}." if plan.benchmark else ""),
         *([f"Not finished: {'; '.join(unfinished)}."] if unfinished else []),
         *machines_of(run.result for run in runs if run.result is not None),
-        *dict.fromkeys(f"Latency: {as_sentence(cost['machine'])}" for cost in costs.values()),
-        f"Command: {shlex.join(command)}, {time.strftime('%Y-%m-%d')}.",
+        *latencies_of(costs),
+        *dict.fromkeys(f"{run.name}: {run.result['note']}." for run in runs if run.result and run.result.get("note")),
+        f"Command: {command}, {time.strftime('%Y-%m-%d')}.",
     ]
     sections = tables.sections(plan, headlines, entries, how)
     subtitle = ", ".join(
@@ -120,6 +142,16 @@ def compare(
     write_atomically(files[2], tables.csv_table(headlines, entries))
     write_json(files[3], as_data(plan, entries) | {"how": how, "failed": failed, "unfinished": unfinished})
     return Outcome(files, tables.as_text(plan, headlines, entries), failed)
+
+
+def _check_folder(out: Path) -> None:
+    """UserError unless a comparison may be written there."""
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place} is a file, expected a folder for the comparison")
+    entries = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if foreign := sorted(entries - {"data", LOCK}) if "runs" not in entries else []:
+        raise UserError(f"{out} holds {', '.join(foreign[:3])} and no comparison; give another --out")
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bridgenet.compare.plan import Plan
 from bridgenet.errors import UserError
-from bridgenet.settings import RunConfig, check_exclusive
+from bridgenet.settings import RunConfig, check_exclusive, check_precision
 
 
-def check_plan(plan: Plan) -> None:
-    """Build each configuration's network without weights, its losses and their weighting, and find its metrics.
+def check_plan(plan: Plan, devices: Sequence[str]) -> None:
+    """Build each configuration's network without weights, its losses and their weighting, and find its metrics and trackers.
+
+    Args:
+        devices: that runs are made on.
 
     Raises:
         UserError: all that is wrong, together.
@@ -20,10 +23,13 @@ def check_plan(plan: Plan) -> None:
 
     from bridgenet.model.config import build_network
     from bridgenet.training.parts import make_criterion, network_config, own_metrics
+    from bridgenet.training.reporting import check_trackers
     from bridgenet.training.weighting import make_weighting
 
     def check(config: RunConfig) -> None:
         check_exclusive(config)
+        check_precision(config, "cpu" if "cpu" in devices else "cuda")
+        check_trackers(config.trackers)
         own_metrics(config)
         description = network_config(config)
         criterion = make_criterion(config, list(description.num_outputs))
@@ -35,25 +41,36 @@ def check_plan(plan: Plan) -> None:
     _check_all({f"configurations.{name}": config for name, config in plan.configs.items()}, check)
 
 
-def check_data(configs: Mapping[str, RunConfig]) -> None:
+def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     """Open the data that runs are to be made on.
 
     Args:
         configs: by the words for them.
 
+    Returns:
+        What should be told before they are made.
+
     Raises:
         UserError: all that is missing, together, what several configurations miss once.
     """
     from bridgenet.evaluate import check_canvas, evaluation_size, open_dataset
+    from bridgenet.training.weighting import weighting_note
+
+    images = {}
 
     def check(config: RunConfig) -> None:
-        open_dataset(config, "train")
+        images[repr(config.data)] = len(open_dataset(config, "train"))
         check_canvas(open_dataset(config, "val"), evaluation_size(config))
 
     first: dict[str, str] = {}
     for words, config in configs.items():
         first.setdefault(repr(config.data), words)
-    _check_all({words: configs[words] for words in first.values()}, check)
+    try:
+        _check_all({words: configs[words] for words in first.values()}, check)
+    except UserError as error:
+        raise UserError(f"{error}\n       (here: --root, or data.root in the plan)") from None
+    notes = {words: weighting_note(config, images[repr(config.data)]) for words, config in configs.items()}
+    return [f"{words}: {note}" for words, note in notes.items() if note]
 
 
 def _check_all(configs: Mapping[str, RunConfig], check: Callable[[RunConfig], None]) -> None:

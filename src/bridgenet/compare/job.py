@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from bridgenet import config as configuration
 from bridgenet import extensions
 from bridgenet.errors import UserError
@@ -58,13 +60,15 @@ def run_job(job: Job) -> dict[str, Any]:
 
     from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.checkpoints import LAST, read_information
-    from bridgenet.evaluate import EvaluationOptions, evaluate_source
+    from bridgenet.evaluate import EvaluationOptions, evaluate_source, open_dataset
     from bridgenet.training.run import train
+    from bridgenet.training.weighting import weighting_note
 
     extensions.trust(job.trust)
     folder = Path(job.folder)
     config = as_config(job.settings)
     device = torch.device("cpu" if job.device == "cpu" or not torch.cuda.is_available() else "cuda")
+    note = weighting_note(config, len(open_dataset(config, "train")))
     last = folder / LAST
     done = read_information(last)["step"] if last.is_file() else 0
     if done < config.steps:
@@ -82,6 +86,7 @@ def run_job(job: Job) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "machine": in_words(describe([device.type]), versions()),
         "at_once": job.at_once,
+        "note": note,
     }
     write_json(folder / RESULT, result)
     return result
@@ -108,7 +113,10 @@ def main(path: str) -> int:
 
     threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
-        run_job(Job(**json.loads(Path(path).read_text(encoding="utf-8"))))
+        job = Job(**json.loads(Path(path).read_text(encoding="utf-8")))
+        # The process of a comparison that was killed may still be saving.
+        with FileLock(f"{job.folder}.lock"):
+            run_job(job)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR

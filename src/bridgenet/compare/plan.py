@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +56,8 @@ def read_plan(path: str | Path) -> Plan:
     Raises:
         UserError: all that is wrong with it, together.
     """
+    from bridgenet.data.benchmarks import BENCHMARKS
+
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -82,7 +83,11 @@ def read_plan(path: str | Path) -> Plan:
     if not whole or not seeds or len(set(seeds)) < len(seeds):
         problems.append(f"seeds is {seeds!r}, expected different whole numbers below 2**32, e.g. [0, 1, 2]")
     problems += [
-        f"configurations: '{name}' is no name that a folder may have" for name in entries if not _is_name(name)
+        f"configurations: '{name}' is no name that a folder may have"
+        if isinstance(name, str)
+        else f"configurations: {name!r} is no text, put the name in quotes"
+        for name in entries
+        if not _is_name(name)
     ]
     lower = [str(name).lower() for name in entries]
     problems += [
@@ -94,11 +99,14 @@ def read_plan(path: str | Path) -> Plan:
     reference, against = (values.get(key, first) for key in ("reference", "against"))
     for key, name in (("reference", reference), ("against", against)):
         if entries and not (isinstance(name, str) and name in entries):
-            problems.append(f"{key}: '{name}' is not a configuration{nearest(str(name), entries)}")
+            problems.append(f"{key}: '{name}' is not a configuration{nearest(str(name), map(str, entries))}")
     if type(values.get("boundaries", True)) is not bool:
         problems.append(f"boundaries is {values['boundaries']!r}, expected true or false")
     benchmark = values.get("benchmark")
-    problems += _wrong_benchmark(benchmark)
+    if benchmark is not None and not (isinstance(benchmark, str) and benchmark in BENCHMARKS):
+        problems.append(
+            f"benchmark: '{benchmark}' is not one{nearest(str(benchmark), BENCHMARKS)} ({', '.join(BENCHMARKS)})"
+        )
     base = values.get("base")
     if not isinstance(base, str | None):
         problems.append(f"base is {base!r}, expected a preset or a YAML file")
@@ -106,18 +114,27 @@ def read_plan(path: str | Path) -> Plan:
     configs: dict[str, RunConfig] = {}
     wrong: dict[str, list[str]] = {}  # names of configurations by what is wrong with them
     for name, changes in entries.items():
+        where = f"configurations.{name}"
         try:
-            configs[name] = _config(base, [values.get("settings"), changes], path.parent)
+            configs[name] = _config(base, {"settings": values.get("settings"), where: changes}, path.parent)
         except UserError as error:
-            for line in str(error).splitlines():
-                wrong.setdefault(line.strip(), []).append(name)
+            for line in map(str.strip, str(error).splitlines()):
+                if line.startswith(f"{where}: "):
+                    wrong.setdefault(line.removeprefix(f"{where}: "), []).append(name)
+                else:
+                    problems.append(line)  # of base or settings, the same for all
+    if isinstance(benchmark, str) and benchmark in BENCHMARKS:
+        layout = BENCHMARKS[benchmark].layout
+        for name, config in configs.items():
+            if config.data.name != layout:
+                wrong.setdefault(f"data.name is {config.data.name}, but {benchmark} is {layout}", []).append(name)
     for line, names in wrong.items():
-        everywhere = len(names) == len(entries) > 1  # base or settings, most likely
+        everywhere = len(names) == len(entries) > 1
         problems += [f"all configurations: {line}"] if everywhere else [f"configurations.{x}: {line}" for x in names]
     if problems:
         raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Plan(
-        title=str(values.get("title", path.stem)),
+        title=str(values.get("title") or path.stem),
         benchmark=benchmark,
         seeds=tuple(seeds),
         boundaries=values.get("boundaries", True),
@@ -132,35 +149,12 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith((".", " "))
 
 
-def _wrong_benchmark(name: Any) -> list[str]:
-    from bridgenet.data.benchmarks import BENCHMARKS
-
-    if name is None or (isinstance(name, str) and name in BENCHMARKS):
-        return []
-    return [f"benchmark: '{name}' is not one{nearest(str(name), BENCHMARKS)} ({', '.join(BENCHMARKS)})"]
-
-
-def _config(base: str | None, changes: list[Any], folder: Path) -> RunConfig:
-    """The settings of one configuration: the base's, changed by each of `changes` in turn."""
-    arguments: list[str] = []
-    for group in changes:
-        if group is None:
-            continue
-        if not isinstance(group, Mapping):
-            raise UserError(f"{group!r} is no group of settings")
-        for key, value in _leaves(group):
-            if key == "seed":
-                raise UserError("seed is not for a configuration: seeds stand beside them")
-            arguments.append(f"--{key}={value if isinstance(value, str) else json.dumps(value, default=str)}")
+def _config(base: str | None, groups: Mapping[str, Any], folder: Path) -> RunConfig:
+    """The settings of one configuration: the base's, changed by each of `groups` in turn."""
+    for where, group in groups.items():
+        if not isinstance(group, Mapping | None):
+            raise UserError(f"{where}: {group!r} is no group of settings")
+        if group and "seed" in group:
+            raise UserError(f"{where}: seed is not for a configuration: seeds stand beside them")
     source = base if base is None or not (folder / base).is_file() else folder / base
-    return configuration.load(source, arguments)
-
-
-def _leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted name; a mapping below a setting that takes one (e.g. `loss.weights`) is its value."""
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and configuration.KEYS.get(name, False):
-            yield from _leaves(value, f"{name}.")
-        else:
-            yield name, value
+    return configuration.load(source, changes={where: group or {} for where, group in groups.items()}, folder=folder)

@@ -144,6 +144,18 @@ def machines_of(results: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def latencies_of(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What measured the networks' latencies, each machine once; which networks, if there are several."""
+    machines: dict[str, list[str]] = {}
+    for name, cost in costs.items():
+        machines.setdefault(as_sentence(cost["machine"]), []).append(name)
+    several = len(machines) > 1
+    return [
+        f"Latency of {', '.join(names)}: {machine}" if several else f"Latency: {machine}"
+        for machine, names in machines.items()
+    ]
+
+
 def as_sentence(machine: str) -> str:
     """The lines of :func:`bridgenet.benchmark.machine.in_words` as one."""
     return f"{'; '.join(machine.splitlines())}."

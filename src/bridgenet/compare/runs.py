@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,11 +14,11 @@ from typing import Any
 
 from bridgenet.compare.job import INTERRUPTED, RESULT, Job
 from bridgenet.compare.plan import Plan
+from bridgenet.data.base import DATA_VARIABLE
 from bridgenet.errors import UserError
 from bridgenet.files import write_json
 from bridgenet.parallel import cores
 from bridgenet.settings import RunConfig
-from bridgenet.signals import terminated_like_interrupted
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import MAY_CHANGE, METRICS, check_settings
 from bridgenet.training.run import Interrupted
@@ -72,7 +71,6 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
     Raises:
         UserError: a run that is there was made with other settings, or, of a plan without a benchmark, from another data root.
     """
-    decide = DECIDE_SCORES if plan.benchmark else DECIDE_SCORES | {"data.root"}  # a benchmark may be moved
     found = []
     for seed in plan.seeds:
         for name, config in plan.configs.items():
@@ -82,10 +80,11 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
             run = PlannedRun(name, seed, own, out / RUNS / name / f"seed-{seed}")
             if (run.folder / "config.yaml").is_file():
                 try:
-                    check_settings(own, run.folder, MAY_CHANGE - decide)
+                    before = check_settings(own, run.folder, MAY_CHANGE - DECIDE_SCORES)
                 except UserError as error:
                     words = str(error).partition(" To go on")[0]
                     raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None
+                _check_data_root(run, before.data.root, plan.benchmark)
                 if run.result is not None and run.result.get("boundaries", plan.boundaries) is not plan.boundaries:
                     raise UserError(
                         f"{run.folder} was evaluated with boundaries {str(not plan.boundaries).lower()}, the plan has the other. "
@@ -93,6 +92,18 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
                     )
             found.append(run)
     return found
+
+
+def _check_data_root(run: PlannedRun, before: str | None, benchmark: str | None) -> None:
+    """UserError for a run that was made on other data than it would be now. A benchmark is verified, and may be moved."""
+    now = run.config.data.root or os.environ.get(DATA_VARIABLE)
+    if before is None or now is None:  # data that has its own place; or there is none, which is told when it is needed
+        return
+    same = Path(before).name == benchmark if benchmark else os.path.realpath(before) == os.path.realpath(now)
+    if not same:
+        raise UserError(
+            f"{run.folder} was made on the data in {before}, not {now}. Give another --out, or delete that folder to make it again"
+        )
 
 
 def make_runs(
@@ -116,42 +127,41 @@ def make_runs(
         Of the runs that failed, why, by their words.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; the runs were told to stop, and saved what they had.
+        Interrupted: Ctrl-C; the runs were told to stop, and saved what they had.
     """
     waiting = [run for run in runs if run.result is None]
     if len(waiting) < len(runs):
         say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
-    active: dict[int, tuple[PlannedRun, subprocess.Popen[bytes]]] = {}
+    active: dict[int, tuple[PlannedRun, subprocess.Popen[bytes], int]] = {}
     failed: dict[str, str] = {}
     total = sum(run.config.steps for run in runs)
-    with terminated_like_interrupted():
-        try:
-            while waiting or active:
-                for slot, device in enumerate(devices):
-                    if slot not in active and waiting:
-                        run = waiting.pop(0)
-                        active[slot] = (run, _start(run, boundaries, device, devices, trust))
-                time.sleep(POLL)
-                for slot, (run, process) in list(active.items()):
-                    code = process.poll()
-                    if code is None:
-                        continue
-                    del active[slot]
-                    if code == INTERRUPTED:
-                        raise KeyboardInterrupt
-                    if code or run.result is None:
-                        failed[run.words] = _why(run, code)
-                        say(f"! {run.words} failed: {failed[run.words]}")
-                    else:
-                        say(f"{run.words}: {run.result['seconds']:.0f} s of training")
-                if progress is not None:
-                    progress(sum(run.config.steps if run.result else run.steps_done() for run in runs), total)
-        except KeyboardInterrupt:
-            _stop(process for _, process in active.values())
+    try:
+        while waiting or active:
+            for slot, device in enumerate(devices):
+                if slot not in active and waiting:
+                    run = waiting.pop(0)
+                    said = log_file(run).stat().st_size if log_file(run).is_file() else 0
+                    active[slot] = (run, _start(run, boundaries, device, devices, trust), said)
+            time.sleep(POLL)
+            for slot, (run, process, said) in list(active.items()):
+                code = process.poll()
+                if code is None:
+                    continue
+                del active[slot]
+                if code == INTERRUPTED:
+                    raise KeyboardInterrupt
+                if code or run.result is None:
+                    failed[run.words] = _why(run, code, said)
+                    say(f"! {run.words} failed: {failed[run.words]}")
+                else:
+                    say(f"{run.words}: {run.result['seconds']:.0f} s of training")
+            if progress is not None:
+                progress(sum(run.config.steps if run.result else run.steps_done() for run in runs), total)
+    except BaseException as error:
+        _stop(process for _, process, _ in active.values())
+        if isinstance(error, KeyboardInterrupt):
             raise Interrupted from None
-        except BaseException:
-            _stop(process for _, process in active.values())
-            raise
+        raise
     return failed
 
 
@@ -192,7 +202,7 @@ def _stop(processes: Iterator[subprocess.Popen[bytes]]) -> None:
     left = list(processes)
     try:
         for process in left:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # not SIGINT, which is ignored where a shell started all this in the background
         for process in left:
             process.wait()
     except KeyboardInterrupt:
@@ -202,9 +212,10 @@ def _stop(processes: Iterator[subprocess.Popen[bytes]]) -> None:
         raise
 
 
-def _why(run: PlannedRun, code: int) -> str:
-    """The last line that the process said."""
-    lines = [line for line in log_file(run).read_text("utf-8", errors="replace").splitlines() if line.strip()]
+def _why(run: PlannedRun, code: int, start: int) -> str:
+    """The last line that the process said, `start` bytes into the log."""
+    said = log_file(run).read_bytes()[start:].decode("utf-8", errors="replace")
+    lines = [line for line in said.splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "it said nothing"
     ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
     return f"{said} ({ended}; see {log_file(run)})"

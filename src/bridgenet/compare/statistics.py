@@ -86,8 +86,3 @@ def _resampled_means(values: np.ndarray) -> np.ndarray:
     else:
         chosen = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     return values[chosen].mean(axis=1)
-
-
-def surest(seeds: int) -> float:
-    """How sure a range of so many seeds can be at best: the chance that the true median lies between least and largest."""
-    return 1 - 2.0 ** (1 - seeds) if seeds > 0 else 0.0

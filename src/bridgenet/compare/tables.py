@@ -14,7 +14,7 @@ from bridgenet import tasks
 from bridgenet.benchmark.tables import aligned, duration
 from bridgenet.compare.plan import Plan
 from bridgenet.compare.results import Entry
-from bridgenet.compare.statistics import CONFIDENCE, FEWEST, Difference, Spread, surest
+from bridgenet.compare.statistics import CONFIDENCE, FEWEST, Difference, Spread
 from bridgenet.plots import COLOURS, literal, rendered
 from bridgenet.report.blocks import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
 from bridgenet.report.terms import heading
@@ -97,19 +97,20 @@ def _differences(plan: Plan, headlines: dict[str, Headline], entries: Sequence[E
     for entry, difference in others:
         cells = [Cell(entry.name), _difference(difference), Cell(difference.verdict)]
         rows.append(Row([*cells, *(_difference(entry.differences[task]) for task in headlines)]))
-    seeds = min((difference.seeds for _, difference in others if difference.seeds), default=0)
+    told = [difference.seeds for _, difference in others if difference.seeds >= FEWEST]
     text = (
         f"Relative gain minus that of {plan.against}, in points of per cent, paired by seed, with the {100 * CONFIDENCE:.0f} % "
         "bootstrap interval over seeds. Better or worse: the interval of Δm does not hold 0; not told apart: it does. "
     )
-    if seeds < FEWEST:
+    if not told:
         text += f"From fewer than {FEWEST} seeds nothing follows: no winner is named."
-    else:
+    elif min(told) == 3:
         text += (
-            f"From {seeds} seeds such an interval is at most the range of the differences, which holds the true median with "
-            f"{100 * surest(seeds):.0f} % at best: take 'better' for what it is. "
-            "Of several rows some differ by chance; nothing corrects for that."
+            "From 3 seeds it is the range of the differences, which holds the true median with 75 % at best: where nothing differs, one "
+            "row in four says better or worse all the same."
         )
+    else:
+        text += f"From {min(told)} seeds it is rather too narrow, and of several rows some differ by chance; nothing corrects for that."
     return [Table(columns, rows), Text(text, note=True)]
 
 
@@ -204,4 +205,4 @@ def csv_table(headlines: dict[str, Headline], entries: Sequence[Entry]) -> str:
 
 
 def _text(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.8g}"
+    return "" if value is None or not math.isfinite(value) else f"{round(value, 12) + 0.0:.8g}"

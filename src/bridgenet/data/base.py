@@ -26,6 +26,8 @@ from bridgenet.tasks import IGNORE
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
 SYNTHETIC = "scenes.json"
+DATA_VARIABLE = "BRIDGENET_DATA"
+"""Of the environment: the data root where none is given."""
 """`bridgenet data generate` leaves this file in the folder that it makes."""
 ASPECT_TOLERANCE = 0.015
 """A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
@@ -134,7 +136,7 @@ def data_root(root: str | Path | None = None, *, flag: str = "--data.root") -> P
 
     Raises UserError if neither is given; `flag` is how the command at hand calls the argument.
     """
-    chosen = root or os.environ.get("BRIDGENET_DATA")
+    chosen = root or os.environ.get(DATA_VARIABLE)
     if not chosen:
         raise UserError(
             f"no data folder is given. Give {flag} or set BRIDGENET_DATA; to try without data: bridgenet demo"

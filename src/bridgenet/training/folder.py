@@ -18,7 +18,7 @@ from bridgenet.settings import RunConfig
 METRICS = "metrics.jsonl"
 RUN_ENTRIES = {
     "config.yaml", METRICS, BEST, LAST, "tensorboard", "wandb",
-    "evaluation.json", "edge", "boundary_counts.jsonl", "per_image.csv", "report.html", "report.md",
+    "evaluation.json", "result.json", "edge", "boundary_counts.jsonl", "per_image.csv", "report.html", "report.md",
 }  # fmt: skip
 PARTIAL = re.compile(r"\..+\.partial-\d+|boundary_counts\.\d+\.jsonl")
 """What a run's folder holds; --overwrite deletes nothing else."""
@@ -81,16 +81,20 @@ def _step_of(out: Path) -> Any:
         return "unknown: its last checkpoint is damaged"
 
 
-def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = frozenset(MAY_CHANGE)) -> None:
+def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = frozenset(MAY_CHANGE)) -> RunConfig:
     """Refuse to go on with a run at other settings than its own.
 
     Args:
         may_change: dotted names of the settings that may differ.
 
+    Returns:
+        The run's own settings.
+
     Raises:
         UserError: lists those that differ.
     """
-    own = dict(configuration.flatten(configuration.load(out).as_dict()))
+    found = configuration.load(out)
+    own = dict(configuration.flatten(found.as_dict()))
     given = dict(configuration.flatten(config.as_dict()))
     differing = [key for key in given if given[key] != own.get(key) and key not in may_change]
     if differing:
@@ -98,6 +102,7 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
         raise UserError(
             f"{out} was started with other settings: {changes}. To go on as it was: bridgenet train {out} --resume"
         )
+    return found
 
 
 def clear_folder(out: Path) -> None:

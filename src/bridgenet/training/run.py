@@ -42,7 +42,7 @@ from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.scores import Scores, gains, relative_gain
-from bridgenet.settings import RunConfig, check_exclusive, network_size, shrink_of
+from bridgenet.settings import RunConfig, check_exclusive, check_precision, shrink_of
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
@@ -50,10 +50,7 @@ from bridgenet.training.optimisation import make_optimizer, poly_schedule
 from bridgenet.training.parts import make_criterion, network_config, own_metrics, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
-from bridgenet.training.weighting import make_weighting
-
-MIN_BFLOAT16_SIDE = 64
-"""Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
+from bridgenet.training.weighting import make_weighting, steps_per_epoch, weighting_note
 
 
 def train(
@@ -112,11 +109,7 @@ class Run:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
         )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
-        size = network_size(config)
-        if config.precision == "bfloat16" and self.accelerator.device.type == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
-            raise UserError(
-                f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
-            )
+        check_precision(config, self.accelerator.device.type)
         if config.compile:
             check_compiler(self.accelerator.device)
         torch.manual_seed(config.seed)
@@ -141,12 +134,11 @@ class Run:
             layer_decay=config.optimizer.layer_decay,
         )
         self.criterion = make_criterion(config, list(self.network.tasks))
-        per_step = config.batch_size * config.accumulate * self.world
         self.weighting = make_weighting(
             config.loss.weighting,
             self.criterion,
             self.network,
-            steps_per_epoch=max(1, len(self.train_set) // per_step),
+            steps_per_epoch=steps_per_epoch(config, len(self.train_set), self.world),
         )
         if learned := list(self.weighting.named_parameters().values()):
             self.optimizer.add_param_group({"params": learned, "weight_decay": 0.0, "lr": config.loss.uncertainty_lr})
@@ -186,7 +178,10 @@ class Run:
         """What should not go unnoticed of the weights that the backbone begins with, and of the losses' weights."""
         if not began or not self.accelerator.is_main_process:
             return
-        notes = licence_note(self.network.information, from_file=from_file), self.weighting.note(self.config.steps)
+        notes = (
+            licence_note(self.network.information, from_file=from_file),
+            weighting_note(self.config, len(self.train_set), self.world),
+        )
         for note in filter(None, notes):
             print(f"note: {note}")
         settings = self.config.network

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bridgenet.errors import UserError
 from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
+from bridgenet.settings import RunConfig
 
 
 class LossWeighting:
@@ -32,10 +33,6 @@ class LossWeighting:
         self.criterion, self.network = criterion, network
         self.tasks = list(criterion.losses)
         self.device = next(network.parameters()).device
-
-    def note(self, steps: int) -> str:
-        """What the user should be told of it in a run of so many steps; empty if nothing."""
-        return ""
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """What is learned of the weighting itself."""
@@ -135,10 +132,6 @@ class DynamicWeightAverage(LossWeighting):
         self.sums = torch.zeros(len(self.tasks), dtype=torch.float64, device=self.device)
         self.count = 0
         self.means: list[list[float]] = []  # of the last two epochs
-
-    def note(self, steps: int) -> str:
-        epochs = steps / self.steps_per_epoch
-        return f"the run has {epochs:.3g} epochs, and dwa has factors of 1 in the first two" if epochs <= 2 else ""
 
     def factors(self) -> list[float]:
         """λ by task."""
@@ -251,6 +244,19 @@ def process_first(values: Tensor) -> Tensor:
     sent = values.to(device)
     distributed.broadcast(sent, src=0)
     return sent.cpu()
+
+
+def steps_per_epoch(config: RunConfig, images: int, processes: int = 1) -> int:
+    """Optimiser steps in which a run sees its `images` once, at least 1."""
+    return max(1, images // (config.batch_size * config.accumulate * processes))
+
+
+def weighting_note(config: RunConfig, images: int, processes: int = 1) -> str:
+    """What should be told of the losses' weighting before a run of so many `images`; empty if nothing."""
+    epochs = config.steps / steps_per_epoch(config, images, processes)
+    if config.loss.weighting != "dwa" or epochs > 2:
+        return ""
+    return f"loss.weighting dwa is fixed here: its factors are 1 in the first two epochs, and {config.steps} steps are {epochs:.3g}"
 
 
 def make_weighting(name: str, criterion: MultiTaskLoss, network: nn.Module, *, steps_per_epoch: int) -> LossWeighting:
