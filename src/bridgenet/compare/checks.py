@@ -68,7 +68,8 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     try:
         _check_all({words: configs[words] for words in first.values()}, check)
     except UserError as error:
-        raise UserError(f"{error}\n       (here: --root, or data.root in the plan)") from None
+        hint = "\n       (here: --root, or data.root in the plan)" if "--data.root" in str(error) else ""
+        raise UserError(f"{error}{hint}") from None
     notes = {words: weighting_note(config, images[repr(config.data)]) for words, config in configs.items()}
     return [f"{words}: {note}" for words, note in notes.items() if note]
 
