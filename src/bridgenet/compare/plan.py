@@ -111,26 +111,8 @@ def read_plan(path: str | Path) -> Plan:
     if not isinstance(base, str | None):
         problems.append(f"base is {base!r}, expected a preset or a YAML file")
         base = None
-    configs: dict[str, RunConfig] = {}
-    wrong: dict[str, list[str]] = {}  # names of configurations by what is wrong with them
-    for name, changes in entries.items():
-        where = f"configurations.{name}"
-        try:
-            configs[name] = _config(base, {"settings": values.get("settings"), where: changes}, path.parent)
-        except UserError as error:
-            for line in map(str.strip, str(error).splitlines()):
-                if line.startswith(f"{where}: "):
-                    wrong.setdefault(line.removeprefix(f"{where}: "), []).append(name)
-                else:
-                    problems.append(line)  # of base or settings, the same for all
-    if isinstance(benchmark, str) and benchmark in BENCHMARKS:
-        layout = BENCHMARKS[benchmark].layout
-        for name, config in configs.items():
-            if config.data.name != layout:
-                wrong.setdefault(f"data.name is {config.data.name}, but {benchmark} is {layout}", []).append(name)
-    for line, names in wrong.items():
-        everywhere = len(names) == len(entries) > 1
-        problems += [f"all configurations: {line}"] if everywhere else [f"configurations.{x}: {line}" for x in names]
+    configs, found = _configs(entries, base, values.get("settings"), path.parent, benchmark)
+    problems += found
     if problems:
         raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     return Plan(
@@ -147,6 +129,36 @@ def read_plan(path: str | Path) -> Plan:
 
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith((".", " "))
+
+
+def _configs(
+    entries: Mapping[Any, Any], base: str | None, common: Any, folder: Path, benchmark: Any
+) -> tuple[dict[str, RunConfig], list[str]]:
+    """The settings of all configurations that have them, and what is wrong with the others, each mistake once."""
+    from bridgenet.data.benchmarks import BENCHMARKS
+
+    layout = BENCHMARKS[benchmark].layout if isinstance(benchmark, str) and benchmark in BENCHMARKS else None
+    configs: dict[str, RunConfig] = {}
+    problems: list[str] = []  # of base or settings, the same for all
+    wrong: dict[str, list[str]] = {}  # names of configurations by what is wrong with them
+    for name, changes in entries.items():
+        where = f"configurations.{name}"
+        try:
+            configs[name] = _config(base, {"settings": common, where: changes}, folder)
+        except UserError as error:
+            for line in map(str.strip, str(error).splitlines()):
+                if line.startswith(f"{where}: "):
+                    wrong.setdefault(line.removeprefix(f"{where}: "), []).append(name)
+                else:
+                    problems.append(line)
+        else:
+            if layout is not None and configs[name].data.name != layout:
+                line = f"data.name is {configs[name].data.name}, but {benchmark} is {layout}"
+                wrong.setdefault(line, []).append(name)
+    for line, names in wrong.items():
+        everywhere = len(names) == len(entries) > 1
+        problems += [f"all configurations: {line}"] if everywhere else [f"configurations.{x}: {line}" for x in names]
+    return configs, problems
 
 
 def _config(base: str | None, groups: Mapping[str, Any], folder: Path) -> RunConfig:
