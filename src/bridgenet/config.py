@@ -78,12 +78,7 @@ def load(
     wrong: list[str] = []
     for name, values in layers:
         settings, problems = _flatten(values)
-        for key, value in settings.items():
-            try:
-                parser.parse_object(_nested(key, value))
-            except ArgumentError as error:
-                problems.append(_in_words(error))
-        problems += _wrong_names(settings)
+        problems += _wrong_values(parser, settings) + _wrong_names(settings)
         wrong += [f"{name}: {problem}" for problem in problems]
         if not problems:
             parser.set_defaults(settings)
@@ -177,10 +172,35 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
     return _flatten(values)[0]
 
 
-def _nested(key: str, value: Any) -> Any:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
+def _wrong_values(parser: Any, settings: Mapping[str, Any]) -> list[str]:
+    """Settings by dotted name whose values are of another kind. All are parsed at once, and singly only to tell the wrong ones."""
+    from jsonargparse import ArgumentError
+
+    try:
+        parser.parse_object(_nested(settings))
+    except ArgumentError as error:
+        together = _in_words(error)
+    else:
+        return []
+    problems = []
+    for key, value in settings.items():
+        try:
+            parser.parse_object(_nested({key: value}))
+        except ArgumentError as error:
+            problems.append(_in_words(error))
+    return problems or [together]
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups in place of dotted names."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        *groups, name = key.split(".")
+        inner = nested
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[name] = value
+    return nested
 
 
 def _arguments(overrides: Sequence[str]) -> list[str]:
