@@ -55,7 +55,7 @@ def compare(
 
     Raises:
         UserError: the plan is wrong, or the folder holds runs of another.
-        Interrupted: as of training.
+        Interrupted: Ctrl-C while runs are made; they saved what they had.
     """
     from bridgenet.compare.checks import check_data, check_plan
     from bridgenet.compare.plan import read_plan

@@ -80,7 +80,7 @@ def run_job(job: Job) -> dict[str, Any]:
     result = {
         "scores": report["scores"],
         "seconds": information.get("seconds"),
-        "memory": information.get("memory"),
+        "memory": information.get("memory") or None,  # 0: the system does not tell
         "steps": information["step"],
         "boundaries": job.boundaries,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -31,8 +31,8 @@ def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry
         main_table(plan, headlines, entries),
         Text(
             f"Mean ± sample deviation over {over}; ★ the best of those with {FEWEST} or more. Δm: mean relative gain of the tasks' "
-            f"headlines over the mean scores of {plan.reference}, – where the tasks are others. Scores are those of the last weights. GMAC and latency: one image of the "
-            "training size; training time without evaluation; memory: peak of a training process.",
+            f"headlines over the mean scores of {plan.reference}, – where the tasks are others. Scores are those of the last weights. "
+            "GMAC and latency: one image of the training size; training time without evaluation; memory: peak of a training process.",
             note=True,
         ),
     ]
