@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from bridgenet import UserError
-from bridgenet.compare.checks import check_data, check_plan
+from bridgenet.compare.checks import check_configs, check_data
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import read_plan
 from bridgenet.model.config import build_network
@@ -139,33 +139,19 @@ def test_data_beside_the_plan(tmp_path: Path) -> None:
         read_plan(written(tmp_path, settings={"data": "mine.yaml"}))
 
 
-def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
-    wrong = {
-        "surgery": {"loss": {"weighting": "pcgrad"}, "compile": True},
-        "silent": {"loss": {"weighting": "uncertainty", "weights": {"depth": 0}}},
-        "own": {"loss": {"functions": {"depth": "no_such_module:loss"}}},
-    }
-    plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
-    with pytest.raises(
-        UserError, match=r"surgery: compile and .*\n.*silent: loss\.weights\.depth is 0.*\n.*own: .*no_such_module"
-    ) as found:
-        check_plan(plan, ["cpu"])
-    assert "good" not in str(found.value)
-
-
 def test_what_cannot_be_trained_here(tmp_path: Path) -> None:
     wrong = {"small": {"precision": "bfloat16"}, "told": {"trackers": ["nope"]}}
     plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
     with pytest.raises(UserError, match=r"small: .*sides of 64 or more.*\n.*told: trackers: 'nope' is not a tracker"):
-        check_plan(plan, ["cpu"])
+        check_configs(plan.configs, ["cpu"])
     with pytest.raises(UserError) as found:
-        check_plan(plan, ["cuda:0"])
+        check_configs(plan.configs, ["cuda:0"])
     assert "small" not in str(found.value)
 
 
 def test_a_benchmark_is_of_one_layout(tmp_path: Path) -> None:
     configurations = {"alone": {"data": {"name": "pascal"}}, "bridgenet": None}
-    with pytest.raises(UserError, match=r"configurations\.alone: data\.name is pascal, but rooms-v1 is nyud"):
+    with pytest.raises(UserError, match=r"configurations\.alone: data\.name is pascal, but the benchmark is nyud"):
         read_plan(written(tmp_path, benchmark="rooms-v1", configurations=configurations))
 
 
@@ -173,7 +159,7 @@ def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) ->
     there = {"data": {"root": str(nyud_root), "size": [32, 48], "eval_size": [64, 64]}}
     lacking = {"data": {"root": str(tmp_path)}}
     plan = read_plan(written(tmp_path, reference="a", configurations={"a": there, "b": lacking, "c": lacking}))
-    with pytest.raises(UserError, match=r"^b: no NYUD-v2 data at ") as found:
+    with pytest.raises(UserError, match=r"^configurations\.b: no NYUD-v2 data at ") as found:
         check_data(plan.configs)
     assert str(found.value).count("no NYUD-v2 data") == 1 and "--root, or data.root in the plan" in str(found.value)
     assert check_data({"a": plan.configs["a"]}) == []
@@ -181,17 +167,32 @@ def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) ->
     assert [note.partition(":")[0] for note in check_data({"a": plan.configs["a"], "d": short})] == ["d"]
 
 
-def test_networks_that_cannot_be(tmp_path: Path) -> None:
-    wrong = {
-        "typo": {"network": {"decoder": "multitask"}},
-        "deep": {"network": {"num_stages": 7}},
-        "odd": {"network": {"decoder": "dpt", "decoder_kwargs": {"width": 7}}},
-    }
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            {
+                "typo": {"network": {"decoder": "multitask"}},
+                "deep": {"network": {"num_stages": 7}},
+                "odd": {"network": {"decoder": "dpt", "decoder_kwargs": {"width": 7}}},
+            },
+            r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7",
+        ),
+        (
+            {
+                "surgery": {"loss": {"weighting": "pcgrad"}, "compile": True},
+                "silent": {"loss": {"weighting": "uncertainty", "weights": {"depth": 0}}},
+                "own": {"loss": {"functions": {"depth": "no_such_module:loss"}}},
+            },
+            r"surgery: compile and .*\n.*silent: loss\.weights\.depth is 0.*\n.*own: .*no_such_module",
+        ),
+    ],
+    ids=["networks", "losses"],
+)
+def test_parts_that_cannot_be(wrong: dict[str, object], words: str, tmp_path: Path) -> None:
     plan = read_plan(written(tmp_path, reference="good", configurations={"good": None} | wrong))
-    with pytest.raises(
-        UserError, match=r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7"
-    ) as found:
-        check_plan(plan, ["cpu"])
+    with pytest.raises(UserError, match=words) as found:
+        check_configs(plan.configs, ["cpu"])
     assert "good" not in str(found.value)
 
 

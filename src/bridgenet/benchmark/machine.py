@@ -59,9 +59,7 @@ def versions() -> dict[str, str]:
 def in_words(machine: dict[str, Any], libraries: dict[str, str]) -> str:
     """Two lines for people."""
     parts = [f"{machine['processor']} ({machine['capability']})"]
-    parts += [
-        f"{count} {name if count != 1 else name[:-1]}" for name in ("cores", "threads") for count in [machine[name]]
-    ]
+    parts += [f"{machine[f'{name}s']} {name}{'s' * (machine[f'{name}s'] != 1)}" for name in ("core", "thread")]
     if machine["memory"]:
         parts.append(f"{machine['memory'] / 1e9:.0f} GB")
     if gpu := machine.get("gpu"):

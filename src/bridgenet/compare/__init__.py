@@ -57,7 +57,7 @@ def compare(
         UserError: the plan is wrong, or the folder holds runs of another.
         Interrupted: Ctrl-C while runs are made; they saved what they had.
     """
-    from bridgenet.compare.checks import check_data, check_plan
+    from bridgenet.compare.checks import check_configs, check_data
     from bridgenet.compare.plan import read_plan
     from bridgenet.compare.runs import RUNS, make_runs, planned_runs
     from bridgenet.extensions import trusting
@@ -66,8 +66,6 @@ def compare(
     out = Path(out)
     with trusting(trust):
         plan = read_plan(plan_file)
-        if not tables_only:
-            check_plan(plan, devices)
     _check_folder(out)
     command = ["bridgenet", "compare", str(plan_file), *(["--root", root] if root else []), "--out", str(out)]
     command += ["--devices", *devices]
@@ -79,12 +77,15 @@ def compare(
     runs = planned_runs(plan, out, root)
     failed: dict[str, str] = {}
     if not tables_only:
+        waiting = {run.name: run.config for run in runs if run.result is None}
+        with trusting(trust):
+            check_configs(waiting, devices)
         with _alone_in(out):
             if plan.benchmark is not None:
                 say(f"{plan.benchmark}: making it in {place}, or verifying what is there …")
                 benchmarks.make(plan.benchmark, place)
             with trusting(trust):
-                for note in check_data({run.name: run.config for run in runs if run.result is None}):
+                for note in check_data(waiting):
                     say(f"note: {note}")
             (out / RUNS).mkdir(exist_ok=True)
             write_atomically(out / "plan.yaml", plan.text)

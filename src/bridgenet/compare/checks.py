@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from bridgenet.compare.plan import Plan
 from bridgenet.errors import UserError
 from bridgenet.settings import RunConfig, check_exclusive, check_precision
 
 
-def check_plan(plan: Plan, devices: Sequence[str]) -> None:
+def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> None:
     """Build each configuration's network without weights, its losses and their weighting, and find its metrics and trackers.
 
     Args:
+        configs: by the configuration's name.
         devices: that runs are made on.
 
     Raises:
@@ -38,14 +38,14 @@ def check_plan(plan: Plan, devices: Sequence[str]) -> None:
         with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
             build_network(description)
 
-    _check_all({f"configurations.{name}": config for name, config in plan.configs.items()}, check)
+    _check_all(configs, check)
 
 
 def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     """Open the data that runs are to be made on.
 
     Args:
-        configs: by the words for them.
+        configs: by the configuration's name.
 
     Returns:
         What should be told before they are made.
@@ -63,23 +63,23 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
         check_canvas(open_dataset(config, "val"), evaluation_size(config))
 
     first: dict[str, str] = {}
-    for words, config in configs.items():
-        first.setdefault(repr(config.data), words)
+    for name, config in configs.items():
+        first.setdefault(repr(config.data), name)
     try:
-        _check_all({words: configs[words] for words in first.values()}, check)
+        _check_all({name: configs[name] for name in first.values()}, check)
     except UserError as error:
         hint = "\n       (here: --root, or data.root in the plan)" if "--data.root" in str(error) else ""
         raise UserError(f"{error}{hint}") from None
-    notes = {words: weighting_note(config, images[repr(config.data)]) for words, config in configs.items()}
-    return [f"{words}: {note}" for words, note in notes.items() if note]
+    notes = {name: weighting_note(config, images[repr(config.data)]) for name, config in configs.items()}
+    return [f"{name}: {note}" for name, note in notes.items() if note]
 
 
 def _check_all(configs: Mapping[str, RunConfig], check: Callable[[RunConfig], None]) -> None:
     problems = []
-    for words, config in configs.items():
+    for name, config in configs.items():
         try:
             check(config)
         except UserError as error:
-            problems.append(f"{words}: {error}")
+            problems.append(f"configurations.{name}: {error}")
     if problems:
         raise UserError("\n       ".join(problems))

@@ -103,7 +103,10 @@ def read_plan(path: str | Path) -> Plan:
     if type(values.get("boundaries", True)) is not bool:
         problems.append(f"boundaries is {values['boundaries']!r}, expected true or false")
     benchmark = values.get("benchmark")
-    if benchmark is not None and not (isinstance(benchmark, str) and benchmark in BENCHMARKS):
+    layout = None
+    if isinstance(benchmark, str) and benchmark in BENCHMARKS:
+        layout = BENCHMARKS[benchmark].layout
+    elif benchmark is not None:
         problems.append(
             f"benchmark: '{benchmark}' is not one{nearest(str(benchmark), BENCHMARKS)} ({', '.join(BENCHMARKS)})"
         )
@@ -111,7 +114,7 @@ def read_plan(path: str | Path) -> Plan:
     if not isinstance(base, str | None):
         problems.append(f"base is {base!r}, expected a preset or a YAML file")
         base = None
-    configs, found = _configs(entries, base, values.get("settings"), path.parent, benchmark)
+    configs, found = _configs(entries, base, values.get("settings"), path.parent, layout)
     problems += found
     if problems:
         raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
@@ -132,12 +135,12 @@ def _is_name(name: Any) -> bool:
 
 
 def _configs(
-    entries: Mapping[Any, Any], base: str | None, common: Any, folder: Path, benchmark: Any
+    entries: Mapping[Any, Any], base: str | None, common: Any, folder: Path, layout: str | None
 ) -> tuple[dict[str, RunConfig], list[str]]:
-    """The settings of all configurations that have them, and what is wrong with the others, each mistake once."""
-    from bridgenet.data.benchmarks import BENCHMARKS
+    """The settings of all configurations that have them, and what is wrong with the others, each mistake once.
 
-    layout = BENCHMARKS[benchmark].layout if isinstance(benchmark, str) and benchmark in BENCHMARKS else None
+    `layout`: data set that the plan's benchmark is, if it has one.
+    """
     configs: dict[str, RunConfig] = {}
     problems: list[str] = []  # of base or settings, the same for all
     wrong: dict[str, list[str]] = {}  # names of configurations by what is wrong with them
@@ -153,7 +156,7 @@ def _configs(
                     problems.append(line)
         else:
             if layout is not None and configs[name].data.name != layout:
-                line = f"data.name is {configs[name].data.name}, but {benchmark} is {layout}"
+                line = f"data.name is {configs[name].data.name}, but the benchmark is {layout}"
                 wrong.setdefault(line, []).append(name)
     for line, names in wrong.items():
         everywhere = len(names) == len(entries) > 1

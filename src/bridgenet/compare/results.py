@@ -140,7 +140,7 @@ def _number(value: float | None) -> float:
 
 def machines_of(results: Iterable[Mapping[str, Any]]) -> list[str]:
     """What trained the runs, each machine once."""
-    found = (f"Training: {each['at_once']} at a time, each on {as_sentence(each['machine'])}" for each in results)
+    found = (f"Training: {each['at_once']} at a time, each on {_as_sentence(each['machine'])}" for each in results)
     return list(dict.fromkeys(found))
 
 
@@ -148,7 +148,7 @@ def latencies_of(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What measured the networks' latencies, each machine once; which networks, if there are several."""
     machines: dict[str, list[str]] = {}
     for name, cost in costs.items():
-        machines.setdefault(as_sentence(cost["machine"]), []).append(name)
+        machines.setdefault(_as_sentence(cost["machine"]), []).append(name)
     several = len(machines) > 1
     return [
         f"Latency of {', '.join(names)}: {machine}" if several else f"Latency: {machine}"
@@ -156,7 +156,7 @@ def latencies_of(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def as_sentence(machine: str) -> str:
+def _as_sentence(machine: str) -> str:
     """The lines of :func:`bridgenet.benchmark.machine.in_words` as one."""
     return f"{'; '.join(machine.splitlines())}."
 

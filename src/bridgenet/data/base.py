@@ -26,9 +26,9 @@ from bridgenet.tasks import IGNORE
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
 SYNTHETIC = "scenes.json"
+"""`bridgenet data generate` leaves this file in the folder that it makes."""
 DATA_VARIABLE = "BRIDGENET_DATA"
 """Of the environment: the data root where none is given."""
-"""`bridgenet data generate` leaves this file in the folder that it makes."""
 ASPECT_TOLERANCE = 0.015
 """A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
 
