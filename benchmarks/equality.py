@@ -14,8 +14,8 @@ import torch
 
 from bridgenet import config as configuration
 from bridgenet import data
-from bridgenet.inference import optimize_for_inference
 from bridgenet.model.config import build_network
+from bridgenet.model.inference import optimize_for_inference
 from bridgenet.ops import definitions
 from bridgenet.training.run import network_config
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 import bridgenet
-from bridgenet.data.batches import IMAGE_MEAN, IMAGE_STD
-from bridgenet.images import read_picture
+from bridgenet.data.pipeline.batches import IMAGE_MEAN, IMAGE_STD
+from bridgenet.imaging.reading import read_picture
 from bridgenet.model.decoders.bridgenet.bfe import NUM_HEADS, BridgeFeatureExtractor
 from bridgenet.model.decoders.bridgenet.tpp import AttentionFusion
 from bridgenet.model.layers import split_heads

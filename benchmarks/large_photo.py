@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import bridgenet
-from bridgenet.predict import RunOptions, predict_all
+from bridgenet.prediction import RunOptions, predict_all
 
 CLASSES = 40
 

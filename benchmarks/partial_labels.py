@@ -22,12 +22,12 @@ import yaml
 
 from bridgenet import config as configuration
 from bridgenet import tasks
-from bridgenet.baseline import constant_logits, evaluate_constant
-from bridgenet.cli import run as bridgenet
+from bridgenet.cli.main import run as bridgenet
 from bridgenet.data.base import class_lists
-from bridgenet.data.scenes import generate
-from bridgenet.evaluate import evaluation_size, open_dataset
-from bridgenet.scores import in_words
+from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
+from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
+from bridgenet.synthetic import generate
+from bridgenet.tasks.scores import in_words
 from bridgenet.training.run import train
 
 SIZE = (96, 128)

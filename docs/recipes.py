@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 HERE = Path(__file__).parent
-PRESETS = HERE.parent / "src/bridgenet/presets"
+PRESETS = HERE.parent / "src/bridgenet/config/presets"
 INTRODUCTION = """# Recipes
 
 A preset says only what differs from the defaults (`bridgenet train NAME --print-config` prints all). Cards and settings as they stand in

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from bridgenet import config as configuration
-from bridgenet.cli import build_parser, split_settings
-from bridgenet.config import KEYS
+from bridgenet.cli.main import build_parser, split_settings
+from bridgenet.config.loading import KEYS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

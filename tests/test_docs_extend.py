@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridgenet import tasks
-from bridgenet.cli import run
+from bridgenet.cli.main import run
 
 PAGE = (Path(__file__).parent.parent / "docs/extend.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)

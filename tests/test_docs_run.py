@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridgenet.cli import run
-from bridgenet.prediction import video, web
+from bridgenet.cli.main import run
+from bridgenet.downloads import pictures as web
+from bridgenet.prediction import video
 from bridgenet.training.run import train
 from tests.training.tiny import tiny_config
 

@@ -13,7 +13,7 @@ import yaml
 
 import bridgenet
 from bridgenet import UserError, extensions, tasks
-from bridgenet.cli import run
+from bridgenet.cli.main import run
 from bridgenet.extensions import load_object
 from bridgenet.model.own import try_own_parts
 from tests.data.layouts import make_nyud

@@ -11,8 +11,8 @@ import torch
 
 import bridgenet
 from bridgenet import UserError, data, extensions
-from bridgenet.cli import run
-from bridgenet.inference import optimize_for_inference
+from bridgenet.cli.main import run
+from bridgenet.model.inference import optimize_for_inference
 from tests.data.layouts import make_nyud
 from tests.test_extensions import forget, train
 

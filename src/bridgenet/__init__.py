@@ -9,22 +9,23 @@ Importing this package is light; PyTorch is loaded when a network is.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bridgenet import moved
 from bridgenet.errors import UserError
+from bridgenet.system.lazy import lazy_attributes
 from bridgenet.tasks import Task
 from bridgenet.tasks import register as register_task
 from bridgenet.version import __version__
 
 if TYPE_CHECKING:
-    from bridgenet.allocator import tune as tune_allocator
     from bridgenet.checkpoints import load, save
     from bridgenet.data.base import DataSetInfo, DenseDataset, Target
-    from bridgenet.inference import optimize_for_inference
     from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
+    from bridgenet.model.inference import optimize_for_inference
+    from bridgenet.system.allocator import tune as tune_allocator
 
 _LAZY = {
     "load": "bridgenet.checkpoints:load",
@@ -37,8 +38,8 @@ _LAZY = {
     "NetworkConfig": "bridgenet.model.config:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
     "build_network": "bridgenet.model.config:build_network",
-    "optimize_for_inference": "bridgenet.inference:optimize_for_inference",
-    "tune_allocator": "bridgenet.allocator:tune",
+    "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
+    "tune_allocator": "bridgenet.system.allocator:tune",
 }
 
 __all__ = [
@@ -60,9 +61,5 @@ __all__ = [
     "tune_allocator",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        module, _, attribute = _LAZY[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
-    raise AttributeError(f"module 'bridgenet' has no attribute '{name}'")
+__getattr__ = lazy_attributes(__name__, _LAZY)
+moved.install()

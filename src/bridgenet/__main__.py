@@ -7,8 +7,9 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from bridgenet import allocator, extensions
-    from bridgenet.cli import run
+    from bridgenet import extensions
+    from bridgenet.cli.main import run
+    from bridgenet.system import allocator
 
     allocator.tune()
     extensions.add_current_folder()

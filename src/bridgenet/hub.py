@@ -30,7 +30,7 @@ from huggingface_hub.errors import (
 
 from bridgenet.errors import UserError, nearest
 from bridgenet.extensions import module_of
-from bridgenet.files import write_atomically
+from bridgenet.system.files import write_atomically
 
 _NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _FILE_SUFFIXES = (".pth", ".tar", ".pt", ".safetensors", ".ckpt", ".bin", ".yaml", ".json")
@@ -189,7 +189,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The model card, from what is recorded with the weights; nothing in it is guessed."""
         from bridgenet import data, tasks
-        from bridgenet.scores import in_words
+        from bridgenet.tasks.scores import in_words
 
         config, information = self.config, self.information
         known = [tasks.get(name) for name in config.num_outputs if name in tasks.names()]
@@ -210,7 +210,7 @@ class HubMixin(ModelHubMixin, library_name="bridgenet", tags=["multi-task-learni
                 library_name=self._hub_mixin_info.model_card_data.library_name,
                 tags=[*(self._hub_mixin_info.model_card_data.tags or []), *config.num_outputs],
             ),
-            template_str=(resources.files("bridgenet") / "model_card.md").read_text(encoding="utf-8"),
+            template_str=(resources.files("bridgenet.checkpoints") / "model_card.md").read_text(encoding="utf-8"),
             network=config,
             modules=sorted({module_of(path) for path in config.own_parts().values()}),
             tasks=[(task.title, task.name, config.num_outputs[task.name]) for task in known],

@@ -20,7 +20,7 @@ from PIL import Image
 
 import bridgenet
 from bridgenet import app
-from bridgenet.cli import run
+from bridgenet.cli.main import run
 from bridgenet.errors import UserError
 
 gradio_client = pytest.importorskip("gradio_client", reason="Gradio is not installed (bridgenet[app])")

@@ -12,7 +12,7 @@ import pytest
 from bridgenet.app import results
 from bridgenet.app.results import Results, unused
 from bridgenet.errors import UserError
-from bridgenet.predict import Prediction
+from bridgenet.prediction import Prediction
 
 
 def prediction(depth: float = 1.0) -> Prediction:

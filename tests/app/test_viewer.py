@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from bridgenet.app.viewer import VALUES_SIDE, views
-from bridgenet.predict import Prediction
+from bridgenet.prediction import Prediction
 
 
 def prediction(height: int = 20, width: int = 30) -> Prediction:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from bridgenet import cli
 from bridgenet.benchmark import machine
 from bridgenet.benchmark.cost import Cost
 from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.isolation import Failed
 from bridgenet.benchmark.rates import summary
+from bridgenet.cli import main as cli
 
 FAST = ["--runs", "1", "--product", "32", "--device", "cpu"]
 
@@ -205,5 +205,5 @@ def test_out_that_cannot_be_written(tiny: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_help_is_light() -> None:
-    code = "import sys; from bridgenet import cli; cli.build_parser(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys; from bridgenet.cli import main; main.build_parser(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

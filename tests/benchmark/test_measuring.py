@@ -89,7 +89,7 @@ def test_number_of_tasks(case: Case, clock: None, monkeypatch: pytest.MonkeyPatc
 def test_end_to_end_decodes(case: Case, clock: None, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = []
     monkeypatch.setattr(
-        "bridgenet.predict.predict_image", lambda network, picture, max_pixels: pictures.append(picture.shape)
+        "bridgenet.prediction.predict_image", lambda network, picture, max_pixels: pictures.append(picture.shape)
     )
     measure_inference(dataclasses.replace(case, end_to_end=True))
     assert pictures == [(32, 32, 3)] * 3

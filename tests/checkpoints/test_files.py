@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from bridgenet import UserError
 from bridgenet.checkpoints.files import fit, read_config, read_file, read_state, state_of
-from bridgenet.files import write_atomically
+from bridgenet.system.files import write_atomically
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4)}
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from bridgenet import UserError
 from bridgenet.benchmark.isolation import Failed
-from bridgenet.cli import run
+from bridgenet.cli.main import run
 from bridgenet.compare import LOCK, compare, job, results
 from bridgenet.compare.job import RESULT, Job
 from bridgenet.compare.plan import read_plan

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bridgenet import data
+from bridgenet.data.checks.show import chosen_samples, sheet
 from bridgenet.data.mixed import MixedDataset
-from bridgenet.data.show import chosen_samples, sheet
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 from tests.data.layouts import make_nyud

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bridgenet import UserError, tasks
-from bridgenet.data import batches
+from bridgenet.data.pipeline import batches
 from bridgenet.export import decoding
 from bridgenet.prediction.network import _full_size
 

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 import bridgenet
-from bridgenet import UserError, cli
+from bridgenet import UserError
+from bridgenet.cli import main as cli
 from bridgenet.export import export, open_exported, write
-from bridgenet.predict import predict_image
+from bridgenet.prediction import predict_image
 from tests.model.networks import build
 
 CLASSES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
@@ -98,7 +99,7 @@ def test_without_pytorch(onnx_file: Path, tmp_path: Path) -> None:
     Image.fromarray(photo(40, 60)).save(tmp_path / "photo.png")
     arguments = ["predict", str(onnx_file), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")]
     code = (
-        f"import sys; from bridgenet.cli import run; code = run({arguments!r}); "
+        f"import sys; from bridgenet.cli.main import run; code = run({arguments!r}); "
         "assert 'torch' not in sys.modules; assert 'timm' not in sys.modules; sys.exit(code)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from bridgenet import data
-from bridgenet.data import DenseDataset, transforms
+from bridgenet.data import DenseDataset
+from bridgenet.data.pipeline import transforms
 from tests.golden.golden import golden_dir
 
 GOLDEN = golden_dir()

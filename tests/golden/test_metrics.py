@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bridgenet import decoding, tasks
+from bridgenet import tasks
+from bridgenet.tasks import decoding
 from tests.golden.golden import golden_dir
 
 ARRAYS = golden_dir() / "metrics.safetensors"

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bridgenet import decoding, tasks
+from bridgenet import tasks
 from bridgenet.errors import UserError
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import IGNORE, decoding
 
 each_task = pytest.mark.parametrize("task", tasks.names())
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bridgenet import decoding, losses
+from bridgenet import losses
 from bridgenet.metrics import Disparity, InverseDepth, Segmentation
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import IGNORE, decoding
 
 ALMOST_IGNORE = float(np.nextafter(np.float32(IGNORE), np.float32(0)))
 

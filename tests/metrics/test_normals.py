@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bridgenet.decoding import normalise, unit_vector
 from bridgenet.metrics import Normals
 from bridgenet.tasks import IGNORE
+from bridgenet.tasks.decoding import normalise, unit_vector
 
 
 def tilted(*degrees: float) -> Tensor:

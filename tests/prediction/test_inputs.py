@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.prediction import web
+from bridgenet.downloads import pictures as web
 from bridgenet.prediction.inputs import Input, find_inputs, share
 from tests.server import Site, serving
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from bridgenet import UserError, decoding
-from bridgenet.data.batches import normalise
+from bridgenet import UserError
+from bridgenet.data.pipeline.batches import normalise
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.prediction.network import NetworkPredictor
 from bridgenet.prediction.tiling import Tiling, predict_tiled, starts_along, tiling_for, weights_along
+from bridgenet.tasks import decoding
 from tests.model.networks import build
 
 

@@ -14,7 +14,7 @@ from bridgenet.report import report
 from bridgenet.report.examples import BLANK, RIGHT, WRONG, error_map, examples
 from bridgenet.report.sources import read_sources
 from bridgenet.tasks import IGNORE
-from bridgenet.visualize import NO_LABEL
+from bridgenet.tasks.visualize import NO_LABEL
 from tests.report import runs
 
 

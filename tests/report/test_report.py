@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bridgenet import UserError, cli, data
+from bridgenet import UserError, data
+from bridgenet.cli import main as cli
 from bridgenet.report import report
 from bridgenet.report.tables import published
 from tests.report import runs

@@ -15,8 +15,8 @@ import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.checkpoints.inspect import inspect
+from bridgenet.config.settings import RunConfig
 from bridgenet.losses import MultiTaskLoss
-from bridgenet.settings import RunConfig
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.run import METRICS, Run, train

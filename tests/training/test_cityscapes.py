@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 
 from bridgenet.checkpoints import load
-from bridgenet.cli import run
-from bridgenet.data.cityscapes import TRAIN_IDS
-from bridgenet.data.scenes import generate
+from bridgenet.cli.main import run
+from bridgenet.data.published.cityscapes import TRAIN_IDS
+from bridgenet.synthetic import generate
 from tests.training.tiny import tiny_config
 
 SIZE = {"cityscapes": (64, 128), "cityscapes_mtan": (32, 64)}

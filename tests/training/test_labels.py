@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from bridgenet.checkpoints import BEST, read_information
-from bridgenet.cli import run
+from bridgenet.cli.main import run
 from bridgenet.tasks import IGNORE
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.run import train

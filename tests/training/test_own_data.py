@@ -13,9 +13,9 @@ from PIL import Image
 
 from bridgenet import config as configuration
 from bridgenet import tasks
-from bridgenet.baseline import constant_logits, evaluate_constant
-from bridgenet.cli import run
-from bridgenet.evaluate import open_dataset
+from bridgenet.cli.main import run
+from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
+from bridgenet.evaluation.evaluate import open_dataset
 from bridgenet.training.run import train
 from tests.data.own import NAMES, SIZE, make_folder
 from tests.training.tiny import tiny_config

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import bridgenet
-from bridgenet.settings import LossSettings
+from bridgenet.config.settings import LossSettings
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Run
 from tests.data.layouts import make_nyud
@@ -65,7 +65,7 @@ def test_a_whole_run_in_bfloat16_with_drop_path(trained: tuple[Path, Path, str])
 
 def test_evaluation_gives_the_same_scores(trained: tuple[Path, Path, str], tmp_path: Path) -> None:
     """Three images on two processes."""
-    from bridgenet.cli import run
+    from bridgenet.cli.main import run
 
     root, out, _ = trained
     shutil.copytree(root, tmp_path / "data")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import BEST, LAST, read_information
-from bridgenet.data.batches import to_device
+from bridgenet.data.pipeline.batches import to_device
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Interrupted, Run, train
 from tests.training.tiny import tiny_config
@@ -172,7 +172,7 @@ def test_a_compiled_run_leaves_the_same_files_and_may_go_on_without(
 def test_no_compiler_is_told_before_the_folder_is_touched(
     nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridgenet.compilation.shutil.which", lambda name: None)
+    monkeypatch.setattr("bridgenet.system.compilation.shutil.which", lambda name: None)
     with pytest.raises(UserError, match="compile needs a compiler"):
         train(tiny_config(nyud_root, compile=True), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bridgenet import UserError
+from bridgenet.config.settings import LossSettings, RunConfig
 from bridgenet.losses import LossTerms, MultiTaskLoss
-from bridgenet.settings import LossSettings, RunConfig
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.run import METRICS, Run, train

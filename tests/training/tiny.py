@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bridgenet.settings import DataSettings, NetworkSettings, OptimizerSettings, RunConfig
+from bridgenet.config.settings import DataSettings, NetworkSettings, OptimizerSettings, RunConfig
 
 
 def tiny_config(root: Path, **changes: Any) -> RunConfig:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from bridgenet.data.batches import to_device
-from bridgenet.settings import LossSettings
+from bridgenet.config.settings import LossSettings
+from bridgenet.data.pipeline.batches import to_device
 from bridgenet.training.run import Run
 from tests.training.tiny import tiny_config
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from bridgenet.app.results import MOST_KEPT, Results, unused
 from bridgenet.errors import UserError
-from bridgenet.images import picture_size, read_picture
+from bridgenet.imaging.reading import picture_size, read_picture
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.predict import Prediction, check_request, predict_image
+from bridgenet.prediction import Prediction, check_request, predict_image
 
 MOST_PIXELS = 24_000_000
 """Larger pictures are refused."""
@@ -58,7 +58,7 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
         network: predicts; one picture after another.
         title: heading, e.g. the weights' name.
         folder: for the results; the caller deletes it.
-        max_pixels: as of :func:`bridgenet.predict.predict_image`.
+        max_pixels: as of :func:`bridgenet.prediction.predict_image`.
     """
     import gradio as gr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridgenet.app.viewer import views
 from bridgenet.errors import UserError
-from bridgenet.predict import Prediction
+from bridgenet.prediction import Prediction
 
 MOST_KEPT = 16
 """Results are kept for so many open pages, those that predicted last."""

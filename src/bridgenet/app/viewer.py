@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import tasks
-from bridgenet.predict import Prediction
-from bridgenet.visualize import as_map, colour_map, colourise, key_of, range_of
+from bridgenet.prediction import Prediction
+from bridgenet.tasks.visualize import as_map, colour_map, colourise, key_of, range_of
 
 LONG_SIDE = 900
 """Pictures on the page are at most so large [pixels]; the files to download have the full size."""

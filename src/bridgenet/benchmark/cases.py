@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
-from bridgenet.settings import RunConfig, network_size
 
 OPTIMISED, PLAIN, COMPILED, CHECKPOINTED = "optimised", "plain", "compiled", "checkpointed"
 WAYS = {"inference": (OPTIMISED, PLAIN, COMPILED), "training": (OPTIMISED, PLAIN, COMPILED, CHECKPOINTED)}

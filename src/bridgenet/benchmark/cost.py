@@ -13,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bridgenet.benchmark.cases import Case, Size, published_size
 from bridgenet.benchmark.reference import REFERENCE
+from bridgenet.config.settings import RunConfig
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.ops import definitions
-from bridgenet.settings import RunConfig
 from bridgenet.training.parts import network_config
 
 

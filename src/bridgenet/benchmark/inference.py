@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from bridgenet import allocator
 from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import Cost, count, description, gmac_of
 from bridgenet.benchmark.rates import Rates, seconds_of, summary
-from bridgenet.evaluate import autocast
-from bridgenet.inference import optimize_for_inference
-from bridgenet.memory import peak_memory
+from bridgenet.evaluation.evaluate import autocast
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
+from bridgenet.model.inference import optimize_for_inference
 from bridgenet.ops import definitions
+from bridgenet.system import allocator
+from bridgenet.system.memory import peak_memory
 
 
 def measure_inference(case: Case) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _tensors_in(case: Case, network: BridgeNet, run_network: Callable[..., Any])
 
 
 def _picture_in(case: Case, network: BridgeNet) -> Callable[[], Any]:
-    from bridgenet.predict import predict_image
+    from bridgenet.prediction import predict_image
 
     picture = np.random.default_rng(0).integers(0, 256, (*case.size, 3), dtype=np.uint8)
     return lambda: predict_image(network, picture, max_pixels=case.size[0] * case.size[1])

@@ -15,11 +15,11 @@ import cv2
 import torch
 
 from bridgenet import data
-from bridgenet.data.batches import to_device
-from bridgenet.data.cache import SampleCache
-from bridgenet.data.loading import training_loader
-from bridgenet.data.scenes import generate
+from bridgenet.data.pipeline.batches import to_device
+from bridgenet.data.pipeline.cache import SampleCache
+from bridgenet.data.pipeline.loading import training_loader
 from bridgenet.errors import UserError
+from bridgenet.synthetic import generate
 
 SIZES = {"nyud": (425, 560), "pascal": (375, 500)}
 """(height, width) of the photographs: NYUD-v2's, and a usual one of PASCAL-Context's [pixels]."""

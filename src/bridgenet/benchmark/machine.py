@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgenet.errors import UserError
-from bridgenet.parallel import cores
+from bridgenet.system.parallel import cores
 from bridgenet.version import __version__
 
 LIBRARIES = ("torch", "timm", "numpy", "scipy", "opencv-python-headless", "accelerate")

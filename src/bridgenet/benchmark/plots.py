@@ -10,7 +10,7 @@ from PIL import Image
 
 from bridgenet.benchmark.lines import Line
 from bridgenet.benchmark.tables import NAMES, differing, duration
-from bridgenet.plots import COLOURS, literal, rendered
+from bridgenet.report.plots import COLOURS, literal, rendered
 
 Record = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 from bridgenet.benchmark.isolation import Failed, isolated
 from bridgenet.benchmark.machine import describe, versions
 from bridgenet.errors import UserError
-from bridgenet.files import write_json
+from bridgenet.system.files import write_json
 
 NOTE = "Weights are random: these are costs, no results of a network."
 
@@ -77,7 +77,7 @@ class Results:
 
     def picture(self, draw: Callable[[], Any]) -> Path | None:
         """Draw NAME.png beside the file; None if there is nothing to draw."""
-        from bridgenet.plots import save
+        from bridgenet.report.plots import save
 
         path = self.path.with_suffix(".png")
         if self.is_empty:

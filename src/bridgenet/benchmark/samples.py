@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bridgenet import tasks
-from bridgenet.decoding import normalise
 from bridgenet.tasks import IGNORE
+from bridgenet.tasks.decoding import normalise
 
 PATCH = 16  # [pixels]
 
 
 def decoded_batch(task: tasks.Task, num_outputs: int, batch: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """A prediction as `bridgenet.decoding` gives it, and a target (B, C, H, W) float32, a fifth of it ignored."""
+    """A prediction as `bridgenet.tasks.decoding` gives it, and a target (B, C, H, W) float32, a fifth of it ignored."""
     g = torch.Generator().manual_seed(0)
     grid = tuple(-(-side // PATCH) for side in size)
 

@@ -23,11 +23,11 @@ from bridgenet import extensions
 from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_file, read_state
 from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, reference_name
 from bridgenet.errors import UserError
-from bridgenet.files import replacing
-from bridgenet.inference import Precision, optimize_for_inference, resolve_precision
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.model.inference import Precision, optimize_for_inference, resolve_precision
+from bridgenet.system.files import replacing
 
 FORMAT = 1
 BEST, LAST = "best.safetensors", "last.safetensors"

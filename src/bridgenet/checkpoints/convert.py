@@ -19,12 +19,12 @@ from bridgenet.checkpoints import HUB_WEIGHTS, description, load, read_own, refe
 from bridgenet.checkpoints.files import read_file
 from bridgenet.checkpoints.reference import reference_name
 from bridgenet.errors import UserError
-from bridgenet.files import replacing
 from bridgenet.hub import licence_id
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+from bridgenet.system.files import replacing
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
 _AUTHORS_VIT = re.compile(

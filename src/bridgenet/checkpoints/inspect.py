@@ -26,11 +26,11 @@ from bridgenet.checkpoints import (
 )
 from bridgenet.checkpoints.files import problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
+from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.config import NetworkConfig
 from bridgenet.model.decoders import BRIDGENET
-from bridgenet.settings import RunConfig, network_size
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
 

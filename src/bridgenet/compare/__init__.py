@@ -61,7 +61,7 @@ def compare(
     from bridgenet.compare.plan import read_plan
     from bridgenet.compare.runs import RUNS, make_runs, planned_runs
     from bridgenet.extensions import trusting
-    from bridgenet.files import write_atomically
+    from bridgenet.system.files import write_atomically
 
     out = Path(out)
     with trusting(trust):
@@ -70,7 +70,7 @@ def compare(
     command = ["bridgenet", "compare", str(plan_file), *(["--root", root] if root else []), "--out", str(out)]
     command += ["--devices", *devices]
     if plan.benchmark is not None:
-        from bridgenet.data import benchmarks
+        from bridgenet.synthetic import benchmarks
 
         place = Path(root) if root is not None else out / "data"
         root = str(place / plan.benchmark)
@@ -112,9 +112,9 @@ def _write(
     """Measure the networks' costs on `device`, and write the tables of the finished runs; at least one is."""
     from bridgenet.compare import tables
     from bridgenet.compare.results import as_data, entries_of, headlines_of, latencies_of, machines_of, measure_costs
-    from bridgenet.files import write_atomically, write_json
     from bridgenet.report.markdown import markdown
     from bridgenet.report.page import page
+    from bridgenet.system.files import write_atomically, write_json
 
     finished = sum(run.result is not None for run in runs)
     unfinished = [run.words for run in runs if run.result is None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from bridgenet.config.settings import RunConfig, check_exclusive, check_precision
 from bridgenet.errors import UserError
-from bridgenet.settings import RunConfig, check_exclusive, check_precision
 
 
 def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     Raises:
         UserError: all that is missing, together, what several configurations miss once.
     """
-    from bridgenet.evaluate import check_canvas, evaluation_size, open_dataset
+    from bridgenet.evaluation.evaluate import check_canvas, evaluation_size, open_dataset
     from bridgenet.training.weighting import weighting_note
 
     images = {}

@@ -22,8 +22,9 @@ from filelock import FileLock
 
 from bridgenet import config as configuration
 from bridgenet import extensions
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
-from bridgenet.files import write_json
+from bridgenet.system.files import write_json
 
 RESULT = "result.json"
 INTERRUPTED, USER_ERROR = 130, 2
@@ -35,7 +36,7 @@ class Job:
 
     Attributes:
         folder: of the run.
-        settings: :meth:`bridgenet.settings.RunConfig.as_dict`.
+        settings: :meth:`bridgenet.config.settings.RunConfig.as_dict`.
         boundaries: evaluate odsF of the edge task, too.
         device: `auto` or `cpu`.
         trust: modules that settings may name.
@@ -60,7 +61,7 @@ def run_job(job: Job) -> dict[str, Any]:
 
     from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.checkpoints import LAST, read_information
-    from bridgenet.evaluate import EvaluationOptions, evaluate_source, open_dataset
+    from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate_source, open_dataset
     from bridgenet.training.run import train
     from bridgenet.training.weighting import weighting_note
 
@@ -92,7 +93,7 @@ def run_job(job: Job) -> dict[str, Any]:
     return result
 
 
-def as_config(settings: dict[str, Any]) -> configuration.RunConfig:
+def as_config(settings: dict[str, Any]) -> RunConfig:
     """The inverse of :meth:`RunConfig.as_dict`."""
     arguments = [
         f"--{key}={value if isinstance(value, str) else json.dumps(value)}"

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from bridgenet import config as configuration
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError, nearest
-from bridgenet.settings import RunConfig
-from bridgenet.yaml_text import load_yaml
+from bridgenet.system.yaml_text import load_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 KEYS = ("title", "benchmark", "base", "settings", "seeds", "boundaries", "reference", "against", "configurations")
@@ -56,7 +56,7 @@ def read_plan(path: str | Path) -> Plan:
     Raises:
         UserError: all that is wrong with it, together.
     """
-    from bridgenet.data.benchmarks import BENCHMARKS
+    from bridgenet.synthetic.benchmarks import BENCHMARKS
 
     path = Path(path)
     try:

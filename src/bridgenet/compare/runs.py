@@ -14,11 +14,11 @@ from typing import Any
 
 from bridgenet.compare.job import INTERRUPTED, RESULT, Job
 from bridgenet.compare.plan import Plan
+from bridgenet.config.settings import RunConfig
 from bridgenet.data.base import DATA_VARIABLE
 from bridgenet.errors import UserError
-from bridgenet.files import write_json
-from bridgenet.parallel import cores
-from bridgenet.settings import RunConfig
+from bridgenet.system.files import write_json
+from bridgenet.system.parallel import cores
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import MAY_CHANGE, METRICS, check_settings
 from bridgenet.training.run import Interrupted

@@ -15,8 +15,8 @@ from bridgenet.benchmark.tables import aligned, duration
 from bridgenet.compare.plan import Plan
 from bridgenet.compare.results import Entry
 from bridgenet.compare.statistics import CONFIDENCE, FEWEST, Difference, Spread
-from bridgenet.plots import COLOURS, literal, rendered
 from bridgenet.report.blocks import Block, Cell, Column, Figure, Figures, Row, Section, Table, Text
+from bridgenet.report.plots import COLOURS, literal, rendered
 from bridgenet.report.terms import heading
 from bridgenet.tasks import Headline
 

@@ -1,4 +1,4 @@
-"""Data sets by name. Loading batches, which needs torch, is in :mod:`bridgenet.data.loading`."""
+"""Data sets by name. Loading batches, which needs torch, is in :mod:`bridgenet.data.pipeline.loading`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from bridgenet import extensions
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
-from bridgenet.data.cityscapes import Cityscapes
-from bridgenet.data.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
-from bridgenet.data.description import FILE
-from bridgenet.data.folder import FolderSource
+from bridgenet.data.folders.description import FILE
+from bridgenet.data.folders.folder import FolderSource
+from bridgenet.data.folders.own_class import OwnSource
 from bridgenet.data.mixed import MixedSource
-from bridgenet.data.nyud import NYUDv2
-from bridgenet.data.own_class import OwnSource
-from bridgenet.data.pascal_context import PASCALContext
+from bridgenet.data.published.cityscapes import Cityscapes
+from bridgenet.data.published.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
+from bridgenet.data.published.nyud import NYUDv2
+from bridgenet.data.published.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
 
 DATASETS: dict[str, type[DenseDataset]] = {

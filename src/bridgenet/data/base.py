@@ -17,9 +17,9 @@ from PIL import Image
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
-from bridgenet.data.readers import read_image
-from bridgenet.data.transforms import Sample
-from bridgenet.data.views import resize
+from bridgenet.data.pipeline.transforms import Sample
+from bridgenet.data.pipeline.views import resize
+from bridgenet.data.published.readers import read_image
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 

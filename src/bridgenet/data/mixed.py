@@ -12,7 +12,7 @@ import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, choose_tasks, unlabelled
-from bridgenet.data.transforms import Sample
+from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError
 
 

@@ -6,8 +6,9 @@ them, those of ONNX without PyTorch; `quantisation` makes them smaller.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bridgenet.system.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from bridgenet.export.predictor import ExportedPredictor, open_exported
@@ -21,8 +22,4 @@ _LAZY = {
 
 __all__ = ["ExportedPredictor", "export", "open_exported"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'bridgenet.export' has no attribute '{name}'")
+__getattr__ = lazy_attributes(__name__, _LAZY)

@@ -1,4 +1,4 @@
-"""From pictures to what a network takes, and from its logits to maps: :mod:`bridgenet.decoding` in NumPy, for one image."""
+"""From pictures to what a network takes, and from its logits to maps: :mod:`bridgenet.tasks.decoding` in NumPy, for one image."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def _unit(vectors: Array) -> Array:
 
 
 DECODINGS: dict[Any, Callable[[Array], Array]] = {
-    "bridgenet.decoding:class_index": lambda logits: logits.argmax(axis=0)[None],
-    "bridgenet.decoding:foreground_probability": _foreground_probability,
-    "bridgenet.decoding:probability": lambda logits: expit(logits[:1]),
-    "bridgenet.decoding:depth": lambda logits: np.maximum(logits[:1], 0),
-    "bridgenet.decoding:unit_vector": _unit,
-    "bridgenet.decoding:regression": lambda logits: logits,
+    "bridgenet.tasks.decoding:class_index": lambda logits: logits.argmax(axis=0)[None],
+    "bridgenet.tasks.decoding:foreground_probability": _foreground_probability,
+    "bridgenet.tasks.decoding:probability": lambda logits: expit(logits[:1]),
+    "bridgenet.tasks.decoding:depth": lambda logits: np.maximum(logits[:1], 0),
+    "bridgenet.tasks.decoding:unit_vector": _unit,
+    "bridgenet.tasks.decoding:regression": lambda logits: logits,
 }
 """By the name of what they are in PyTorch."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bridgenet.errors import UserError
 from bridgenet.export.decoding import decoding_of, full_size, normalise
 from bridgenet.export.description import KEY, Description
-from bridgenet.images import read_picture
+from bridgenet.imaging.reading import read_picture
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
 

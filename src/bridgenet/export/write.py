@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.batches import IMAGE_MEAN, IMAGE_STD
+from bridgenet.data.pipeline.batches import IMAGE_MEAN, IMAGE_STD
 from bridgenet.errors import UserError
 from bridgenet.export.capture import capture, least_size, quiet
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
 from bridgenet.export.predictor import ExportedPredictor, open_exported
-from bridgenet.files import replacing
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.system.files import replacing
 from bridgenet.version import __version__
 
 TOLERANCE = 1e-3

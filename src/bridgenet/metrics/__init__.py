@@ -8,8 +8,9 @@ files, is in :mod:`bridgenet.metrics.boundary`; it needs no torch, and importing
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bridgenet.system.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from bridgenet.metrics.depth import Depth
@@ -27,8 +28,4 @@ _MODULES = {
 
 __all__ = ["Depth", "Disparity", "Edge", "InverseDepth", "Normals", "Regression", "Saliency", "Segmentation"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'bridgenet.metrics' has no attribute '{name}'")
+__getattr__ = lazy_attributes(__name__, _MODULES)

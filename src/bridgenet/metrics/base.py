@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from bridgenet.decoding import at_least_float32
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
+from bridgenet.tasks.decoding import at_least_float32
 
 Sums = dict[str, Tensor]
 """One tensor for each state of a metric: its sum over some pixels."""
@@ -48,7 +48,7 @@ class PixelMetric(Metric):
         """Add a batch. logits (B, n, H, W), target (B, C, H, W), IGNORE where there is no label.
 
         With `decoded` the first argument is the task's prediction, (B, H, W) or (B, H, W, 3), see
-        :mod:`bridgenet.decoding`. Raises UserError if prediction and target differ in size.
+        :mod:`bridgenet.tasks.decoding`. Raises UserError if prediction and target differ in size.
         """
         self._add(target, logits if decoded else self.decode(logits))
 

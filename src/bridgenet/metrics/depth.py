@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.tasks import decoding
 
 SMALLEST_PREDICTION = 1e-9
 """What a prediction of 0 or less counts as, in every error, by the common protocol. [m]"""

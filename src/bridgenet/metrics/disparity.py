@@ -8,8 +8,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.tasks import decoding
 
 LARGEST_DISPARITY = 80.0
 """Disparities from here on, those of the nearest things, take no part by the protocol [pixels of the full width]."""

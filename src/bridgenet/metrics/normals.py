@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.tasks import decoding
 
 BINS_PER_DEGREE = 100
 BINS = 180 * BINS_PER_DEGREE

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.tasks import decoding
 
 
 class Regression(PixelMetric):

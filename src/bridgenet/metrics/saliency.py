@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.tasks import decoding
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 BETA_SQUARED = 0.3

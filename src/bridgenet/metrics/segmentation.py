@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet import decoding
 from bridgenet.errors import UserError
 from bridgenet.metrics.base import PixelMetric, Sums, ratio
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import IGNORE, decoding
 
 
 class Segmentation(PixelMetric):

@@ -18,7 +18,7 @@ from bridgenet.model.layers import resize
 
 if TYPE_CHECKING:
     from bridgenet.model.config import NetworkConfig
-    from bridgenet.predict import Prediction
+    from bridgenet.prediction import Prediction
 
 
 @dataclass
@@ -129,14 +129,14 @@ class BridgeNet(nn.Module, HubMixin):
             )
 
     def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True, **how: Any) -> Prediction:
-        """Decode one image's predictions; see :func:`bridgenet.predict.predict_image`, which gets `how` (e.g. `tile="auto"`).
+        """Decode one image's predictions; see :func:`bridgenet.prediction.predict_image`, which gets `how` (e.g. `tile="auto"`).
 
         A network that :func:`bridgenet.load` gave is made ready for inference by its first prediction, which makes it
         faster and keeps it from being trained or saved; not so with `optimize=False`.
         """
-        from bridgenet.images import read_picture
-        from bridgenet.inference import optimize_for_inference, preparing
-        from bridgenet.predict import check_request, predict_image
+        from bridgenet.imaging.reading import read_picture
+        from bridgenet.model.inference import optimize_for_inference, preparing
+        from bridgenet.prediction import check_request, predict_image
 
         check_request(self.tasks, tasks)
         picture = read_picture(image)

@@ -15,8 +15,8 @@ import timm.layers
 import torch
 from torch import Tensor, nn
 
-from bridgenet import allocator
 from bridgenet.ops.linear import PointwiseLinear
+from bridgenet.system import allocator
 
 Activation = Literal["none", "relu", "gelu"]
 LARGE = 1 << 20

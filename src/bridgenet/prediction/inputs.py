@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bridgenet.downloads import pictures
 from bridgenet.errors import UserError
-from bridgenet.images import SUFFIXES, read_encoded
-from bridgenet.prediction import web
+from bridgenet.imaging.reading import SUFFIXES, read_encoded
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
 """Files that are taken for videos."""
@@ -47,11 +47,11 @@ class Input:
     def read(self) -> tuple[NDArray[np.uint8], list[str]]:
         """(H, W, 3) uint8 RGB of a single picture, and what is to be known of it. Raises UserError."""
         if self.kind == "address":
-            return read_encoded(web.fetch_picture(self.source), self.source)
+            return read_encoded(pictures.fetch_picture(self.source), self.source)
         if self.kind == "standard input":
-            content = sys.stdin.buffer.read(web.MAX_BYTES + 1)
-            if len(content) > web.MAX_BYTES:
-                raise UserError(f"standard input is too large: more than {web.MAX_BYTES / 1e6:.0f} MB")
+            content = sys.stdin.buffer.read(pictures.MAX_BYTES + 1)
+            if len(content) > pictures.MAX_BYTES:
+                raise UserError(f"standard input is too large: more than {pictures.MAX_BYTES / 1e6:.0f} MB")
             return read_encoded(content, "standard input")
         return read_encoded(Path(self.source), self.source)
 
@@ -89,8 +89,8 @@ def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Ite
     path = Path(entry)
     if entry == "-":
         yield "stdin", entry, "standard input"
-    elif web.is_address(entry):
-        yield web.name_of(entry), entry, "address"
+    elif pictures.is_address(entry):
+        yield pictures.name_of(entry), entry, "address"
     elif len(os.fsencode(entry)) > MAX_PATH:
         skipped.append((entry[:100], f"{entry[:100]}… is too long to be a file ({len(entry)} letters)"))
     elif path.is_dir():

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.batches import normalise
-from bridgenet.decoding import class_index, decode, first_largest
+from bridgenet.data.pipeline.batches import normalise
 from bridgenet.errors import UserError
-from bridgenet.images import read_picture
+from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.layers import resize
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.tiling import predict_tiled, tiling_for
+from bridgenet.tasks.decoding import class_index, decode, first_largest
 
 Picture = NDArray[np.uint8]
 
@@ -128,7 +128,7 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
 
     Args:
         network: see :class:`NetworkPredictor`.
-        image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.images.read_picture`.
+        image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.imaging.reading.read_picture`.
         how: `tasks`, `max_pixels`, `tile`, `overlap` of :class:`NetworkPredictor`.
 
     Raises:

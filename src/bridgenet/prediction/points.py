@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridgenet.errors import UserError
-from bridgenet.visualize import known_depth
+from bridgenet.tasks.visualize import known_depth
 
 ASSUMED_FIELD_OF_VIEW = 60.0
 """Horizontal field of view where none is given [deg]: about that of phones and of the Kinect."""

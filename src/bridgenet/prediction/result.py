@@ -36,13 +36,13 @@ class Prediction:
 
     def panel(self) -> Image.Image:
         """The picture and every task in colour, titled, with keys; depth with a colour bar [m]."""
-        from bridgenet.visualize import panel
+        from bridgenet.tasks.visualize import panel
 
         return panel(self.image, self.maps, class_names=self.class_names)
 
     def coloured(self, task: str, *, opacity: float | None = None) -> Image.Image:
         """A task in colour in the picture's own pixels, with its key below; with an opacity (0 to 1) over the picture."""
-        from bridgenet.visualize import coloured
+        from bridgenet.tasks.visualize import coloured
 
         names = self.class_names.get(task)
         if opacity is None:

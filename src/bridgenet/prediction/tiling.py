@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bridgenet.data.batches import normalise
-from bridgenet.decoding import decode
+from bridgenet.data.pipeline.batches import normalise
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.tasks.decoding import decode
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bridgenet import tasks
 from bridgenet.errors import UserError
-from bridgenet.files import write_atomically
 from bridgenet.report import figures, tables
 from bridgenet.report.blocks import Block, File, Section, Strip, Text
 from bridgenet.report.markdown import markdown
 from bridgenet.report.page import GENERATOR, page
 from bridgenet.report.sources import Source, read_sources
+from bridgenet.system.files import write_atomically
 from bridgenet.version import __version__
 
 NUM_EXAMPLES = 3

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
+from bridgenet.config.settings import RunConfig, shrink_of
 from bridgenet.errors import UserError
+from bridgenet.evaluation.samples import PredictedSample, predicted_samples
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import image_score, ranked
-from bridgenet.samples import PredictedSample, predicted_samples
-from bridgenet.scores import in_words
-from bridgenet.settings import RunConfig, shrink_of
 from bridgenet.tasks import IGNORE
-from bridgenet.visualize import (
+from bridgenet.tasks.scores import in_words
+from bridgenet.tasks.visualize import (
     DEPTH_COLOURS,
     NO_LABEL,
     PROBABILITY_COLOURS,
@@ -56,7 +56,7 @@ def examples(
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
     from bridgenet.checkpoints import load
-    from bridgenet.evaluate import evaluation_size, open_dataset
+    from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
 
     config = source.config
     if config is None:
@@ -90,7 +90,7 @@ def examples(
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
     from bridgenet.checkpoints import weights_path
-    from bridgenet.evaluate import weights_digest
+    from bridgenet.evaluation.evaluate import weights_digest
 
     told = source.evaluation
     if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:

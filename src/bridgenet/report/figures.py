@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from bridgenet import tasks
-from bridgenet.plots import evaluated_tasks, literal, plot_headline, plot_loss, precision_recall_curve, rendered
 from bridgenet.report.blocks import Figure, Figures
+from bridgenet.report.plots import evaluated_tasks, literal, plot_headline, plot_loss, precision_recall_curve, rendered
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import boundary_protocol, confusion_of
 

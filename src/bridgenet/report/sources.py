@@ -13,11 +13,11 @@ from typing import Any
 
 from bridgenet import data
 from bridgenet.checkpoints import LAST
-from bridgenet.config import load as load_config
-from bridgenet.data.scenes import SCENES
+from bridgenet.config.loading import load as load_config
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
-from bridgenet.scores import Scores, read_scores
-from bridgenet.settings import RunConfig
+from bridgenet.synthetic import SCENES
+from bridgenet.tasks.scores import Scores, read_scores
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.folder import METRICS
 
@@ -31,7 +31,7 @@ class Source:
     Attributes:
         name: a short one that no other source of the report has.
         folder: that evaluation.json is in.
-        evaluation: its content; see :func:`bridgenet.evaluate.evaluate_source`.
+        evaluation: its content; see :func:`bridgenet.evaluation.evaluate.evaluate_source`.
         scores: of the tasks, NaN where there is none.
         config: settings of the run; None if the folder is not a run's.
         rows: of metrics.jsonl.

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks
-from bridgenet.data.coverage import labels_in_words
+from bridgenet.data.checks.coverage import labels_in_words
 from bridgenet.report.blocks import Block, Cell, Column, Row, Table, Text
 from bridgenet.report.sources import Source
 from bridgenet.report.terms import heading, metric, number
-from bridgenet.scores import in_words
 from bridgenet.tasks import Headline
+from bridgenet.tasks.scores import in_words
 
 NOT_COMPUTED = "Not computed: evaluation.json does not hold it; bridgenet evaluate writes it."
 MOST_CONFUSED = 12

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bridgenet.checkpoints import LAST, fit, read_own, save
 from bridgenet.errors import UserError
-from bridgenet.files import write_atomically
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.system.files import write_atomically
 from bridgenet.training.weighting import LossWeighting
 
 

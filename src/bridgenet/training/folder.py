@@ -12,8 +12,8 @@ import yaml
 
 from bridgenet import config as configuration
 from bridgenet.checkpoints import BEST, LAST, read_information
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
-from bridgenet.settings import RunConfig
 
 METRICS = "metrics.jsonl"
 RUN_ENTRIES = {

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from bridgenet import data, tasks
+from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
 from bridgenet.extensions import failing_as, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig
-from bridgenet.settings import RunConfig, network_size
 from bridgenet.tasks import IGNORE
 
 

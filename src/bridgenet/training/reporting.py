@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bridgenet import data
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError, nearest
-from bridgenet.files import finite
+from bridgenet.evaluation.samples import predicted_samples
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.samples import predicted_samples
-from bridgenet.settings import RunConfig
-from bridgenet.visualize import panel
+from bridgenet.system.files import finite
+from bridgenet.tasks.visualize import panel
 
 PLAIN_SECONDS = 15
 """Where the output is no terminal, a line of progress is printed this often [s]."""
@@ -135,7 +135,7 @@ def prediction_panels(
 ) -> dict[str, Any]:
     """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below.
 
-    `size` and `shrink` as of :func:`bridgenet.samples.predicted_samples`.
+    `size` and `shrink` as of :func:`bridgenet.evaluation.samples.predicted_samples`.
     """
     if number == 0:
         return {}

@@ -25,24 +25,24 @@ from torch import Tensor, nn
 from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
-from bridgenet.compilation import check_compiler
-from bridgenet.data.batches import to_device
-from bridgenet.data.cache import open_cache
-from bridgenet.data.coverage import check_labels, count_labels, labels_in_words
-from bridgenet.data.loading import training_loader
-from bridgenet.data.sampling import drawn
+from bridgenet.config.settings import RunConfig, check_exclusive, check_precision, shrink_of
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words
+from bridgenet.data.pipeline.batches import to_device
+from bridgenet.data.pipeline.cache import open_cache
+from bridgenet.data.pipeline.loading import training_loader
+from bridgenet.data.pipeline.sampling import drawn
 from bridgenet.errors import UserError
-from bridgenet.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
-from bridgenet.files import write_atomically
+from bridgenet.evaluation.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
 from bridgenet.losses import process_mean
-from bridgenet.memory import peak_memory
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
 from bridgenet.ops.linear import use_pointwise
-from bridgenet.scores import Scores, gains, relative_gain
-from bridgenet.settings import RunConfig, check_exclusive, check_precision, shrink_of
+from bridgenet.system.compilation import check_compiler
+from bridgenet.system.files import write_atomically
+from bridgenet.system.memory import peak_memory
+from bridgenet.tasks.scores import Scores, gains, relative_gain
 from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridgenet.compilation import compiled
 from bridgenet.errors import UserError
-from bridgenet.evaluate import autocast
+from bridgenet.evaluation.evaluate import autocast
 from bridgenet.losses import LossTerms, MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.system.compilation import compiled
 from bridgenet.training.weighting import LossWeighting
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.losses import LossTerms, MultiTaskLoss, process_mean
-from bridgenet.settings import RunConfig
 
 
 class LossWeighting:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bridgenet.imaging.thinning import thin
 from bridgenet.metrics.boundary.matching import Matcher, radius
 from bridgenet.metrics.boundary.scores import THRESHOLDS, BoundaryScores, precision_recall, summarise
 from bridgenet.metrics.boundary.suppression import non_maximum_suppression, orientation, suppress
 from bridgenet.metrics.boundary.truth import boundaries
-from bridgenet.thinning import thin
 
 __all__ = [
     "THRESHOLDS",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridgenet.thinning import thin
+from bridgenet.imaging.thinning import thin
 
 
 def boundaries(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -1,0 +1,137 @@
+"""The commands joined: arguments in, exit code out; every error is reported here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from bridgenet import extensions
+from bridgenet.cli import (
+    app,
+    benchmark,
+    boundaries,
+    compare,
+    data,
+    demo,
+    evaluate,
+    export,
+    predict,
+    report,
+    train,
+    weights,
+)
+from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
+from bridgenet.config import KEYS
+from bridgenet.errors import UserError, nearest
+from bridgenet.version import __version__
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n       {self.format_usage().strip()}")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their own flags (settings of runs are taken out of the arguments before)."""
+    parser = _Parser(
+        prog="bridgenet", description="BridgeNet: many dense predictions from one network.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"bridgenet {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, text: str, **options: Any) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, allow_abbrev=False, **options)
+
+    train.add_command(command)
+    evaluate.add_command(command)
+    predict.add_command(command)
+    weights.add_convert(command)
+    weights.add_inspect(command)
+    export.add_command(command)
+    compare.add_command(command)
+    app.add_command(command)
+    boundaries.add_command(command)
+    report.add_command(command)
+    data.add_commands(command)
+    benchmark.add_command(command)
+    demo.add_command(command)
+    return parser
+
+
+def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without and with only the settings of a run (`--NAME VALUE`, `--NAME=VALUE`)."""
+    own, settings = [], []
+    words = iter(range(len(arguments)))
+    for i in words:
+        name = arguments[i][2:].partition("=")[0].replace("-", "_")
+        if not arguments[i].startswith("--") or (name not in KEYS and "." not in name):
+            own.append(arguments[i])
+            continue
+        settings.append(arguments[i])
+        if "=" not in arguments[i] and i + 1 < len(arguments) and not arguments[i + 1].startswith("--"):
+            settings.append(arguments[next(words)])
+    return own, settings
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code: 0, 1 if part of the inputs was skipped, 2 for the user's mistakes."""
+    warnings.showwarning = lambda message, *_: print(f"! {message}", file=sys.stderr)  # type: ignore[assignment]
+    try:
+        parser = build_parser()
+        takes_settings = bool(arguments) and arguments[0] in ("train", "evaluate")
+        own, settings = split_settings(arguments) if takes_settings else (list(arguments), [])
+        options, unknown = parser.parse_known_args(own)
+        if unknown:
+            known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
+            name = unknown[0].partition("=")[0]  # may be a flag of another of the command's own commands
+            raise UserError(f"unknown argument {unknown[0]}{nearest(name, [flag for flag in known if flag != name])}")
+        extensions.trust(getattr(options, "trust", []))
+        return COMMANDS[options.command](options, settings)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"error: {error.strerror}: {error.filename or 'writing'}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _flags(parser: argparse.ArgumentParser, command: str | None = None) -> list[str]:
+    """The flags of a command and of the commands below it; of the whole parser if None."""
+    flags = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = [action.choices[command]] if command else action.choices.values()
+            flags += [flag for entry in chosen for flag in _flags(entry)]
+        else:
+            flags += action.option_strings
+    return flags
+
+
+COMMANDS = {
+    "train": train.run,
+    "evaluate": evaluate.run,
+    "predict": predict.run,
+    "app": app.run,
+    "export": export.run,
+    "convert": weights.run_convert,
+    "inspect": weights.run_inspect,
+    "evaluate-boundaries": boundaries.run,
+    "report": report.run,
+    "compare": compare.run,
+    "data": data.run_data,
+    "weights": data.run_weights,
+    "benchmark": benchmark.run,
+    "demo": demo.run,
+}

@@ -1,0 +1,148 @@
+"""`bridgenet predict …`: pictures, folders, addresses, videos, cameras."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridgenet.cli import export
+from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
+
+if TYPE_CHECKING:
+    from bridgenet.prediction.run import Predictor
+
+
+def add_command(command: MakeParser) -> None:
+    """Add the command; `command(name, text)` makes its parser."""
+    parser = command("predict", "predict pictures, videos, cameras")
+    parser.add_argument("source", help="folder of a run, weights, or an exported network (.onnx, .pt2)")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        help="pictures, videos, folders of pictures, patterns, http(s) addresses, a camera's number, - (standard input)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("predictions"), help="one folder per input is written here")
+    parser.add_argument("--tasks", nargs="+", help="only these")
+    parser.add_argument(
+        "--outputs",
+        nargs="+",
+        metavar="OUTPUT",
+        help="raw colour panel overlay ply (default: raw panel; of videos: panel)",
+    )
+    parser.add_argument("--opacity", type=float, default=0.5, help="of overlays, 0 to 1")
+    parser.add_argument(
+        "--field-of-view", type=float, metavar="DEG", help="horizontal, for ply (default: 60 is assumed)"
+    )
+    parser.add_argument("--skip-existing", action="store_true", help="go on: leave out what was done in the same way")
+    size = parser.add_argument_group("size and speed")
+    size.add_argument(
+        "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
+    )
+    size.add_argument(
+        "--tile",
+        type=_tile,
+        default="off",
+        metavar="SIZE|auto|off",
+        help="look at larger pictures in tiles, unshrunk; auto: of the training images' size",
+    )
+    size.add_argument(
+        "--overlap", type=int, metavar="PIXELS", help="of neighbouring tiles (default: a quarter of a tile)"
+    )
+    size.add_argument("--batch-size", type=int, default=1, help="pictures of one size, or tiles, computed together")
+    size.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "auto"],
+        default="float32",
+        help="auto: bfloat16 where the processor is faster in it",
+    )
+    size.add_argument("--compile", action="store_true", help="have PyTorch compile the network first (minutes)")
+    video = parser.add_argument_group("videos and cameras")
+    video.add_argument("--fps", type=float, help="predict so many frames a second of the video (default: all)")
+    video.add_argument("--max-frames", type=int, help="stop after so many")
+    video.add_argument(
+        "--smoothing", type=float, default=0.0, help="share of the past in each frame, 0 (none) to below 1"
+    )
+    add_network_config(parser)
+    add_trust(parser)
+    add_device(parser)
+
+
+def _tile(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def run(options: argparse.Namespace, settings: list[str]) -> int:
+    """Run the command; returns the exit code."""
+    from bridgenet.cli.progress import ProgressLine
+    from bridgenet.export.description import is_exported
+    from bridgenet.prediction.run import RunOptions, run_inputs
+    from bridgenet.prediction.video import StreamOptions
+
+    started = time.perf_counter()
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    stream = StreamOptions(options.fps, options.max_frames, options.smoothing)
+    predictor = export.predictor(options) if is_exported(options.source) else _network_predictor(options)
+    progress = ProgressLine("predicting")
+
+    def say(line: str) -> None:
+        if progress.width and progress.terminal:  # the line that is kept up to date gives way
+            print("\r" + " " * progress.width, end="\r", file=sys.stderr, flush=True)
+        print(line, flush=True)
+
+    run_options = RunOptions(
+        outputs=options.outputs,
+        field_of_view=options.field_of_view,
+        opacity=options.opacity,
+        skip_existing=options.skip_existing,
+        stream=stream,
+        settings={"source": options.source, "precision": options.precision, **_size(options)},
+    )
+    counts = run_inputs(
+        predictor,
+        options.inputs,
+        options.out,
+        say=say,
+        options=run_options,
+        progress=progress,
+        rank=rank,
+        world=world,
+    )
+    existing = f", {counts['existing']} done before" if counts["existing"] else ""
+    process = f"process {rank} of {world}: " if world > 1 else ""
+    seconds = time.perf_counter() - started
+    print(f"{process}{counts['images']} images, {counts['skipped']} skipped{existing}, {seconds:.1f} s")
+    if counts["skipped"] and not counts["images"] and not counts["existing"] and world == 1:
+        print("error: nothing could be predicted; see above", file=sys.stderr)
+        return USER_ERROR
+    return PARTLY_DONE if counts["skipped"] and world == 1 else 0  # torchrun stops all where one process fails
+
+
+def _network_predictor(options: argparse.Namespace) -> Predictor:
+    """Weights, loaded by PyTorch."""
+    from bridgenet.checkpoints import load
+    from bridgenet.model.inference import optimize_for_inference
+    from bridgenet.prediction.network import NetworkPredictor
+
+    _choose_gpu(options.device)
+    how = {"precision": options.precision, "compile": options.compile}
+    network = load(options.source, device=options.device, config=options.config, **how)
+    predictor = NetworkPredictor(network, tasks=options.tasks, batch_size=options.batch_size, **_size(options))
+    if not network.optimized:
+        optimize_for_inference(network)
+    return predictor
+
+
+def _size(options: argparse.Namespace) -> dict[str, Any]:
+    return {"max_pixels": options.max_pixels, "tile": options.tile, "overlap": options.overlap}
+
+
+def _choose_gpu(device: str) -> None:
+    """Under torchrun each process of a machine takes a GPU of its own, if there are some."""
+    import torch
+
+    if device == "auto" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())

@@ -1,0 +1,58 @@
+"""`bridgenet convert …` and `bridgenet inspect …`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bridgenet.cli.arguments import PARTLY_DONE, MakeParser, add_network_config, add_trust
+
+
+def add_convert(command: MakeParser) -> None:
+    """Add the parser of `convert`."""
+    text = "BridgeNet weights from the authors' form to this project's, or back"
+    parser = command(
+        "convert", text, epilog="Released checkpoints: .pth.tar; own weights: .safetensors; hub: a folder."
+    )
+    parser.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
+    parser.add_argument("destination", help=".pth.tar or .pth: the authors' form; .safetensors: own; else a hub folder")
+    parser.add_argument("--overwrite", action="store_true", help="take the place of what is there")
+    parser.add_argument("--license", "--licence", help="of the weights, recorded with them, e.g. mit")
+    add_network_config(parser)
+    add_trust(parser)
+
+
+def add_inspect(command: MakeParser) -> None:
+    """Add the parser of `inspect`."""
+    parser = command("inspect", "tell what a weight file is")
+    parser.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_network_config(parser)
+    add_trust(parser)
+
+
+def run_convert(options: argparse.Namespace, settings: list[str]) -> int:
+    """Convert a file; returns the exit code."""
+    from bridgenet.checkpoints.convert import convert
+
+    convert(
+        options.source,
+        options.destination,
+        config=options.config,
+        overwrite=options.overwrite,
+        licence=options.license,
+    )
+    print(f"→ {options.destination} (read back and compared: equal to the bit)")
+    return 0
+
+
+def run_inspect(options: argparse.Namespace, settings: list[str]) -> int:
+    """Print what a file is; returns the exit code, which is 1 if it has problems."""
+    from bridgenet.checkpoints.inspect import inspect
+
+    found = inspect(options.source, config=options.config)
+    if options.json:
+        print(json.dumps(found.as_dict(), indent=2))
+    else:
+        print(found)
+    return PARTLY_DONE if found.problems else 0

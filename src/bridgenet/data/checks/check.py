@@ -1,0 +1,199 @@
+"""The check of a data folder: every file is read as training would read it, and all faults are told together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridgenet import data
+from bridgenet import tasks as task_registry
+from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
+from bridgenet.data.checks import check_folder
+from bridgenet.data.checks.report import Fault, Report
+from bridgenet.data.checks.statistics import Statistics, implausible
+from bridgenet.data.folders.folder import FolderDataset, FolderSource
+from bridgenet.errors import UserError
+from bridgenet.system import parallel
+
+
+@dataclass
+class Findings:
+    """What one sample, or all samples together, showed: sizes of images, labels by task, faults.
+
+    `before_range`: by task sum and number of depths without regard to the range that is stated.
+    """
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tasks: dict[str, Statistics] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def add(self, other: Findings) -> None:
+        self.sizes.update(other.sizes)
+        self.faults.extend(other.faults)
+        for task, statistics in other.tasks.items():
+            self.tasks.setdefault(task, Statistics()).add(statistics)
+        for task, (total, number) in other.before_range.items():
+            before = self.before_range.get(task, (0.0, 0))
+            self.before_range[task] = before[0] + total, before[1] + number
+
+
+def check(
+    name: str,
+    root: str | Path = "",
+    *,
+    tasks: Sequence[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Read every file of both splits of a data set and report what is wrong. Nothing is written.
+
+    Args:
+        name: the data set, ``"nyud"``, the description of a folder of one's own, or a class of one's own.
+        root: folder that holds the published data set's own folder.
+        tasks: the tasks whose labels are checked, all if None.
+        workers: processes, one per usable processor core if None; 1: all in this process.
+        progress: called with (samples done, samples in all).
+
+    Raises:
+        UserError: there is no such data set or task, or no list of either split below `root`.
+    """
+    found = Findings()
+    source = data.get(name)
+    datasets: Sequence[DenseDataset]
+    if isinstance(source, FolderSource):
+        report, datasets = check_folder.opened(source, tasks, found.faults)
+    else:
+        kind = source.kind if isinstance(source, data.OwnSource) else data.published(name)
+        report, datasets = _opened(kind, source, root, tasks, found.faults)
+    found.faults += _lists(datasets)
+    for dataset in datasets:
+        for task, missing in dataset.missing_files():
+            found.faults += [Fault(dataset.split, task, f"{file} is missing") for file in missing]
+    samples = [(place, index) for place, dataset in enumerate(datasets) for index in range(len(dataset))]
+    findings_of_all = parallel.run(_look_at, datasets, samples, workers=workers, chunk=8)
+    for done, findings in enumerate(findings_of_all, start=1):
+        found.add(findings)
+        if progress is not None:
+            progress(done, len(samples))
+    for dataset in datasets:
+        report.counts[dataset.split] = len(dataset)
+    report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
+    _compare(report)
+    for task, statistics in report.tasks.items():
+        wrong = implausible(task, statistics)
+        if isinstance(source, FolderSource):
+            entry = next(entry for entry in source.description.tasks if entry.task == task)
+            wrong = check_folder.doubtful(entry, statistics, found.before_range.get(task, (0.0, 0)))
+        if wrong:
+            report.faults.append(Fault("both", task, wrong))
+    return report
+
+
+def _opened(
+    dataset_class: type[DenseDataset],
+    source: data.DataSource,
+    root: str | Path,
+    tasks: Sequence[str] | None,
+    faults: list[Fault],
+) -> tuple[Report, list[DenseDataset]]:
+    """An empty report and the splits of a data set that can be opened, by `source`; `faults` gets why others cannot."""
+    info = dataset_class.info
+    chosen = dataset_class.choose_tasks(tasks)
+    folder = Path(root) / info.folder
+    has_lists = hasattr(dataset_class, "split_file")  # a class of one's own may find its samples otherwise
+    lists = {split: folder / dataset_class.split_file.format(split=split) if has_lists else folder for split in SPLITS}
+    if has_lists and not any(path.exists() for path in lists.values()):
+        dataset_class.require_folder(root, flag="--root")
+    is_own = isinstance(source, data.OwnSource)
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file(), is_own=is_own)
+    datasets = []
+    for split, path in lists.items():
+        try:
+            if not path.exists():
+                raise UserError(f"{path.relative_to(folder)} is missing")
+            datasets.append(source(root, split, chosen, look_for_files=False))
+        except UserError as error:
+            faults.append(Fault(split, "list", str(error)))
+    return report, datasets
+
+
+def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
+    """Ids that stand twice in a list, or in both."""
+    for dataset in datasets:
+        for sample_id, times in Counter(dataset.ids).items():
+            if times > 1:
+                yield Fault(dataset.split, "list", f"{sample_id} is listed {times} times")
+    if len(datasets) == len(SPLITS):
+        first, second = datasets
+        for sample_id in sorted(set(first.ids) & set(second.ids)):
+            yield Fault(
+                "both", "list", f"{sample_id} is in {first.split} and in {second.split}: the scores would mean less"
+            )
+
+
+def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findings:
+    """Read one sample (number of its data set, index); what is missing is known already and passed over."""
+    dataset, index = datasets[sample[0]], sample[1]
+    found = Findings()
+    size = None
+    if dataset.image_path(index).is_file():
+        try:
+            image = dataset.load_image(index)
+            size = (image.shape[0], image.shape[1])
+            found.sizes[size] += 1
+        except UserError as error:
+            found.faults.append(Fault(dataset.split, "image", str(error)))
+    for task in dataset.tasks:
+        if not all(path.is_file() for path in dataset.target_paths(task, index)):
+            continue
+        try:
+            target = dataset.stored_target(task, index, size or (1, 1))
+            statistics = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
+            found.tasks[task] = statistics
+            if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
+                found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
+            if size is not None:
+                dataset.fit_target(task, index, target, size)
+        except UserError as error:
+            found.faults.append(Fault(dataset.split, task, str(error)))
+    return found
+
+
+def _compare(report: Report) -> None:
+    """Faults and notes that only all samples together show."""
+    info = report.info
+    for split, found in report.counts.items():
+        published = info.counts.get(split, found)
+        if found != published and not report.synthetic:
+            text = f"{found} samples are listed, {published} are published: scores do not compare with published ones"
+            report.faults.append(Fault(split, "list", text))
+    if report.synthetic and not report.description:
+        report.notes.append(
+            f"made by `bridgenet data generate` ({SYNTHETIC}): counts and sizes are not the published ones"
+        )
+    for size, number in sorted(report.sizes.items()):
+        text = f"{number} images have {size[0]}×{size[1]} pixels (height×width)"
+        if size in info.other_copies:
+            report.faults.append(Fault("both", "image", f"{text}. {info.other_copies[size]}"))
+        elif size[0] > info.size[0] or size[1] > info.size[1]:
+            larger = "state a larger `size`" if report.description else "give a larger --data.eval-size"
+            canvas = f"more than the evaluation canvas of {info.size[0]}×{info.size[1]}: {larger}"
+            report.faults.append(Fault("both", "image", f"{text}, {canvas}"))
+        elif info.image_size not in (None, size) and not report.synthetic:
+            expected = f"{info.image_size[0]}×{info.image_size[1]}" if info.image_size else ""
+            report.faults.append(Fault("both", "image", f"{text}, published are {expected}"))
+    for task, statistics in report.tasks.items():
+        for size, number in sorted(statistics.resized.items()):
+            text = f"{number} labels have {size[0]}×{size[1]} pixels, unlike their images"
+            if size in info.other_copies:
+                text += ": they are of another copy of the data and do not lie on the pixels of these images"
+                report.faults.append(Fault("both", task, text))
+            else:
+                report.notes.append(f"{task}: {text}; they are resized when they are loaded")
+        names = info.class_names.get(task, ())
+        unseen = [class_name for index, class_name in enumerate(names) if index not in statistics.classes]
+        if unseen and statistics.classes and task_registry.get(task).kind == "classes":
+            report.notes.append(f"{task}: no pixel of {', '.join(unseen)}")

@@ -1,0 +1,127 @@
+"""What the check of a data folder looks for beside, where the folder is one of one's own: its files, shares and units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bridgenet.data.base import SPLITS, SYNTHETIC
+from bridgenet.data.checks.report import Fault, Report
+from bridgenet.data.checks.statistics import Statistics, implausible
+from bridgenet.data.folders.folder import FolderDataset, FolderSource
+from bridgenet.data.folders.task_entries import TaskFiles
+from bridgenet.errors import UserError
+
+SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
+"""Mean depths beyond these make the unit doubtful, unless the range that is stated goes there [m]."""
+SHOWN_IDS = 3
+
+
+def opened(
+    source: FolderSource, tasks: Sequence[str] | None, faults: list[Fault]
+) -> tuple[Report, list[FolderDataset]]:
+    """An empty report and the splits that can be opened; `faults` gets what is wrong with lists and files."""
+    info, said = source.info, source.description
+    chosen = source.choose_tasks(tasks)
+    folder = said.images.parent
+    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file(), description=said.path)
+    datasets = []
+    for split in SPLITS:
+        try:
+            datasets.append(FolderDataset(source, split, chosen, look_for_files=False))
+        except UserError as error:
+            faults.append(Fault(split, "list", str(error).removeprefix(f"{said.path.name}: ")))
+    pictures = source.images()
+    labels = {task: source.labels(task) for task in chosen}
+    faults += _twice("image", pictures)
+    for task, files in labels.items():
+        faults += _twice(task, files)
+        faults += _without_image(task, files, pictures)
+    faults += _without_label(pictures, labels)
+    for task in chosen:
+        report.labelled[task] = sum(dataset.has_label(task, i) for dataset in datasets for i in range(len(dataset)))
+    listed = {name for dataset in datasets for name in dataset.ids}
+    if said.lists and (unlisted := [name for name in pictures if name not in listed]):
+        report.notes.append(f"{_ids(unlisted)} of {len(pictures)} images in no split")
+    return report, datasets
+
+
+def _twice(subject: str, files: Mapping[str, Sequence[Path]]) -> Iterator[Fault]:
+    for paths in files.values():
+        if len(paths) > 1:
+            yield Fault("both", subject, f"two files for one id: {' and '.join(str(path) for path in paths)}")
+
+
+def _without_image(task: str, files: Mapping[str, Sequence[Path]], pictures: Mapping[str, object]) -> Iterator[Fault]:
+    lonely = [paths[0] for name, paths in files.items() if name not in pictures]
+    if lonely and len(lonely) == len(files):
+        example = next(iter(pictures), "")
+        text = f"none of the {len(files)} label files has an image of its name, e.g. {lonely[0]}; images are called like {example}"
+        yield Fault("both", task, text)
+        return
+    for path in lonely:
+        yield Fault("both", task, f"{path} has no image of its name")
+
+
+def _without_label(
+    pictures: Mapping[str, Sequence[Path]], labels: Mapping[str, Mapping[str, object]]
+) -> Iterator[Fault]:
+    for name, paths in pictures.items():
+        if not any(name in files for files in labels.values()):
+            yield Fault("both", "image", f"{paths[0]} has no label of any task")
+
+
+def _ids(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > SHOWN_IDS else ""
+    return f"{len(names)} ({', '.join(names[:SHOWN_IDS])}{more})"
+
+
+def depth_before_range(dataset: FolderDataset, task: str, index: int, size: tuple[int, int]) -> tuple[float, int]:
+    """Sum [m] and number of the depths in a file, those outside of the stated range as well."""
+    labels = replace(_entry(dataset, task).labels, range=(0, np.inf))
+    metres = labels(dataset.target_paths(task, index), size)
+    return float(metres.sum(dtype=np.float64)), int((metres > 0).sum())
+
+
+def has_range(dataset: FolderDataset, task: str) -> bool:
+    """Whether a task's entry states a range of depths."""
+    entry = _entry(dataset, task)
+    return entry.labels.kind == "depth" and entry.labels.range is not None
+
+
+def _entry(dataset: FolderDataset, task: str) -> TaskFiles:
+    return next(entry for entry in dataset.description.tasks if entry.task == task)
+
+
+def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int]) -> str:
+    """What cannot be right about the labels of all images of a task, in words; empty if nothing."""
+    labels = entry.labels
+    if labels.kind != "depth":
+        text = implausible(entry.task, found)
+        return text.replace(
+            "Is it stored as 0 and 1 instead of 0 and 255?", "Is it stored as 0 and 1? Then: `scale: 1`"
+        )
+    total, number = before_range
+    if labels.range is not None and found.known < number / 2:
+        low, high = labels.range
+        share, mean = 100 * (1 - found.known / number), total / number
+        return f"{share:.0f} % of the depths are outside of `range: [{low:g}, {high:g}]`; {_unit(labels.scale, mean)}"
+    if not found.known:
+        return "no pixel of any image has a label"
+    low, high = labels.range or (SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH)
+    if found.mean < min(SMALLEST_MEAN_DEPTH, high) and high > 10 * found.mean:
+        return _unit(labels.scale, found.mean)
+    if labels.range is None and found.mean > high:
+        return f"{_unit(labels.scale, found.mean)} If it is right, state a `range`"
+    return ""
+
+
+def _unit(scale: float | None, mean: float) -> str:
+    """A mean depth, and what it would be in another unit."""
+    names = {1.0: "m", 0.01: "cm", 0.001: "mm"}
+    scale = scale or 1.0
+    others = [f"{mean / scale * other:.3g} m in `unit: {name}`" for other, name in names.items() if other != scale]
+    return f"the mean depth is {mean:.3g} m. Is the unit right? It would be {' or '.join(others)}."

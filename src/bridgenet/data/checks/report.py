@@ -1,0 +1,125 @@
+"""What the check of a data folder found, and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridgenet.data.base import DataSetInfo
+from bridgenet.data.checks.statistics import Statistics, describe
+
+SHOWN = 5
+"""Faults of one kind that are printed unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong.
+
+    Attributes:
+        split: ``"train"``, ``"val"``, or ``"both"``.
+        subject: ``"list"``, ``"image"``, or the task.
+        text: what it is, naming the file.
+    """
+
+    split: str
+    subject: str
+    text: str
+
+
+@dataclass
+class Report:
+    """The outcome of :func:`bridgenet.data.checks.check.check`.
+
+    Attributes:
+        info: the data set.
+        folder: its folder.
+        chosen: the tasks that were checked.
+        synthetic: whether `bridgenet data generate` made it, so that it need not have the published counts and sizes.
+        counts: samples listed by split.
+        sizes: number of images of each (height, width).
+        tasks: statistics of the labels by task.
+        faults: all that is wrong; empty if the folder is sound.
+        notes: what one may want to know.
+        description: the file that describes the folder, of a folder of one's own.
+        is_own: whether it is read by a class of one's own: nobody knows where to get it anew.
+        labelled: number of images that have a label, by task; empty where all are expected to.
+    """
+
+    info: DataSetInfo
+    folder: Path
+    chosen: list[str]
+    synthetic: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tasks: dict[str, Statistics] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    description: Path | None = None
+    is_own: bool = False
+    labelled: dict[str, int] = field(default_factory=dict)
+
+    def text(self, *, everything: bool = False) -> str:
+        """Faults, notes, a table and what to do; of many like faults the first five, or everything."""
+        return "\n".join(
+            [*self._faults(everything), *(f"note: {note}" for note in self.notes), *self._table(), *self._end()]
+        )
+
+    def _faults(self, everything: bool) -> Iterator[str]:
+        groups: dict[tuple[str, str], list[str]] = {}
+        for fault in self.faults:
+            groups.setdefault((fault.subject, fault.split), []).append(fault.text)
+        for (subject, split), texts in sorted(groups.items(), key=lambda group: self._place(group[0][0])):
+            yield f"{subject}, {'train and val' if split == 'both' else split}: {_count(len(texts), 'fault')}"
+            shown = texts if everything else texts[:SHOWN]
+            yield from (f"  {text.removeprefix(f'{self.folder}/')}" for text in shown)
+            if len(shown) < len(texts):
+                yield f"  … and {len(texts) - len(shown)} more (--all prints them)"
+
+    def _place(self, subject: str) -> int:
+        return ["list", "image", *self.chosen].index(subject)
+
+    def _table(self) -> Iterator[str]:
+        faults = Counter(fault.subject for fault in self.faults)
+        listed = ", ".join(f"{split} {count}" for split, count in self.counts.items())
+        sizes = [f"{height}×{width}" for height, width in self.sizes]
+        spread = sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
+        if len(sizes) > 1:
+            heights, widths = zip(*self.sizes)
+            spread += f", {min(heights)}..{max(heights)}×{min(widths)}..{max(widths)}"
+        width = max(12, *map(len, self.chosen))
+        yield f"{'':<{width}} faults  labelled"
+        yield f"{'list':<{width}} {faults['list']:>6}  {'':>8}  {listed}"
+        yield f"{'image':<{width}} {faults['image']:>6}  {'':>8}  {spread}"
+        for task in self.chosen:
+            found = self.tasks.get(task, Statistics())
+            share = f"{100 * found.known / found.pixels:.1f} %" if found.pixels else "–"
+            described = describe(task, found, self.info.num_outputs[task])
+            if task in self.labelled:
+                of = f"{self.labelled[task]} of {sum(self.counts.values())} images"
+                described = f"{of}: {described}" if described else of
+            yield f"{task:<{width}} {faults[task]:>6}  {share:>8}  {described}".rstrip()
+
+    def _end(self) -> Iterator[str]:
+        what = self.description or self.folder
+        if not self.faults:
+            yield f"→ {what} is sound"
+            return
+        if self.description or self.is_own:
+            yield f"→ {what}: {_count(len(self.faults), 'fault')}. Mend what is named above, and check again"
+            return
+        faulty = {fault.subject for fault in self.faults}
+        sound = [task for task in self.chosen if task not in faulty]
+        anew = (
+            f"download {self.info.name} --root" if not self.synthetic else f"generate --layout {self.info.name} --out"
+        )
+        yield f"→ {self.folder}: {_count(len(self.faults), 'fault')}. Mend or replace what is named above, or move the"
+        yield f"  folder away and get it anew: bridgenet data {anew} {self.folder.parent}"
+        if sound and len(sound) < len(self.chosen) and not faulty & {"list", "image"}:
+            yield f"  Not touched by it: --data.tasks '[{', '.join(sound)}]'"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,261 @@
+"""A folder of one's own as a data set: pictures, and one folder of labels per task, matched by name.
+
+The id of an image is its path below the folder of images without the suffix; its labels have the same. Images may lack
+labels of any task. See :mod:`bridgenet.data.folders.description` for what is said where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.base import SPLITS, DataSetInfo, DenseDataset, Target, choose_tasks
+from bridgenet.data.folders.description import Description, read_description
+from bridgenet.data.folders.labels import SUFFIXES, read_array, single
+from bridgenet.data.pipeline.transforms import Sample
+from bridgenet.errors import UserError, nearest
+from bridgenet.imaging import reading
+
+SIZE_STEP = 32
+"""Sides that are found from the images are multiples of it [pixels]."""
+BOUNDARY_DISTANCE = 0.0075
+
+
+def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[str, list[Path]]:
+    """The files below a folder by id (path without what follows the id), in order; hidden ones are passed over.
+
+    Args:
+        suffix: what follows the id in the names; empty: any of `suffixes`.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if name.startswith(".") or not (name.endswith(suffix) if suffix else path.suffix.lower() in suffixes):
+                continue
+            place = path.with_name(name.removesuffix(suffix)) if suffix else path.with_suffix("")
+            found[place.relative_to(folder).as_posix()].append(path)
+    return dict(sorted(found.items()))
+
+
+def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str]]:
+    """Ids shared out among the splits, in their order: those of the smallest hashes validate, at least one on each side.
+
+    An image keeps its rank among the others when more are added: few ids change sides.
+    """
+    ranked = sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    val = set(ranked[: min(max(1, round(ratio * len(ids))), len(ids) - 1)])
+    return {"train": [name for name in ids if name not in val], "val": [name for name in ids if name in val]}
+
+
+class FolderSource:
+    """Opens the splits of the folder that a description is of.
+
+    Args:
+        path: of the description.
+
+    Raises:
+        UserError: all that is wrong in the description.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.description = read_description(Path(path))
+
+    @cached_property
+    def info(self) -> DataSetInfo:
+        """UserError if the size is not stated and no image can be read."""
+        said = self.description
+        return DataSetInfo(
+            name=said.name,
+            title=said.name,
+            folder=str(said.images.parent),
+            tasks=tuple(task_registry.in_order(entry.task for entry in said.tasks)),
+            class_names={entry.task: entry.class_names for entry in said.tasks if entry.class_names},
+            size=said.size or self._fitting_size(),
+            boundary_distance=BOUNDARY_DISTANCE,
+            needs_root=False,
+        )
+
+    def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]:
+        """As of :meth:`DenseDataset.choose_tasks`."""
+        return choose_tasks(self.info, tasks)
+
+    def __call__(
+        self,
+        root: str | Path = "",
+        split: str = "train",
+        tasks: Sequence[str] | None = None,
+        *,
+        look_for_files: bool = True,
+        partial: bool = True,
+    ) -> FolderDataset:
+        """A split. Where the files are is said by the description: `root` is not used; labels may lack in any case."""
+        return FolderDataset(self, split, tasks, look_for_files=look_for_files)
+
+    def images(self) -> dict[str, list[Path]]:
+        """The pictures by id; more than one are too many."""
+        return files_by_id(self.description.images, self.description.image_suffix, reading.SUFFIXES)
+
+    def labels(self, task: str) -> dict[str, list[Path]]:
+        """The label files of a task by id."""
+        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        return files_by_id(entry.folder, entry.suffix, SUFFIXES)
+
+    def ids(self, split: str, known: Mapping[str, Any]) -> list[str]:
+        """The ids of a split, among images of `known` ids; a list's ids as they stand there. UserError if there are none."""
+        said = self.description
+        if not known:
+            raise UserError(f"{said.path.name}: {said.images} holds no picture ({', '.join(sorted(reading.SUFFIXES))})")
+        if not said.lists:
+            if len(known) < len(SPLITS):
+                raise UserError(f"{said.path.name}: {said.images} holds one picture, training and validation need two")
+            return by_chance(list(known), said.ratio, said.seed)[split]
+        place = said.lists[split]
+        if place.is_dir():
+            prefix = f"{place.relative_to(said.images).as_posix()}/"
+            ids = [name for name in known if name.startswith(prefix)]
+        else:
+            lines = [line.strip() for line in place.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
+            ids = [_id_of(line, known) for line in lines if line]
+        if not ids:
+            raise UserError(f"{said.path.name}: the split {split} is empty ({place})")
+        return ids
+
+    def _fitting_size(self) -> tuple[int, int]:
+        """The smallest (height, width) that all images fit into, rounded up; those that cannot be read do not count."""
+        height = width = 0
+        for paths in self.images().values():
+            try:
+                size = reading.picture_size(paths[0])
+            except UserError:
+                continue
+            height, width = max(height, size[0]), max(width, size[1])
+        if not height:
+            raise UserError(
+                f"{self.description.path.name}: {self.description.images} holds no picture that can be read"
+            )
+        return -(-height // SIZE_STEP) * SIZE_STEP, -(-width // SIZE_STEP) * SIZE_STEP
+
+
+def _id_of(line: str, known: Mapping[str, Any]) -> str:
+    """The id that a line means: the id itself, or a picture's name with its suffix."""
+    stem = Path(line).with_suffix("").as_posix()
+    return stem if line not in known and stem in known else line
+
+
+class FolderDataset(DenseDataset):
+    """One split of a folder of one's own. It can be sent to other processes.
+
+    Args:
+        source: of the folder.
+        split, tasks, look_for_files: as of :class:`DenseDataset`.
+
+    Raises:
+        UserError: the split is empty, images of its list are missing, two files have one id, or a task is not offered.
+    """
+
+    info: DataSetInfo  # type: ignore[misc]  # of an instance: there is one class for all folders
+
+    def __init__(
+        self, source: FolderSource, split: str, tasks: Sequence[str] | None = None, *, look_for_files: bool = True
+    ) -> None:
+        if split not in SPLITS:
+            raise UserError(f"'{split}' is not a split{nearest(split, SPLITS)} (splits: {', '.join(SPLITS)})")
+        said = source.description
+        self.description: Description = said
+        self.definitions = [task_registry.get(entry.task) for entry in said.tasks]
+        self.info = source.info
+        self.folder = said.images.parent
+        self.split = split
+        self.partial = True
+        self.read_as = said.digest
+        self.tasks = source.choose_tasks(tasks)
+        self.targets = {entry.task: Target((), entry.labels) for entry in said.tasks if entry.task in self.tasks}
+        pictures = source.images()
+        self.ids = source.ids(split, pictures)
+        labels = {task: source.labels(task) for task in self.tasks}
+        wanted = set(self.ids)
+        if look_for_files:
+            for what, files in [("images", pictures), *labels.items()]:
+                _one_file_each(said, what, {name: paths for name, paths in files.items() if name in wanted})
+            self._check_listed(pictures)
+        self._pictures = {name: paths[0] for name, paths in pictures.items() if name in wanted}
+        self._labels = {
+            task: {name: paths[0] for name, paths in files.items() if name in wanted} for task, files in labels.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # in a process that has not read the description
+        for definition in state["definitions"]:
+            task_registry.ensure(definition)
+        self.__dict__.update(state)
+
+    def compact(self, index: int) -> Sample:
+        """As of :class:`DenseDataset`."""
+        try:
+            return super().compact(index)
+        except UserError as error:
+            how = f"To find all that is wrong: bridgenet data check {self.description.path}"
+            raise UserError(f"{error}. {how}") from error
+
+    def load_image(self, index: int) -> np.ndarray:
+        """The picture of a sample, (H, W, 3) uint8 RGB, turned as its EXIF says, as in prediction."""
+        return reading.read_picture(self.image_path(index))
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """(height, width) of a picture [pixels], from its header."""
+        return reading.picture_size(self.image_path(index))
+
+    def image_path(self, index: int) -> Path:
+        """The picture of a sample; a path that there is not if it is missing."""
+        name = self.ids[index]
+        return self._pictures.get(name, self.description.images / name)
+
+    def target_paths(self, task: str, index: int) -> list[Path]:
+        """The label file of a sample; a path that there is not if it has none."""
+        name = self.ids[index]
+        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        return [self._labels[task].get(name, entry.folder / f"{name}{entry.suffix or '.*'}")]
+
+    def has_label(self, task: str, index: int) -> bool:
+        """Whether a sample has a label of a task."""
+        return self.ids[index] in self._labels[task]
+
+    @staticmethod
+    def read_boundary_labels(path: Path) -> np.ndarray:
+        """The edge file taken as if it were a label map, (H, W): the protocol of NYUD-v2's published numbers."""
+        return single(path, read_array(path))[..., 0]
+
+    def missing_files(self) -> Iterator[tuple[str, list[str]]]:
+        """Listed images that are not there; labels may lack."""
+        if missing := [name for name in dict.fromkeys(self.ids) if name not in self._pictures]:
+            yield "image", missing
+
+    def _check_listed(self, pictures: Mapping[str, Any]) -> None:
+        if missing := [name for name in self.ids if name not in pictures]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise UserError(
+                f"{self.description.path.name}: {len(missing)} of {len(self.ids)} images that "
+                f"{self.description.lists[self.split]} lists are not in {self.description.images}: "
+                f"{', '.join(missing[:3])}{more}{nearest(missing[0], pictures)}"
+            )
+
+
+def _one_file_each(said: Description, what: str, files: Mapping[str, Sequence[Path]]) -> None:
+    """UserError naming the files of an id that has two."""
+    twice = [paths for paths in files.values() if len(paths) > 1]
+    if twice:
+        named = " and ".join(str(path) for path in twice[0])
+        more = f" (and {len(twice) - 1} more such ids)" if len(twice) > 1 else ""
+        raise UserError(
+            f"{said.path.name}: {what}: two files for one id: {named}{more}. Remove one, or state the suffix of the files "
+            f"to take (`{'image_suffix' if what == 'images' else 'suffix'}: {twice[0][0].suffix}`)"
+        )

@@ -1,0 +1,181 @@
+"""What the files of a folder are, told from their names, types and values: the first draft of a description's task."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridgenet.data.checks.statistics import LENGTH_TOLERANCE
+from bridgenet.data.folders.labels import read_array
+from bridgenet.errors import UserError
+from bridgenet.tasks import BUILT_IN, IGNORE
+
+LOOKED_AT = 24
+"""Files that tell what the files of a folder are."""
+COUNTED = 2000
+"""Files whose classes are counted."""
+MOST_CLASSES = 64
+"""So many values or fewer are taken for classes where the folder's name does not tell."""
+NAMES = {
+    "edge": r"edge|bound|contour",
+    "sal": r"sal(iency|ient)?\b|salien",
+    "depth": r"depth|disp|dist|range",
+    "normals": r"norm",
+    "human_parts": r"part",
+    "semseg": r"sem|seg|label|mask|annot|class|gt",
+}
+"""What the names of folders have in them, by task."""
+
+
+@dataclass
+class Guess:
+    """What a folder of labels seems to hold.
+
+    Attributes:
+        task: the published task, or the folder's name.
+        entry: the description's entry, in the order of its keys.
+        found: what was seen, in words.
+        to_check: what the user must look at, in words; empty: nothing in particular.
+    """
+
+    task: str
+    entry: dict[str, Any]
+    found: str
+    to_check: str = ""
+    values: Counter[int] = field(default_factory=Counter)
+
+
+def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> Guess | str:
+    """The task of a folder called `name` from its label files, or why there is none."""
+    arrays = []
+    for path in _spread(files, LOOKED_AT):
+        try:
+            arrays.append(read_array(path))
+        except UserError as error:
+            unreadable = str(error)
+    if not arrays:
+        return f"no file can be read: {unreadable}"
+    arrays = [array[..., :1] if array.shape[2] == 3 and (array == array[..., :1]).all() else array for array in arrays]
+    channels = {array.shape[2] for array in arrays}
+    if len(channels) != 1:
+        return f"files of {' and '.join(map(str, sorted(channels)))} channels"
+    wanted = next((task for task, pattern in NAMES.items() if re.search(pattern, name.lower())), "")
+    kind = arrays[0].dtype
+    number = channels.pop()
+    if number == 3 and _are_unit_vectors(arrays):
+        entry = {"folder": name, "axes": ["right", "up", "towards"]}
+        return _named(name, "normals", "normals", entry, f"unit vectors, {kind}", "where x, y and z point to")
+    if kind.kind == "f":
+        return _numbers(name, wanted, arrays, number)
+    if number != 1:
+        return f"{number} channels of {kind}: colours, not indices. Class labels are pictures of one channel (or a palette)"
+    if kind == np.uint8:
+        return _grey(name, wanted, files, arrays, class_names)
+    values = _range(arrays)
+    if wanted == "depth" or (wanted not in ("semseg", "human_parts") and values[1] > 1000):
+        text = f"{kind}, {values[0]:g} to {values[1]:g}"
+        return _named(name, "depth", "depth", {"folder": name, "unit": "mm"}, text, "the unit: m, cm, mm, or a number")
+    return _classes(name, wanted, files, class_names)
+
+
+def _spread(files: Sequence[Path], most: int) -> Sequence[Path]:
+    return files[:: max(1, -(-len(files) // most))]
+
+
+def _named(name: str, task: str, kind: str, entry: dict[str, Any], found: str, to_check: str) -> Guess:
+    """A guess under the published name where that is meant, else as a task of one's own kind."""
+    if task not in BUILT_IN:
+        task, entry = re.sub(r"\W", "_", name), {"kind": kind, **entry}
+    return Guess(task, entry, found, to_check)
+
+
+def _numbers(name: str, wanted: str, arrays: Sequence[np.ndarray], channels: int) -> Guess:
+    low, high = _range(arrays)
+    has_nan = not all(np.isfinite(array).all() for array in arrays)
+    ignore: dict[str, Any] = {"ignore": ["nan"]} if has_nan else {}
+    text = f"{arrays[0].dtype}, {low:.4g} to {high:.4g}" + (", NaN among them" if has_nan else "")
+    if wanted in ("edge", "sal") and low >= 0 and high <= 1 and channels == 1:
+        return _named(name, wanted, "probability", {"folder": name, **ignore}, text, "")
+    if wanted == "depth" and channels == 1:
+        unit = "mm" if high > 500 else "m"
+        return _named(
+            name, "depth", "depth", {"folder": name, "unit": unit, **ignore}, text, "the unit: m, cm, mm, or a number"
+        )
+    entry = {"folder": name, "unit": "", **({"channels": channels} if channels > 1 else {}), **ignore}
+    return _named(name, "", "regression", entry, text, "the unit, and whether values are no label (`ignore`, `range`)")
+
+
+def _grey(
+    name: str, wanted: str, files: Sequence[Path], arrays: Sequence[np.ndarray], class_names: Sequence[str]
+) -> Guess:
+    values = set(np.unique(np.concatenate([np.unique(array) for array in arrays])).tolist())
+    text = f"{len(values)} values of 8 bit"
+    if wanted in ("edge", "sal"):
+        scale = {"scale": 1} if values <= {0, 1, 255} and 1 in values else {}
+        ignore = {"ignore": [255]} if scale and 255 in values else {}
+        return _named(name, wanted, "probability", {"folder": name, **scale, **ignore}, text, "")
+    if wanted == "depth":
+        entry = {"folder": name, "unit": ""}
+        return _named(name, "", "regression", entry, text, "8 bits hold no metric depth: taken for any numbers")
+    if values <= {0, 255} and 255 in values:
+        return _named(name, "", "probability", {"folder": name}, "0 and 255", "whether 255 is the foreground")
+    if wanted in ("semseg", "human_parts") or len(values) <= MOST_CLASSES:
+        return _classes(name, wanted, files, class_names)
+    return _named(name, "", "probability", {"folder": name}, text, "whether it is a probability, v/255")
+
+
+def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequence[str]) -> Guess:
+    values: Counter[int] = Counter()
+    for path in _spread(files, COUNTED):
+        try:
+            found, counts = np.unique(read_array(path), return_counts=True)
+        except UserError:
+            continue  # the check names it
+        values.update(dict(zip(found.astype(int).tolist(), counts.tolist())))
+    ignored = [value for value in values if (value == IGNORE and len(values) > 1) or value < 0]
+    classes = sorted(value for value in values if value not in ignored)
+    if classes[-1] < max(2 * len(classes), len(class_names)):  # a class that is in no file is one all the same
+        names = list(class_names) if classes[-1] < len(class_names) else [f"class_{i}" for i in range(classes[-1] + 1)]
+        listed: list[str] | dict[int, str] = names
+    else:
+        listed = {value: f"class_{value}" for value in classes}
+    entry: dict[str, Any] = {"folder": name, "classes": listed}
+    if ignored:
+        entry["ignore"] = sorted(ignored)
+    shown = _shares(values)
+    task = wanted if wanted in ("semseg", "human_parts") else ""
+    guessed = _named(name, task, "classes", entry, f"class values {shown}", "" if class_names else "the classes' names")
+    guessed.values = values
+    return guessed
+
+
+def _shares(values: Mapping[int, int]) -> str:
+    """The values and how much of the pixels they have, e.g. `0 (52 %), 3 (48 %)`."""
+    total = sum(values.values())
+    if len(values) > 6:
+        return f"from {min(values)} to {max(values)}, {len(values)} of them"
+    return ", ".join(f"{value} ({100 * count / total:.2g} %)" for value, count in sorted(values.items()))
+
+
+def _are_unit_vectors(arrays: Sequence[np.ndarray]) -> bool:
+    """Whether nearly all vectors, but those that are zero, have length 1; 8 bits as n = 2v/255 − 1."""
+    right = number = 0
+    for array in arrays:
+        vectors = array.reshape(-1, 3).astype(np.float64)
+        vectors = vectors[np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)]
+        if array.dtype == np.uint8:
+            vectors = 2 * vectors / 255 - 1
+        right += int((abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE).sum())
+        number += len(vectors)
+    return number > 0 and right > 0.9 * number
+
+
+def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    finite = [array[np.isfinite(array)].astype(np.float64) for array in arrays]
+    return min(float(a.min(initial=np.inf)) for a in finite), max(float(a.max(initial=-np.inf)) for a in finite)

@@ -1,0 +1,98 @@
+"""From what workers send to what networks, losses and metrics take: float32, made where it is used.
+
+A batch is as :class:`bridgenet.data.pipeline.loading.TransformedDataset` describes it. A quarter of the bytes of its float32 form
+is copied, collated and sent to the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from bridgenet import tasks as task_registry
+from bridgenet.tasks import IGNORE
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+"""Mean and deviation of ImageNet's channels, RGB, of values in [0, 1]."""
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Sequence[str]) -> dict[str, Tensor]:
+    """The image and the targets of a batch on a device, as networks, losses and metrics take them.
+
+    Returns:
+        ``"image"`` (B, 3, H, W) float32, normalised, 0 around the image, and for each of `tasks` (B, C, H, W) float32,
+        :data:`IGNORE` where there is no label. Nothing waits for the device.
+    """
+
+    def sent(name: str) -> Tensor:
+        return batch[name].to(device, non_blocking=True)
+
+    image = normalise(sent("image"))
+    height, width = image.shape[-2:]
+    if (batch["place"][:, 2:] != torch.tensor([height, width])).any():
+        image.masked_fill_(_outside(sent("place"), height, width), 0)
+    mirrored = sent("mirrored")
+    return {"image": image, **{name: _target(name, sent(name), mirrored) for name in tasks}}
+
+
+def normalise(image: Tensor) -> Tensor:
+    """(v/255 − mean)/deviation of RGB images (B, 3, H, W) in [0, 255]; float32."""
+    mean, deviation, most = _constants(image.device)
+    return (image.float() / most).sub_(mean).div_(deviation)
+
+
+def finished(sample: Mapping[str, np.ndarray], tasks: Sequence[str]) -> dict[str, np.ndarray]:
+    """:func:`to_device` of one sample as a transform prepares it, as arrays (C, H, W)."""
+    batch = {name: torch.from_numpy(array)[None] for name, array in sample.items()}
+    return {name: tensor[0].numpy() for name, tensor in to_device(batch, "cpu", tasks).items()}
+
+
+def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32."""
+    batch = [dict(item) for item in items]
+    for name in batch[0]:
+        if len({item[name].dtype for item in batch if isinstance(item[name], Tensor)}) > 1:
+            for item in batch:
+                item[name] = (
+                    item[name].float()
+                    if name == "image"
+                    else _target(name, item[name][None], item["mirrored"][None])[0]
+                )
+    return default_collate(batch)
+
+
+def _target(name: str, target: Tensor, mirrored: Tensor) -> Tensor:
+    """A task's targets (B, C, H, W) in float32; `mirrored` (B,) bool."""
+    task = task_registry.get(name)
+    if target.dtype != torch.uint8 or task.kind != "normals":
+        return target.float()
+    unknown = (target == IGNORE).all(dim=1, keepdim=True)
+    normals = (target.float().mul_(2) / _constants(target.device)[2]).sub_(1)
+    sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
+    for channel in task.negate_on_flip:
+        normals[:, channel] *= sign
+    return normals.masked_fill_(unknown, IGNORE)
+
+
+def _outside(place: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1, H, W) bool: where the canvas shows nothing of the image."""
+    top, left, rows, columns = place[..., None].unbind(dim=1)
+    y = torch.arange(height, device=place.device)
+    x = torch.arange(width, device=place.device)
+    is_row, is_column = (y >= top) & (y < top + rows), (x >= left) & (x < left + columns)
+    return ~(is_row[:, :, None] & is_column[:, None, :])[:, None]
+
+
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, deviation, 255. As tensors: a GPU divides by a Python number by way of its reciprocal, with other last bits."""
+    with torch.inference_mode(False):
+        mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+        return mean, deviation, torch.tensor(255.0, device=device)

@@ -1,0 +1,225 @@
+"""Samples on their way to the network: the published training's augmentation (ATRC's), the evaluation's padding.
+
+A sample is a dict: ``"image"`` (H, W, 3) RGB in [0, 255], uint8 or float32, every other key the name of a task with its
+target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; 255 = ignore. What a transform does to a target
+is said by the fields of its :class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the
+generator that is passed.
+
+A transform's `prepare` makes what workers send, in types as small as those of its input;
+:func:`bridgenet.data.pipeline.batches.to_device` makes of it what losses and metrics take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.pipeline.photometric import photometric_distortion
+from bridgenet.data.pipeline.views import View, nearest, resize, scaled_size
+from bridgenet.errors import UserError
+from bridgenet.tasks import IGNORE
+
+Sample = dict[str, np.ndarray]
+
+SCALE_RANGE = (0.5, 2.0)
+CROP_TRIES = 10
+CROP_TASK = "semseg"
+CROP_LARGEST_SHARE = 0.75
+
+
+def scale(sample: Sample, factor: float) -> Sample:
+    """Resize to int(side·factor): the image bilinear without rounding, targets nearest, metric depth divided by it."""
+    return _seen(sample, View.whole(_size(sample), factor=factor))
+
+
+def flip(sample: Sample) -> Sample:
+    """Mirror left to right; components that point sideways change their sign."""
+    return _seen(sample, View.whole(_size(sample), mirrored=True))
+
+
+def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> View:
+    """What training looks at, on a canvas of `size` (height, width).
+
+    The sample is scaled by a factor uniform in [0.5, 2], cut to `size` (sides that are smaller stay), and mirrored in one
+    of two cases. Where it has a semantic segmentation: up to 10 draws until the window holds at least two classes and
+    none covers more than 75 % of its valid pixels. The last draw stands.
+    """
+    source = _size(sample)
+    factor = rng.uniform(*SCALE_RANGE)
+    height, width = scaled_size(source, factor)
+    window = (min(size[0], height), min(size[1], width))
+    labels = sample.get(CROP_TASK)
+    if labels is not None:
+        labels = labels[..., 0].astype(np.uint8, copy=False)
+        rows, columns = (nearest(*lengths).astype(np.intp) for lengths in zip(source, (height, width)))
+    for _ in range(CROP_TRIES):
+        top = int(rng.integers(height - window[0] + 1))
+        left = int(rng.integers(width - window[1] + 1))
+        if labels is None:
+            break
+        seen = labels.take(rows[top : top + window[0]], axis=0).take(columns[left : left + window[1]], axis=1)
+        if _is_varied(seen):
+            break
+    return View(source, factor, (top, left), window, bool(rng.random() < 0.5), size)
+
+
+def mark_unknown(name: str, target: np.ndarray) -> np.ndarray:
+    """A task's target (H, W, C) with 255 where there is no label: zero depth and normals; human parts of an image in
+    which there are none. The target itself if nothing is to be marked."""
+    rule = task_registry.get(name).unknown
+    is_compact = target.dtype == np.uint8
+    if rule == "zero" and not (is_compact and task_registry.get(name).kind == "normals"):
+        unknown = np.logical_and.reduce([target[..., channel] == 0 for channel in range(target.shape[2])])
+        target = target.copy()
+        np.copyto(target, target.dtype.type(IGNORE), where=unknown[..., None])
+    elif rule == "no_foreground":
+        # 0 − 1 and 255 − 1 are the two largest values of 8 bits
+        background = target - np.uint8(1) >= IGNORE - 1 if is_compact else (target == 0) | (target == IGNORE)
+        if background.all():
+            return np.full_like(target, IGNORE)
+    return target
+
+
+def shrunk_size(size: tuple[int, int], shrink: int) -> tuple[int, int]:
+    """(height, width) of the network's images for targets of `size`; UserError unless `shrink` divides both sides."""
+    height, width = size
+    if height % shrink or width % shrink:
+        raise UserError(
+            f"a canvas of {height}×{width} pixels (height×width) for images at 1/{shrink} of it: both sides must be "
+            f"divisible by {shrink}. Give other --data.size and --data.eval-size, or another --data.shrink"
+        )
+    return height // shrink, width // shrink
+
+
+class TrainingTransform:
+    """The published augmentation, in its order, to a fixed size.
+
+    Args:
+        size: (height, width) of the targets that result [pixels].
+        tasks: the targets to keep; without ``"semseg"`` a crop is taken as it is drawn.
+        shrink: the image that results has 1/shrink of `size`.
+        augment: without it samples are padded, as in evaluation, and nothing else.
+
+    Raises UserError unless `shrink` divides both sides.
+    """
+
+    def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1, augment: bool = True) -> None:
+        self.size = size
+        self.tasks = task_registry.in_order(tasks)
+        self.shrink, self.augment = shrink, augment
+        shrunk_size(size, shrink)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Augment a sample: (C, H, W) float32 contiguous arrays of `size`, the image normalised."""
+        return _finished(self.prepare(sample, rng), self.tasks)
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Augment a sample: the image (3, H, W) uint8, targets (C, H, W), and what :func:`_prepared` adds.
+
+        Raises UserError if it is not to be augmented and exceeds the size.
+        """
+        chosen = {name: sample[name] for name in self.tasks}
+        if not self.augment:
+            view = _padding(sample, self.size, "a training image", "--data.size")
+            return _prepared(sample["image"], chosen, view, self.shrink)
+        view = draw_view({"image": sample["image"], **chosen}, self.size, rng)
+        return _prepared(photometric_distortion(view.image(sample["image"]), rng), chosen, view, self.shrink)
+
+
+class EvaluationTransform:
+    """Normalisation and padding to the evaluation canvas.
+
+    Args:
+        size: (height, width) of the canvas, which targets have [pixels].
+        tasks: the targets to keep.
+        shrink: the image that results has 1/shrink of `size`.
+
+    Raises UserError unless `shrink` divides both sides.
+    """
+
+    def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1) -> None:
+        self.size = size
+        self.tasks = task_registry.in_order(tasks)
+        self.shrink = shrink
+        shrunk_size(size, shrink)
+
+    def __call__(self, sample: Sample, name: str = "image") -> Sample:
+        """Pad a sample: (C, H, W) float32 contiguous arrays, the image normalised; errors as of `prepare`."""
+        return _finished(self.prepare(sample, name), self.tasks)
+
+    def prepare(self, sample: Sample, name: str = "image") -> Sample:
+        """Pad a sample: the image (3, H, W), targets (C, H, W), and what :func:`_prepared` adds.
+
+        Raises UserError with the sample's name if it exceeds the canvas.
+        """
+        view = _padding(sample, self.size, name, "--data.eval-size")
+        return _prepared(sample["image"], {task: sample[task] for task in self.tasks}, view, self.shrink)
+
+
+def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> View:
+    """All of the sample in the middle of a canvas of `size`; UserError, with the setting to change, if it exceeds it."""
+    height, width = _size(sample)
+    if height > size[0] or width > size[1]:
+        canvas = "the evaluation canvas" if setting == "--data.eval-size" else "the training size"
+        raise UserError(
+            f"{name}: found {height}×{width} pixels, expected at most {canvas} of "
+            f"{size[0]}×{size[1]} (height×width). Give a larger {setting}"
+        )
+    return View.whole((height, width), canvas=size)
+
+
+def _prepared(image: np.ndarray, targets: Sample, view: View, shrink: int) -> Sample:
+    """Image and targets (C, H, W) on the view's canvas, contiguous, unknown labels marked; the image shrunk.
+
+    Also ``"place"``, int64 [top, left, height, width] of what the shrunk image shows, and ``"mirrored"``, bool.
+    """
+    return {
+        "image": _shrunk(view.on_canvas(image), shrink),
+        **{name: _planes(mark_unknown(name, view.target(name, target))) for name, target in targets.items()},
+        "place": np.array(_shrunk_place(view.place, shrink), np.int64),
+        "mirrored": np.array(view.mirrored),
+    }
+
+
+def _shrunk(canvas: np.ndarray, shrink: int) -> np.ndarray:
+    """(3, H, W) → (3, H/shrink, W/shrink): bilinear, in float32 without rounding; the array itself if that is its size."""
+    if shrink == 1:
+        return canvas
+    size = shrunk_size((canvas.shape[1], canvas.shape[2]), shrink)
+    return np.stack([resize(plane.astype(np.float32), size, cv2.INTER_LINEAR) for plane in canvas])
+
+
+def _shrunk_place(place: tuple[int, int, int, int], shrink: int) -> tuple[int, int, int, int]:
+    """The pixels of the shrunk canvas in which nothing but the window is mixed: (top, left, height, width)."""
+    top, left, height, width = place
+    first_row, first_column = -(-top // shrink), -(-left // shrink)
+    last_row, last_column = (top + height) // shrink, (left + width) // shrink
+    return first_row, first_column, last_row - first_row, last_column - first_column
+
+
+def _finished(prepared: Sample, tasks: Sequence[str]) -> Sample:
+    from bridgenet.data.pipeline.batches import finished  # which needs torch
+
+    return finished(prepared, tasks)
+
+
+def _seen(sample: Sample, view: View) -> Sample:
+    return {name: view.image(array) if name == "image" else view.target(name, array) for name, array in sample.items()}
+
+
+def _planes(target: np.ndarray) -> np.ndarray:
+    """(H, W, C) → (C, H, W), contiguous."""
+    return target[None, ..., 0] if target.shape[2] == 1 else np.stack(cv2.split(target))
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    return sample["image"].shape[0], sample["image"].shape[1]
+
+
+def _is_varied(labels: np.ndarray) -> bool:
+    """Whether the labels, (H, W) uint8, hold two classes or more and none covers more than 75 % of the valid pixels."""
+    counts = cv2.calcHist([labels], [0], None, [IGNORE + 1], [0, IGNORE + 1]).ravel()[:IGNORE]
+    return bool(np.count_nonzero(counts) > 1 and counts.max() <= CROP_LARGEST_SHARE * counts.sum(dtype=np.float64))

@@ -1,0 +1,148 @@
+"""What of a sample is seen, and where: scaling, cropping, mirroring and padding as one step.
+
+A :class:`View` is worked out in indices first; then each pixel of the result is fetched once, and nothing is computed that
+is cut off afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from bridgenet import tasks as task_registry
+from bridgenet.data.compact import expanded, may_stay
+from bridgenet.tasks import IGNORE
+
+_MOST_CHANNELS = 4  # of OpenCV's border value
+
+
+def resize(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    """OpenCV's resize of (h, w) or (h, w, C) to `size` (height, width), the channel axis kept."""
+    resized = cv2.resize(array, (size[1], size[0]), interpolation=interpolation)
+    return resized.reshape(*size, *array.shape[2:])
+
+
+def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """int(side·factor) of both sides, at least 1."""
+    return max(1, int(size[0] * factor)), max(1, int(size[1] * factor))
+
+
+def nearest(length: int, scaled: int) -> np.ndarray:
+    """(scaled,) int16: which of `length` pixels OpenCV's nearest neighbour puts at each place of a side of `scaled`."""
+    ramp = np.arange(length, dtype=np.float32)[None]
+    return cv2.resize(ramp, (scaled, 1), interpolation=cv2.INTER_NEAREST)[0].astype(np.int16)
+
+
+def centre_offset(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """(top, left) of an image of `size` in the middle of `canvas`; an odd remainder goes to the bottom and right."""
+    return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of a sample that is scaled and perhaps mirrored, in the middle of a canvas. Lengths in [pixels].
+
+    Attributes:
+        source: (height, width) of the sample.
+        factor: of the scaling, to int(side·factor).
+        corner: (top, left) of the window in the scaled sample, before it is mirrored.
+        window: (height, width) of the window.
+        mirrored: left to right.
+        canvas: (height, width) of the result, no smaller than the window.
+    """
+
+    source: tuple[int, int]
+    factor: float
+    corner: tuple[int, int]
+    window: tuple[int, int]
+    mirrored: bool
+    canvas: tuple[int, int]
+
+    @classmethod
+    def whole(
+        cls,
+        source: tuple[int, int],
+        *,
+        factor: float = 1.0,
+        mirrored: bool = False,
+        canvas: tuple[int, int] | None = None,
+    ) -> View:
+        """All of the scaled sample, on a canvas of its own size if none is given."""
+        size = scaled_size(source, factor)
+        return cls(source, factor, (0, 0), size, mirrored, canvas or size)
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """(top, left, height, width) of the window on the canvas."""
+        return (*centre_offset(self.window, self.canvas), *self.window)
+
+    @cached_property
+    def _map(self) -> np.ndarray:
+        """(*canvas, 2) int16: column and row of the source that each pixel shows, −1 outside of the window."""
+        (height, width), (top, left) = self.window, self.corner
+        scaled = scaled_size(self.source, self.factor)
+        rows = nearest(self.source[0], scaled[0])[top : top + height]
+        columns = nearest(self.source[1], scaled[1])[left : left + width]
+        is_full = self.window == self.canvas
+        places = np.empty((*self.canvas, 2), np.int16) if is_full else np.full((*self.canvas, 2), -1, np.int16)
+        top, left = self.place[:2]
+        inside = places[top : top + height, left : left + width]
+        inside[..., 0] = columns[::-1] if self.mirrored else columns
+        inside[..., 1] = rows[:, None]
+        return places
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """The window of an image (H, W, 3), (h, w, 3): bilinear, in float32 without rounding where its size changes."""
+        size = scaled_size(self.source, self.factor)
+        if size != self.source:
+            image = resize(image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
+        (top, left), (height, width) = self.corner, self.window
+        image = image[top : top + height, left : left + width]
+        return cv2.flip(image, 1) if self.mirrored else image
+
+    def on_canvas(self, window: np.ndarray) -> np.ndarray:
+        """The window of an image, (h, w, 3), on the canvas: (3, *canvas), 0 around it."""
+        top, left, height, width = self.place
+        canvas = (np.empty if self.window == self.canvas else np.zeros)((3, *self.canvas), window.dtype)
+        canvas[:, top : top + height, left : left + width] = cv2.split(window)
+        return canvas
+
+    def target(self, name: str, target: np.ndarray) -> np.ndarray:
+        """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
+
+        Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so
+        uint8 normals: they have no room for a sign, see :func:`bridgenet.data.pipeline.batches.to_device`.
+        """
+        task = task_registry.get(name)
+        is_compact = may_stay(task, target)
+        if not is_compact:
+            target = expanded(name, target)
+        outside = IGNORE if is_compact and task.kind == "normals" else task.pad_value
+        seen = self._fetched(target, outside)
+        if is_compact:
+            return seen
+        if task.divide_by_scale and self.factor != 1:
+            np.divide(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
+        if task.multiply_by_scale and self.factor != 1:
+            np.multiply(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
+        for channel in task.negate_on_flip if self.mirrored else ():
+            values = seen[..., channel]
+            np.negative(values, out=values, where=values != IGNORE)
+        return seen
+
+    def _fetched(self, array: np.ndarray, outside: float) -> np.ndarray:
+        """(H, W, C) → (*canvas, C) in the same type."""
+        channels = array.shape[2]
+        if channels > _MOST_CHANNELS:
+            parts = [
+                self._fetched(np.ascontiguousarray(array[..., first : first + _MOST_CHANNELS]), outside)
+                for first in range(0, channels, _MOST_CHANNELS)
+            ]
+            return np.concatenate(parts, axis=2)
+        seen = cv2.remap(  # type: ignore[call-overload]  # which does not know that the second map may be None
+            array, self._map, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4
+        )
+        return seen.reshape(*self.canvas, channels)

@@ -1,0 +1,1 @@
+"""Getting files from elsewhere: resumable downloads, archives, pictures by address, published weights."""

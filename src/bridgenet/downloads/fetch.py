@@ -1,0 +1,367 @@
+"""Files from the web: several addresses for one file, downloads that go on where they stopped, checksums beside them.
+
+While a file is on its way its folder holds `.NAME.part` (the bytes so far) and `.NAME.part.json` (which address they
+came from, and how the server names that version of the file). Bytes are only ever added to those of the same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from email.message import Message
+from pathlib import Path
+from typing import IO, Any
+
+from bridgenet.errors import UserError
+from bridgenet.system.files import lock, write_atomically
+from bridgenet.version import __version__
+
+TIMEOUT = 30.0
+"""How long a server may be silent [s]."""
+PAUSES = (1.0, 3.0, 10.0)
+"""Waits [s] before a connection that was cut is tried again; a try that brings new bytes starts them over."""
+BLOCK = 1 << 16
+BUSY = (408, 425, 429, 500, 502, 503, 504)
+"""HTTP codes by which a server says that another time may do."""
+
+Progress = Callable[[int, "int | None"], None]
+
+
+def fetch(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    sha256: str | None = None,
+    starts: Sequence[bytes] = (b"",),
+    progress: Progress | None = None,
+) -> str:
+    """Make sure that `target` is there: check it if it is, else download it from the first address that has it.
+
+    What came of an interrupted download, of this process or of one before, is kept and added to. The checksum is
+    written to `NAME.sha256` beside the file, as sha256sum does, and is checked whenever the file is found there.
+
+    Args:
+        urls: addresses (http, https) of the same file, in the order to try them.
+        target: where the file goes; its folder is made.
+        sha256: the checksum the file must have, where it is known.
+        starts: what files of its kind begin with: anything else that an address gives is not the file.
+        progress: called with (bytes that are there, bytes in all or None if the server does not tell).
+
+    Returns:
+        The file's sha256, 64 hexadecimal digits.
+
+    Raises:
+        UserError: no address has the file, with the reason for each; it does not fit on the disk; another process
+            downloads it; or the file that is there has another checksum.
+    """
+    for url in urls:
+        _check_scheme(url)
+    if target.exists():
+        return _verify(target, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _Partial.open(target) as partial:
+        failures = []
+        for url in urls:
+            try:
+                _download(url, partial, progress)
+                digest = partial.finish(target, sha256, starts)
+            except Failed as failure:
+                failures.append(f"         {url}: {failure}")
+            else:
+                return digest
+        can_go_on = partial.size and partial.origin and partial.origin.validator
+        kept = f" {partial.size / 1e6:.1f} MB are kept and go on from there." if can_go_on else ""
+    tried = "\n".join(failures) or "         no address is known"
+    raise UserError(
+        f"{target.name} could not be downloaded:\n{tried}\n"
+        f"       Give another address with --url, or download it by hand, put it at {target} and run the same command "
+        f"again.{kept}"
+    )
+
+
+def partial_size(target: Path) -> int:
+    """Bytes that an unfinished download of `target` left behind."""
+    path = _part(target)
+    return path.stat().st_size if path.exists() else 0
+
+
+def checksum_file(target: Path) -> Path:
+    """Where the checksum of `target` is written."""
+    return target.with_name(f"{target.name}.sha256")
+
+
+class Failed(Exception):
+    """Why an address does not give the file."""
+
+
+class _Cut(Exception):
+    """The connection ended, or the server was busy: the same address may go on."""
+
+
+@dataclass
+class _Origin:
+    """Where the bytes of a part come from: the address, the server's name for this version, its length in bytes."""
+
+    url: str
+    validator: str | None
+    total: int | None
+
+
+class _Partial:
+    """The unfinished file and what is known of its origin."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path = path
+        self.file = file
+        self.record = path.with_name(path.name + ".json")
+        self.size = file.seek(0, os.SEEK_END)
+        self.origin: _Origin | None = None
+        try:
+            self.origin = _Origin(**json.loads(self.record.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            self.size = 0  # nobody knows what the bytes are
+
+    @classmethod
+    @contextmanager
+    def open(cls, target: Path) -> Iterator[_Partial]:
+        """The part of `target`, locked against other processes; an empty one is cleared away afterwards."""
+        path = _part(target)
+        with path.open("ab", buffering=0) as file:
+            if not lock(file):  # two processes that add to one part would mix their bytes
+                raise UserError(f"{target} is being downloaded by another process. Wait for it, or stop it")
+            partial = cls(path, file)
+            try:
+                yield partial
+            finally:
+                file.close()
+                if partial.size == 0 or not path.exists():
+                    partial.record.unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
+
+    def start(self, origin: _Origin) -> None:
+        """Throw away what is there; what comes next is of `origin`."""
+        self.file.truncate(0)
+        self.size = 0
+        self.origin = origin
+        write_atomically(self.record, json.dumps(asdict(origin)))
+
+    def append(self, block: bytes) -> None:
+        """Write bytes that go on where the part ends, at once to the system: a killed process loses none."""
+        view = memoryview(block)
+        while view:
+            written = self.file.write(view)
+            view = view[written:]
+            self.size += written
+
+    def clear(self) -> None:
+        """Throw away what is there; the next request is for the whole file."""
+        self.file.truncate(0)
+        self.size = 0
+        self.origin = None
+
+    def finish(self, target: Path, expected: str | None, starts: Sequence[bytes]) -> str:
+        """Check the whole file and move it to `target`, its checksum beside it."""
+        with self.path.open("rb") as file:
+            start = file.read(16)
+        if not start or not any(start.startswith(known) for known in starts):
+            self.clear()
+            raise Failed(
+                f"what it gives is no such file (it begins with {start!r})" if start else "what it gives is empty"
+            )
+        os.fsync(self.file.fileno())
+        digest = _sha256(self.path)
+        if expected and digest != expected:
+            self.clear()
+            raise Failed(f"found sha256 {digest}, expected {expected}; what was downloaded is thrown away")
+        write_atomically(checksum_file(target), f"{digest}  {target.name}\n")
+        self.file.close()
+        self.path.replace(target)
+        return digest
+
+
+def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
+    """Bring the part to its full length, or raise Failed."""
+    pauses = iter(PAUSES)
+    furthest = 0
+    reached = False
+    while True:
+        try:
+            with _request(url, partial) as response:
+                reached = True
+                _receive(url, response, partial, progress)
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            reached = True
+            if error.code == 416:  # asked for what lies behind the end: the part is complete, or of something else
+                if _is_complete(error.headers, partial):
+                    return
+                partial.clear()
+            elif error.code not in BUSY:
+                raise Failed(f"HTTP {error.code} {error.reason}") from None
+            reason = f"HTTP {error.code} {error.reason}"
+        except _Cut as cut:
+            reason = str(cut)
+        if not reached:  # nobody is there: the next address rather than a wait
+            raise Failed(f"no connection ({reason})")
+        if partial.size > furthest:
+            furthest = partial.size
+            pauses = iter(PAUSES)
+        pause = next(pauses, None)
+        if pause is None:
+            raise Failed(reason)
+        time.sleep(pause)
+
+
+def _request(url: str, partial: _Partial) -> Any:
+    """The server's answer: the rest of the part if it is a part of the same version, else the whole file."""
+    headers = {"User-Agent": f"bridgenet/{__version__}"}
+    origin = partial.origin
+    if partial.size and origin and origin.url == url and origin.validator:
+        headers |= {"Range": f"bytes={partial.size}-", "If-Range": origin.validator}
+    try:
+        return OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _Cut(reason_of(error)) from None
+
+
+def _receive(url: str, response: Any, partial: _Partial, progress: Progress | None) -> None:
+    """Write an answer to the part; _Cut if it ends early."""
+    headers = response.headers
+    if response.status not in (200, 206):
+        raise Failed(f"HTTP {response.status}, expected 200 with the file")
+    if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
+        raise Failed(f"the server sends the file packed ({encoding}), which was not asked for")
+    if headers.get_content_type() == "text/html":
+        raise Failed("this is a web page, not the file; open it in a browser and copy the link of the file itself")
+    if response.status == 206:
+        total = _continues(headers, partial)
+    else:
+        length = headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+        partial.start(_Origin(url, _validator(headers), total))
+    _check_space(partial, total)
+    while True:
+        if progress is not None:
+            progress(partial.size, total)
+        try:
+            block = response.read(BLOCK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _Cut(reason_of(error)) from None
+        if not block:
+            break
+        partial.append(block)
+    if total is not None and partial.size < total:
+        raise _Cut(f"the connection ended after {partial.size} of {total} bytes")
+    if total is not None and partial.size > total:
+        partial.clear()
+        raise _Cut(f"the server sent more than the {total} bytes it told")
+
+
+def _continues(headers: Message, partial: _Partial) -> int | None:
+    """The total length told by an answer to a range request; clears the part if the answer does not go on with it."""
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+    origin = partial.origin
+    validator = _validator(headers)
+    if origin and found and int(found[1]) == partial.size and validator in (None, origin.validator):
+        total = None if found[2] == "*" else int(found[2])
+        if total is None or origin.total in (None, total):
+            return total or origin.total
+    partial.clear()
+    raise _Cut("the server answered with another part or version of the file")
+
+
+def _is_complete(headers: Message, partial: _Partial) -> bool:
+    """Whether a 416 tells that the part, which is of the same version, ends where the file does."""
+    origin = partial.origin
+    if origin is None or partial.size == 0 or origin.total not in (None, partial.size):
+        return False
+    is_same = _validator(headers) in (None, origin.validator)
+    return is_same and headers.get("Content-Range") == f"bytes */{partial.size}"
+
+
+def _validator(headers: Message) -> str | None:
+    """What names this version of the file in an If-Range: a strong ETag, else the date of its last change."""
+    etag = headers.get("ETag", "")
+    return etag if etag.startswith('"') else headers.get("Last-Modified")
+
+
+def _check_space(partial: _Partial, total: int | None) -> None:
+    free = shutil.disk_usage(partial.path.parent).free
+    if total is not None and total - partial.size > free:
+        raise UserError(
+            f"{partial.path.parent}: {free / 1e9:.1f} GB are free, {(total - partial.size) / 1e9:.1f} GB are still to be "
+            "downloaded. Make room or give another folder"
+        )
+
+
+def _verify(target: Path, expected: str | None) -> str:
+    """The checksum of a file that is there, written beside it if none was; UserError if it is another than expected."""
+    record = checksum_file(target)
+    recorded = record.read_text(encoding="utf-8").split()[:1] if record.exists() else []
+    digest = _sha256(target)
+    for known, source in ((expected, "the published file"), (next(iter(recorded), None), record)):
+        if known and digest != known:
+            raise UserError(
+                f"{target}: found sha256 {digest}, expected {known} ({source}). It is damaged or another file: delete "
+                f"it and run the same command again"
+                + (f"; if you put it there yourself, delete {record}" * bool(recorded))
+            )
+    if not recorded:
+        write_atomically(record, f"{digest}  {target.name}\n")
+    return digest
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong with a connection, in the system's words."""
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or str(reason) or type(error).__name__
+
+
+def _check_scheme(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # e.g. a bracket that is not closed
+        known = False
+    if not known:
+        raise UserError(f"--url {url}: expected an address that begins with https:// or http://")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows to http and https alone, and from https only to https."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        scheme = urllib.parse.urlsplit(newurl).scheme
+        if scheme != "https" and scheme != req.type:
+            raise Failed(f"the server sends on to {newurl}, which is refused (only https, or http from http)")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+OPENER = urllib.request.build_opener(_Redirects)
+"""Opens addresses; a redirection to anything but http and https raises :class:`Failed`."""

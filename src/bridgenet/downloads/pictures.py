@@ -1,0 +1,121 @@
+"""Pictures from the web: http and https alone, of bounded size and time."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from bridgenet.downloads import fetch
+from bridgenet.errors import UserError
+from bridgenet.version import __version__
+
+MAX_BYTES = 100_000_000
+"""The largest file that is fetched [bytes]."""
+MAX_SECONDS = 60.0
+"""The longest that fetching one file may take [s]; a server may be silent for half of it."""
+
+
+def is_address(text: str) -> bool:
+    """Whether an input is meant as an address, of whatever scheme."""
+    return "://" in text
+
+
+def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS) -> bytes:
+    """The content of a picture's address. Redirections are followed from https to https, from http to both.
+
+    Raises:
+        UserError: another scheme, no such server or file, something that says it is no picture, too large or too slow.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"{url} is no address of a picture: it must begin with https:// or http://")
+    content = bytearray()
+    failures: list[Exception] = []
+    is_late = threading.Event()
+
+    def work() -> None:
+        try:
+            _fetch(url, parts, content, max_bytes, max_seconds / 2, is_late)
+        except Exception as error:  # told by the thread that waits
+            failures.append(error)
+
+    # In a thread: a server that sends its headers letter by letter is never silent, and no timeout of a socket ends it.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(max_seconds)
+    if thread.is_alive():
+        is_late.set()
+        raise UserError(f"{url} took more than {max_seconds:g} s; {len(content) / 1e6:.1f} MB came")
+    if failures:
+        raise failures[0]
+    return bytes(content)
+
+
+def _fetch(
+    url: str,
+    parts: urllib.parse.SplitResult,
+    content: bytearray,
+    max_bytes: int,
+    max_silence: float,
+    is_late: threading.Event,
+) -> None:
+    try:
+        request = urllib.request.Request(_encoded(parts), headers={"User-Agent": f"bridgenet/{__version__}"})
+        with fetch.OPENER.open(request, timeout=max_silence) as response:
+            _check_headers(url, response.headers, max_bytes)
+            while block := response.read1(fetch.BLOCK):  # what is there, without waiting for the whole block
+                content += block
+                if is_late.is_set():
+                    return
+                if len(content) > max_bytes:
+                    raise UserError(f"{url} is too large: more than {max_bytes / 1e6:.0f} MB")
+            length = response.headers.get("Content-Length", "")
+            if length.isdecimal() and len(content) < int(length):
+                raise UserError(f"{url}: the connection ended after {len(content)} of {length} bytes")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise UserError(f"{url}: the server answers {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError, fetch.Failed) as error:
+        raise UserError(f"{url} cannot be fetched ({fetch.reason_of(error)})") from None
+
+
+def name_of(url: str) -> str:
+    """A name for the results: the last part of the path without its suffix, else the server's name."""
+    parts = _split(url)
+    if parts is None:
+        return "picture"
+    last = urllib.parse.unquote(parts.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    stem = last.rpartition(".")[0] or last or parts.hostname or "picture"
+    safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(". ")
+    return safe.encode()[:100].decode(errors="ignore") or "picture"
+
+
+def _encoded(parts: urllib.parse.SplitResult) -> str:
+    """The address as it goes over the wire: letters outside ASCII and spaces are written as servers expect them."""
+    safe = "%/:=&?~#+!$,;'@()*[]"  # what may have been written so already
+    path, query = (urllib.parse.quote(part, safe=safe) for part in (parts.path, parts.query))
+    host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    return urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+
+
+def _split(url: str) -> urllib.parse.SplitResult | None:
+    try:
+        return urllib.parse.urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        return None
+
+
+def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -> None:
+    kind = headers.get_content_type()
+    if kind.startswith("video/"):
+        raise UserError(f"{url} is a video: download it and give the file")
+    if kind.startswith("text/") and "Content-Type" in headers:
+        raise UserError(f"{url} is a page or text ({kind}), not a picture; give the address of the picture itself")
+    if (packed := headers.get("Content-Encoding", "identity")) != "identity":
+        raise UserError(f"{url} is sent packed ({packed}), which was not asked for: download it and give the file")
+    length = headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise UserError(f"{url} is too large: {int(length) / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")

@@ -1,0 +1,1 @@
+"""Scoring networks on data sets: pooled metrics, boundaries, test-time augmentation, the best constant."""

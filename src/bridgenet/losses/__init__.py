@@ -1,0 +1,222 @@
+"""Losses of the published training and their weighted sum.
+
+Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size that is IGNORE where there is no label,
+and gives a scalar in float32 (float64 for float64 logits). Ignored pixels take no part whatever their logits are:
+without any valid pixel the loss is 0 and so are its gradients. Nothing waits for the device and no shape depends on
+values.
+
+Data-parallel training: each loss is a sum over pixels divided by a number of pixels. Passing that number through
+:func:`process_mean` makes the mean of the processes' gradients, which DDP computes, that of the joint batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bridgenet import tasks
+from bridgenet.errors import UserError, nearest
+from bridgenet.tasks import IGNORE
+from bridgenet.tasks.decoding import at_least_float32, enlarged, normalise
+
+MeanOverProcesses = Callable[[Tensor], Tensor]
+
+
+def identity(tensor: Tensor) -> Tensor:
+    """The tensor itself: the mean over one process."""
+    return tensor
+
+
+def process_mean(tensor: Tensor) -> Tensor:
+    """Mean of the tensor over all processes of `torch.distributed`; the tensor itself where there is only one.
+
+    A collective call: every process must make it. No gradient passes through.
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return tensor
+    total = tensor.detach().clone()
+    distributed.all_reduce(total)  # sum: gloo has no average
+    return total / distributed.get_world_size()
+
+
+def cross_entropy(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
+    """Cross entropy of class indices, mean over the valid pixels. logits (B, n, H, W), target (B, 1, H, W)."""
+    valid = target != IGNORE
+    return _share(_pixel_cross_entropy(logits, target, valid), _count(valid, logits, mean_over_processes))
+
+
+def balanced_cross_entropy(
+    logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity
+) -> Tensor:
+    """Cross entropy of two classes weighted (1 - p, p), p the share of class 0 among the batch's valid pixels.
+
+    Divided by the number of valid pixels, not by the weights. logits (B, 2, H, W), target (B, 1, H, W) of 0 and 1.
+    """
+    valid = target != IGNORE
+    count = _count(valid, logits, mean_over_processes)
+    negatives = _share(_count(target == 0, logits, mean_over_processes), count)
+    weight = torch.where(target == 0, 1 - negatives, negatives)
+    return _share(_pixel_cross_entropy(logits, target, valid) * weight, count)
+
+
+def l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
+    """Absolute difference, mean over the valid pixels, in the unit of the target. Both (B, 1, H, W)."""
+    valid = target != IGNORE
+    logits = _blank(logits, valid)
+    difference = (logits - _blank(target.to(logits.dtype), valid)).abs()
+    return _share(difference, _count(valid, logits, mean_over_processes))
+
+
+def normals_l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
+    """L1 distance of the normalised logits from the target, mean over the valid pixels. Both (B, 3, H, W)."""
+    valid = (target != IGNORE).all(dim=1, keepdim=True)
+    vectors = normalise(_blank(logits, valid))
+    difference = (vectors - _blank(target.to(vectors.dtype), valid)).abs()
+    return _share(difference, _count(valid, logits, mean_over_processes))
+
+
+def edge_bce(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    positive_weight: float = 0.95,
+    mean_over_processes: MeanOverProcesses = identity,
+) -> Tensor:
+    """Binary cross entropy with logits, mean over the valid pixels (not over the weights). Both (B, 1, H, W).
+
+    Positives weigh `positive_weight`, negatives the rest to 1.
+    """
+    valid = target != IGNORE
+    logits = _blank(logits, valid)
+    pixels = weighted_bce(logits, _blank(target.to(logits.dtype), valid), positive_weight)
+    return _share(torch.where(valid, pixels, 0), _count(valid, logits, mean_over_processes))
+
+
+def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tensor:
+    """Binary cross entropy per pixel, target 0 or 1: positives weigh `positive_weight`, negatives the rest to 1."""
+    weight = (1 - positive_weight) + (2 * positive_weight - 1) * target
+    return F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
+
+
+def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """(B, 1, H, W), 0 where not valid. No reduction inside: the reduced form is not deterministic on CUDA."""
+    logits, indices = _blank(logits, valid), target[:, 0].long()
+    if logits.is_contiguous(
+        memory_format=torch.channels_last
+    ):  # over (B, n, H, W) PyTorch would copy to the other layout
+        logits_Nn, indices_N = logits.permute(0, 2, 3, 1).flatten(0, 2), indices.flatten()
+        pixels = F.cross_entropy(logits_Nn, indices_N, ignore_index=IGNORE, reduction="none").view_as(indices)
+    else:
+        pixels = F.cross_entropy(logits, indices, ignore_index=IGNORE, reduction="none")
+    return pixels[:, None]
+
+
+def _blank(values: Tensor, valid: Tensor) -> Tensor:
+    """The values with 0 at ignored pixels, so that neither infinities nor NaN there reach a loss or a gradient."""
+    return torch.where(valid, at_least_float32(values), 0)
+
+
+def _count(pixels: Tensor, logits: Tensor, mean_over_processes: MeanOverProcesses) -> Tensor:
+    return mean_over_processes(pixels.sum().to(at_least_float32(logits).dtype))
+
+
+def _share(values: Tensor, count: Tensor) -> Tensor:
+    """Sum of the values / count, 0 / 1 without a count. (Not count.clamp(min=1): a mean over processes may be 0.5.)"""
+    return values.sum() / torch.where(count > 0, count, 1)
+
+
+class Output(Protocol):
+    """What a network gives: logits per task, (B, n, H, W) at image size; the intermediate ones may be missing."""
+
+    @property
+    def logits(self) -> Mapping[str, Tensor]: ...
+
+    @property
+    def intermediate_logits(self) -> Mapping[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The weighted `total` and the unweighted scalar losses by task, of the final and of the intermediate logits."""
+
+    total: Tensor
+    final: dict[str, Tensor]
+    intermediate: dict[str, Tensor]
+
+    def by_name(self) -> dict[str, Tensor]:
+        """All in one: `total`, `TASK`, `intermediate/TASK`."""
+        return {
+            "total": self.total,
+            **self.final,
+            **{f"intermediate/{task}": x for task, x in self.intermediate.items()},
+        }
+
+
+class MultiTaskLoss(nn.Module):
+    """total = sum of w_t L_t(final) + intermediate_weight * sum of w_t L_t(intermediate), as published.
+
+    Args:
+        tasks: names of the tasks.
+        weights: w_t of some tasks, in place of their `Task.loss_weight`.
+        intermediate_weight: 0.5 as published.
+        mean_over_processes: :func:`process_mean` when each process sees its own part of the batch.
+        functions: losses of some tasks, in place of their own, called as those of this module are.
+
+    Raises UserError for an unknown task, and for a weight of a task that is not among `tasks`.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        intermediate_weight: float = 0.5,
+        mean_over_processes: MeanOverProcesses = identity,
+        functions: Mapping[str, Callable[..., Tensor]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.losses, self.weights = _losses_and_weights(tasks, weights or {})
+        self.losses |= functions or {}
+        self.intermediate_weight = intermediate_weight
+        self.mean_over_processes = mean_over_processes
+
+    def forward(self, output: Output, targets: Mapping[str, Tensor]) -> LossTerms:
+        """targets: task -> (B, C, H, W); logits of another size are resized to them. UserError when a task has no target."""
+        for task in self.losses:
+            if task not in targets:
+                raise UserError(f"no target for task '{task}' in this batch (targets: {', '.join(targets) or 'none'})")
+        final = self._terms(output.logits, targets)
+        intermediate_logits = output.intermediate_logits
+        intermediate = self._terms(intermediate_logits, targets) if intermediate_logits else {}
+        total = self._weighted(final)
+        if intermediate:
+            total = total + self.intermediate_weight * self._weighted(intermediate)
+        return LossTerms(total=total, final=final, intermediate=intermediate)
+
+    def _terms(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        logits = enlarged(logits, targets)
+        return {
+            task: loss(logits[task], targets[task], mean_over_processes=self.mean_over_processes)
+            for task, loss in self.losses.items()
+        }
+
+    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        return torch.stack([self.weights[task] * term for task, term in terms.items()]).sum()
+
+
+def _losses_and_weights(
+    chosen: Sequence[str], overrides: Mapping[str, float]
+) -> tuple[dict[str, Callable[..., Tensor]], dict[str, float]]:
+    names = tasks.in_order(chosen)
+    for name in overrides:
+        if name not in names:
+            raise UserError(
+                f"a loss weight is given for '{name}'{nearest(name, names)}, but the tasks are {', '.join(names)}"
+            )
+    losses = {name: tasks.resolve(tasks.get(name).loss) for name in names}
+    return losses, {name: overrides.get(name, tasks.get(name).loss_weight) for name in names}

@@ -1,0 +1,110 @@
+"""A network made ready for inference: the same network, its weights brought into the form that computes fastest.
+
+What saves work in training as well stands in the layers themselves (see `docs/performance.md`). Here is what only inference
+can have: norms folded into convolutions, kernels composed and split once instead of at every call, weights in oneDNN's own
+order, half precision.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import timm.layers
+import torch
+
+from bridgenet.errors import UserError
+from bridgenet.extensions import is_foreign
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.layers import Mlp
+from bridgenet.ops.linear import use_pointwise
+from bridgenet.ops.packed import can_pack, fuse_gelu, pack
+from bridgenet.system import allocator
+from bridgenet.system.compilation import check_compiler
+
+Precision = Literal["auto", "float32", "bfloat16"]
+preparing = threading.RLock()
+"""Held while a network is made ready."""
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32 (CPUs: AVX-512 BF16, AMX, or Arm's BF16)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:  # not Linux: unknown
+        return False
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(words))
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The weights' dtype; `auto` is bfloat16 where the device is faster in it. UserError for any other word."""
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is '{precision}', expected one of {', '.join(PRECISIONS)}")
+    wants = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    return torch.bfloat16 if wants else torch.float32
+
+
+@torch.no_grad()
+def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float32", compile: bool = False) -> BridgeNet:
+    """Make a network ready for inference, in place: it cannot be trained, saved or moved to another device afterwards.
+
+    Args:
+        network: on the device where it will run; it is put into evaluation mode.
+        precision: `"float32"` keeps its results up to rounding; `"bfloat16"` halves weights and computes in bfloat16;
+            `"auto"` takes bfloat16 where the device is faster in it.
+        compile: have PyTorch compile it at its first call (minutes); on GPUs with CUDA graphs.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: another precision, no compiler where one is needed, or the network has been made ready already.
+    """
+    with preparing:
+        if network.optimized:
+            raise UserError("this network is ready for inference already; load it again for another precision")
+        try:
+            _optimize(network, precision, compile)
+        except UserError:
+            raise  # found before anything was changed
+        except BaseException:
+            network.optimized = True  # half of it: of no use for anything
+            raise
+    return network
+
+
+def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
+    device = next(network.parameters()).device
+    dtype = resolve_precision(precision, device)
+    if compile:
+        check_compiler(device)
+    network.eval().requires_grad_(False)
+    network.backbone.to(dtype)
+    module: Any
+    # Not a list of all modules: it would keep the weights that are replaced.
+    for module in [module for module in network.modules() if hasattr(module, "prepare_for_inference")]:
+        allocator.release()  # what lies between weights that stay would never be asked for again
+        module.prepare_for_inference()
+    network.to(dtype)
+    if device.type == "cpu":
+        if dtype == torch.bfloat16:  # PyTorch's fused attention is the slower one there; the switch is timm's
+            for module in network.modules():
+                if hasattr(module, "fused_attn"):
+                    module.fused_attn = False
+        if can_pack(dtype) and not compile:
+            # Not a decoder or backbone of one's own: it may read weights and settings of its layers, which packed ones lack.
+            for part in (part for part in network.children() if not is_foreign(part)):
+                fuse_gelu(part, (timm.layers.Mlp, Mlp))
+                pack(part)
+        else:
+            use_pointwise(network)
+    allocator.release()
+    network.optimized = True
+    if compile:
+        network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
