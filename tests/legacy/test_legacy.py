@@ -19,13 +19,14 @@ import torch
 from safetensors import safe_open
 
 import bridgenet
-from bridgenet import cli, data
 from bridgenet import config as configuration
+from bridgenet import data
 from bridgenet import tasks as task_registry
+from bridgenet.cli import main as cli
 from bridgenet.compare.plan import read_plan
 from bridgenet.export import open_exported
 from bridgenet.model.config import build_network
-from bridgenet.scores import read_scores
+from bridgenet.tasks.scores import read_scores
 from bridgenet.training.parts import network_config
 
 DATA = Path(__file__).parent / "data"

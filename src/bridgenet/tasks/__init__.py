@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.moved import renamed
 
 IGNORE = 255
 """Target value of a pixel without a label, in every channel of every task."""
@@ -138,7 +139,8 @@ def from_dict(values: Mapping[str, Any]) -> Task:
         headline = values.get("full_headline")
         full_headline = Headline(**headline) if headline else None
         flips = tuple(values.get("negate_on_flip", ()))
-        task = Task(**{**values, "full_headline": full_headline, "negate_on_flip": flips})
+        named = {key: renamed(values[key]) for key in ("loss", "metric", "decode") if isinstance(values.get(key), str)}
+        task = Task(**{**values, **named, "full_headline": full_headline, "negate_on_flip": flips})
     except (TypeError, AttributeError) as error:
         raise UserError(f"{values!r} does not describe a task: {error}") from None
     if task.kind not in _OF_KIND:
