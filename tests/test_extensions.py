@@ -14,7 +14,9 @@ import yaml
 import bridgenet
 from bridgenet import UserError, extensions, tasks
 from bridgenet.cli.main import run
-from bridgenet.extensions import load_object
+from bridgenet.data.folders.own_class import is_dataset
+from bridgenet.data.folders.task_entries import _is_task
+from bridgenet.extensions import is_decoding, is_loss, is_metric, load_object, subclass_of
 from bridgenet.model.own import try_own_parts
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
@@ -144,36 +146,44 @@ def test_objects_are_found(mine: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "message"),
+    ("text", "check", "message"),
     [
         ("mine_part:Decoder", None, "there is no module 'mine_part' (did you mean mine_parts?)"),
         ("mine_parts:Decodr", None, "has no 'Decodr' (did you mean Decoder?)"),
         ("Decoder", None, "is no path to an object; expected package.module:attribute"),
-        ("mine_parts:number", "decoder", "is a int, expected a subclass of torch.nn.Module"),
-        ("mine_parts:loss", "backbone", "is the function loss, expected a subclass of bridgenet.Backbone"),
-        ("mine_parts:one_argument", "loss", "cannot be called with (logits, target, *, mean_over_processes)"),
-        ("mine_parts:Decoder", "metric", "expected a subclass of torchmetrics.Metric"),
-        ("mine_parts:Decoder", "dataset", "expected a subclass of bridgenet.DenseDataset"),
-        ("mine_parts:number", "task", "expected a bridgenet.Task"),
-        ("os:system", "decode", "expected a function (logits)"),
+        (
+            "mine_parts:number",
+            subclass_of(torch.nn.Module, "torch.nn.Module"),
+            "is a int, expected a subclass of torch.nn.Module",
+        ),
+        (
+            "mine_parts:loss",
+            subclass_of(bridgenet.Backbone, "bridgenet.Backbone"),
+            "is the function loss, expected a subclass of bridgenet.Backbone",
+        ),
+        ("mine_parts:one_argument", is_loss, "cannot be called with (logits, target, *, mean_over_processes)"),
+        ("mine_parts:Decoder", is_metric, "expected a subclass of torchmetrics.Metric"),
+        ("mine_parts:Decoder", is_dataset, "expected a subclass of bridgenet.DenseDataset"),
+        ("mine_parts:number", _is_task, "expected a bridgenet.Task"),
+        ("os:system", is_decoding, "expected a function (logits)"),
         ("mine_broken:x", None, "mine_broken cannot be imported: SyntaxError"),
         ("mine_failing:x", None, "mine_failing cannot be imported: ZeroDivisionError: division by zero"),
         ("mine_needing:x", None, "cannot be imported: ModuleNotFoundError: No module named 'not_there'"),
     ],
 )
-def test_what_does_not_fit_is_told(mine: Path, text: str, kind: Any, message: str) -> None:
+def test_what_does_not_fit_is_told(mine: Path, text: str, check: Any, message: str) -> None:
     (mine / "mine_broken.py").write_text("x = (")
     (mine / "mine_failing.py").write_text("x = 1 / 0")
     (mine / "mine_needing.py").write_text("import not_there")
     with pytest.raises(UserError) as raised:
-        load_object(text, "recipe.yaml: key", kind=kind)
+        load_object(text, "recipe.yaml: key", check)
     assert message in str(raised.value)
     assert str(raised.value).startswith("recipe.yaml: key: ")
 
 
 def test_decoder_of_ones_own_from_training_to_prediction(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(mine, network__decoder="mine_parts:Decoder", network__decoder_kwargs={"width": 6}) == 0
-    network = bridgenet.load(mine / "run")
+    network = bridgenet.load_network(mine / "run")
     assert type(network.decoder).__name__ == "Decoder" and network.decoder.out_channels == 6
     image = str(mine / "NYUDv2/images/0001.png")
     assert run(["predict", str(mine / "run"), image, "--out", str(mine / "p"), "--device", "cpu"]) == 0
@@ -318,7 +328,7 @@ def test_weights_alone_run_no_code_that_is_not_trusted(mine: Path, capsys: pytes
     assert "--trust mine_parts" in told and "mine_parts" not in sys.modules
     with pytest.raises(UserError, match="names code of the module mine_parts"):
         bridgenet.load(weights)
-    assert type(bridgenet.load(weights, trust=["mine_parts"]).decoder).__name__ == "Decoder"
+    assert type(bridgenet.load_network(weights, trust=["mine_parts"]).decoder).__name__ == "Decoder"
     bridgenet.load(weights)  # the program has imported it by now
     forget()
     with extensions.trusting([]):  # what the command trusts ends with its process

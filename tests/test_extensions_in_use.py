@@ -163,7 +163,7 @@ def test_dots_alone_name_a_part_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_card_and_folder_of_the_hub(mine: Path) -> None:
-    network().save_pretrained(mine / "hub")
+    bridgenet.Model(network()).save_pretrained(mine / "hub")
     card = (mine / "hub/README.md").read_text()
     assert "| decoder | mine_others:ReadsItsLayers |" in card and "trust=['mine_others']" in card
     assert "embed" not in card and "refiner blocks" not in card and "TPAMI" not in card
@@ -171,8 +171,8 @@ def test_card_and_folder_of_the_hub(mine: Path) -> None:
     (mine / "hub/config.yaml").write_text("steps: 1")  # makes no run folder of what came from elsewhere
     with pytest.raises(UserError, match="names code of the module mine_others"):
         bridgenet.load(mine / "hub")
-    loaded = bridgenet.BridgeNet.from_pretrained(mine / "hub", trust=["mine_others"])
-    assert type(loaded.decoder).__name__ == "ReadsItsLayers"
+    loaded = bridgenet.Model.from_pretrained(mine / "hub", trust=["mine_others"])
+    assert type(loaded.network.decoder).__name__ == "ReadsItsLayers"
 
 
 def test_a_package_inside_of_a_package_can_be_trusted(tmp_path: Path) -> None:

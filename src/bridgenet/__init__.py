@@ -9,7 +9,8 @@ Importing this package is light; PyTorch is loaded when a network is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from bridgenet import moved
 from bridgenet.errors import UserError
@@ -19,17 +20,19 @@ from bridgenet.tasks import register as register_task
 from bridgenet.version import __version__
 
 if TYPE_CHECKING:
-    from bridgenet.checkpoints import load, save
     from bridgenet.data.base import DataSetInfo, DenseDataset, Target
     from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
     from bridgenet.model.inference import optimize_for_inference
+    from bridgenet.prediction.model import Model, load, load_network, save
     from bridgenet.system.allocator import tune as tune_allocator
 
 _LAZY = {
-    "load": "bridgenet.checkpoints:load",
-    "save": "bridgenet.checkpoints:save",
+    "Model": "bridgenet.prediction.model",
+    "load": "bridgenet.prediction.model",
+    "load_network": "bridgenet.prediction.model",
+    "save": "bridgenet.prediction.model",
     "Backbone": "bridgenet.model.backbones.base:Backbone",
     "BridgeNet": "bridgenet.model.bridgenet:BridgeNet",
     "BridgeNetOutput": "bridgenet.model.bridgenet:BridgeNetOutput",
@@ -48,6 +51,7 @@ __all__ = [
     "BridgeNetOutput",
     "DataSetInfo",
     "DenseDataset",
+    "Model",
     "NetworkConfig",
     "Target",
     "Task",
@@ -55,11 +59,20 @@ __all__ = [
     "__version__",
     "build_network",
     "load",
+    "load_network",
     "optimize_for_inference",
     "register_task",
     "save",
     "tune_allocator",
 ]
 
-__getattr__ = lazy_attributes(__name__, _LAZY)
+_get = lazy_attributes(__name__, _LAZY)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("BridgeNet", "build_network"):  # whoever has a network may call what it had before
+        importlib.import_module("bridgenet.prediction.old_methods").add()
+    return _get(name)
+
+
 moved.install()

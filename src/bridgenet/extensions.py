@@ -14,15 +14,16 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from bridgenet.errors import UserError, nearest
 
-Kind = Literal["decoder", "backbone", "dataset", "task", "loss", "metric", "decode"]
+Check = Callable[[Any], str]
+"""Says in words what is wrong with an object; empty if it fits."""
 
 
 def is_path(text: str) -> bool:
@@ -52,15 +53,13 @@ def add_current_folder() -> None:
         sys.path.append(str(Path.cwd()))
 
 
-def load_object(text: str, where: str, *, kind: Kind | None = None) -> Any:
+def load_object(text: str, where: str, check: Check | None = None) -> Any:
     """The object that a dotted path names; its module is imported.
 
     Args:
         text: `package.module:attribute`, or `package.module.attribute`.
         where: the file and key that it stands in, which errors begin with, e.g. `rooms.yaml: network.decoder`.
-        kind: what it must be: a decoder (subclass of `torch.nn.Module`), a backbone (of `bridgenet.Backbone`), a data set
-            (of `bridgenet.DenseDataset`, or an object that stands for one), a task (a `bridgenet.Task`), a metric (subclass of `torchmetrics.Metric`), a loss
-            (callable of logits, target and `mean_over_processes`) or a decoding (callable of logits).
+        check: what it must be, see :func:`subclass_of`, :func:`is_metric`, :func:`is_loss`, :func:`is_decoding`.
 
     Raises:
         UserError: no such path, module or attribute; the module cannot be imported; the object is something else.
@@ -76,7 +75,7 @@ def load_object(text: str, where: str, *, kind: Kind | None = None) -> Any:
                 f"{where}: {done}{f' ({file})' if file else ''} has no '{part}'{nearest(part, known)}, named by '{text}'"
             )
         found, done = getattr(found, part), f"{done}.{part}"
-    if kind is not None and (problem := _misfit(found, kind)):
+    if check is not None and (problem := check(found)):
         raise UserError(f"{where}: {text} is {problem}")
     return found
 
@@ -140,58 +139,46 @@ def _is_library(file: str) -> bool:
     return file.startswith((here + os.sep, standard + os.sep)) or "site-packages" in Path(file).parts
 
 
-def _misfit(found: Any, kind: Kind) -> str:
-    """What an object is instead of what it is to be, in words; empty if it fits."""
-    if kind == "task":
-        from bridgenet.tasks import Task
+def subclass_of(base: type, title: str) -> Check:
+    """A check for classes that are derived from `base`, which errors call `title`."""
 
-        return "" if isinstance(found, Task) else f"{_what(found)}, expected a bridgenet.Task"
-    if kind in ("loss", "decode"):
-        return _not_callable(found, kind)
-    base, title = _base(kind)
-    if kind == "dataset" and not isinstance(found, type) and hasattr(found, "choose_tasks") and callable(found):
-        return ""  # an object that stands for a data set, see bridgenet.data.DataSource
-    return (
-        "" if isinstance(found, type) and issubclass(found, base) else f"{_what(found)}, expected a subclass of {title}"
-    )
+    def check(found: Any) -> str:
+        if isinstance(found, type) and issubclass(found, base):
+            return ""
+        return f"{describe(found)}, expected a subclass of {title}"
+
+    return check
 
 
-def _base(kind: Kind) -> tuple[type, str]:
-    """The class that a part's must be derived from, and its name in texts."""
-    if kind == "decoder":
-        from torch.nn import Module
+def is_metric(found: Any) -> str:
+    """What is wrong with the class of a metric; empty if it fits. See :class:`bridgenet.Task`."""
+    from torchmetrics import Metric
 
-        return Module, "torch.nn.Module"
-    if kind == "backbone":
-        from bridgenet.model.backbones.base import Backbone
-
-        return Backbone, "bridgenet.Backbone"
-    if kind == "metric":
-        from torchmetrics import Metric
-
-        return Metric, "torchmetrics.Metric"
-    from bridgenet.data import DenseDataset
-
-    return DenseDataset, "bridgenet.DenseDataset"
+    return subclass_of(Metric, "torchmetrics.Metric")(found)
 
 
-def _not_callable(found: Any, kind: Kind) -> str:
-    """What is wrong with a loss or a decoding: it must be a function of one's own, or an object that is called like one."""
-    expected = "(logits, target, *, mean_over_processes)" if kind == "loss" else "(logits)"
+def is_loss(found: Any) -> str:
+    """What is wrong with a loss; empty if it is a function that can be called as those of :mod:`bridgenet.losses`."""
+    return _not_callable(found, "(logits, target, *, mean_over_processes)", None, None, mean_over_processes=None)
+
+
+def is_decoding(found: Any) -> str:
+    """What is wrong with a decoding; empty if it is a function of logits."""
+    return _not_callable(found, "(logits)", None)
+
+
+def _not_callable(found: Any, expected: str, *arguments: Any, **keywords: Any) -> str:
     if not callable(found) or isinstance(found, type) or inspect.isbuiltin(found):
-        return f"{_what(found)}, expected a function {expected}"
+        return f"{describe(found)}, expected a function {expected}"
     try:
-        signature = inspect.signature(found)
-        if kind == "loss":
-            signature.bind(None, None, mean_over_processes=None)
-        else:
-            signature.bind(None)
+        inspect.signature(found).bind(*arguments, **keywords)
     except (TypeError, ValueError) as error:
         return f"a function that cannot be called with {expected}: {error}"
     return ""
 
 
-def _what(found: Any) -> str:
+def describe(found: Any) -> str:
+    """What an object is, in words, e.g. `the class mine.Decoder`."""
     if isinstance(found, type):
         return f"the class {found.__module__}.{found.__qualname__}"
     if callable(found) and hasattr(found, "__qualname__"):

@@ -30,7 +30,7 @@ def assert_same(path: Path, other: Path) -> None:
     a, b = bridgenet.load(path, device="cpu"), bridgenet.load(other, device="cpu")
     assert a.config == b.config
     assert a.information == b.information
-    assert all(torch.equal(x, b.state_dict()[key]) for key, x in a.state_dict().items())
+    assert all(torch.equal(x, b.network.state_dict()[key]) for key, x in a.network.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["net.pth.tar", "net.pth", "net.safetensors", "net", "net-v1.0"])
@@ -46,7 +46,7 @@ def test_the_authors_form(own: Path, tmp_path: Path) -> None:
     content = torch.load(tmp_path / "net.pth.tar", weights_only=True)
     assert (content["epoch"], content["iter_count"]) == (0, 700)
     assert all(key.startswith("module.") for key in content["model"])
-    network = bridgenet.load(own, device="cpu")
+    network = bridgenet.load_network(own, device="cpu")
     counters = [key for key in network.state_dict() if key.endswith("num_batches_tracked")]
     assert sum(key.endswith("num_batches_tracked") for key in content["model"]) == len(counters)
 
@@ -54,13 +54,13 @@ def test_the_authors_form(own: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["net.pth.tar", "net.safetensors", "net"])
 def test_nothing_is_overwritten_unasked(own: Path, tmp_path: Path, name: str) -> None:
     convert(own, tmp_path / name)
-    changed = bridgenet.load(own, device="cpu")
+    changed = bridgenet.load_network(own, device="cpu")
     with torch.no_grad():
         changed.heads["depth"].bias.fill_(3)
     bridgenet.save(changed, own)
     with pytest.raises(UserError, match=rf"{name} .*give --overwrite"):
         convert(own, tmp_path / name)
-    assert bridgenet.load(tmp_path / name, device="cpu").heads["depth"].bias.item() != 3
+    assert bridgenet.load_network(tmp_path / name, device="cpu").heads["depth"].bias.item() != 3
     convert(own, tmp_path / name, overwrite=True)
     assert_same(own, tmp_path / name)
 
@@ -131,7 +131,7 @@ def test_bits_are_compared() -> None:
 
 def test_licences(own: Path, tmp_path: Path) -> None:
     assert convert(own, tmp_path / "a.safetensors", licence="Apache 2.0").information["licence"] == "apache-2.0"
-    content = as_released(bridgenet.load(own, device="cpu"))
+    content = as_released(bridgenet.load_network(own, device="cpu"))
     del content["bridgenet"]  # as the authors' training would have written it
     torch.save(content, tmp_path / "theirs.pth.tar")
     config = {

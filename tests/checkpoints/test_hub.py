@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -13,11 +14,16 @@ from safetensors.torch import save_file
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.hub import is_hub_name
+from bridgenet.checkpoints.hub import is_hub_name
 from tests.fake_hub import FakeHub, running
-from tests.model.networks import build, images
+from tests.model.networks import build as build_module
+from tests.model.networks import images
 
 AUTHORS = {"origin": "BridgeNet_nyud.pth.tar (in the names of BridgeNet's authors)", "licence": "cc-by-nc-4.0"}
+
+
+def build(**changes: Any) -> bridgenet.Model:
+    return bridgenet.Model(build_module(**changes))
 
 
 @pytest.fixture
@@ -36,8 +42,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
         yield server
 
 
-def same(a: bridgenet.BridgeNet, b: bridgenet.BridgeNet) -> bool:
-    states = a.state_dict(), b.state_dict()
+def same(a: bridgenet.Model, b: bridgenet.Model) -> bool:
+    states = a.network.state_dict(), b.network.state_dict()
     return states[0].keys() == states[1].keys() and all(
         torch.equal(states[0][key], states[1][key]) for key in states[0]
     )
@@ -56,11 +62,11 @@ def test_folder(tmp_path: Path) -> None:
     (tmp_path / "folder" / "config.json").unlink()  # for readers only: the weights load alone
     for loaded in (
         bridgenet.load(tmp_path / "folder", device="cpu"),
-        bridgenet.BridgeNet.from_pretrained(tmp_path / "folder"),
+        bridgenet.Model.from_pretrained(tmp_path / "folder"),
         bridgenet.load(tmp_path / "folder" / "model.safetensors", device="cpu"),
     ):
         assert same(loaded, network)
-        assert not loaded.training
+        assert not loaded.network.training
         assert loaded.config == network.config
 
 
@@ -131,7 +137,7 @@ def test_a_name_on_the_hub(hub: FakeHub, tmp_path: Path) -> None:
         "pytorch_model.bin": b"a pickle that must not be fetched",
     }
     assert same(bridgenet.load("me/net", device="cpu"), network)
-    assert same(bridgenet.BridgeNet.from_pretrained("me/net"), network)
+    assert same(bridgenet.Model.from_pretrained("me/net"), network)
     files = {request.rpartition("/")[2] for request in hub.requests if "/resolve/" in request}
     assert files == {"model.safetensors"}
     assert (
@@ -185,13 +191,13 @@ def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_push(hub: FakeHub) -> None:
     network = build()
     with torch.no_grad():
-        expected = network.eval()(images(1)).logits
+        expected = network.network.eval()(images(1)).logits
     assert hub.address in network.push_to_hub("me/net", token="t", model_card_kwargs={"license": "mit"})
     assert set(hub.models["me/net"]) == {"model.safetensors", "config.json", "README.md"}
     assert b"license: mit" in hub.models["me/net"]["README.md"]
     loaded = bridgenet.load("me/net", device="cpu")
     with torch.no_grad():
-        assert all(torch.equal(x, expected[task]) for task, x in loaded(images(1)).logits.items())
+        assert all(torch.equal(x, expected[task]) for task, x in loaded.network(images(1)).logits.items())
 
 
 def test_a_refused_licence_sends_nothing(hub: FakeHub) -> None:
@@ -221,13 +227,18 @@ def test_names_of_the_hub(text: str, expected: bool, monkeypatch: pytest.MonkeyP
     assert is_hub_name(text) is expected
 
 
-def test_a_network_is_made_of_modules() -> None:
-    """The hub's mixin leaves the constructor alone: nothing of it is kept as a configuration."""
-    network = build()
-    again = bridgenet.BridgeNet(network.backbone, network.decoder, network.heads)
-    assert again._hub_mixin_config is None
-    assert again.config is None
-    assert dict(again.information) == {}
+def test_the_hubs_mixin_leaves_the_constructor_alone() -> None:
+    """Nothing of it is kept as a configuration."""
+    assert build()._hub_mixin_config is None
+
+
+def test_networks_have_the_methods_that_models_have_now(tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"network\.save_pretrained is bridgenet\.Model\(network\)\.save_pretrained now"
+    ):
+        build_module().save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"BridgeNet\.from_pretrained is bridgenet\.Model\.from_pretrained now"):
+        assert same(bridgenet.BridgeNet.from_pretrained(tmp_path), build())
 
 
 def test_a_card_that_stays_must_state_the_licence_of_the_weights(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bridgenet.checkpoints.convert import as_released, convert
 from bridgenet.checkpoints.inspect import inspect
 from bridgenet.model.backbones import build_backbone
 from tests.checkpoints.test_reference import PUBLISHED, content_as_released, published
-from tests.model.networks import BACKBONES, SIZE, build
+from tests.model.networks import BACKBONES, SIZE, build, config_of, with_information
 
 CONFIG = {
     "backbone_kwargs": {"num_heads": 2, "select_list": [1, 2, 3]},
@@ -108,9 +108,9 @@ def test_not_whole(tmp_path: Path) -> None:
 )
 def test_own(tmp_path: Path, name: str, kind: str) -> None:
     network = build(dataset="nyud")
-    network.information = {"step": 7, "licence": "mit"}
+    with_information(network, {"step": 7, "licence": "mit"})
     if name == "hub":
-        network.save_pretrained(tmp_path / name)
+        bridgenet.Model(network).save_pretrained(tmp_path / name)
     else:
         bridgenet.save(network, tmp_path / name, optimizer={"x": torch.ones(1000)})
     found = inspect(tmp_path / name)
@@ -123,7 +123,7 @@ def test_own(tmp_path: Path, name: str, kind: str) -> None:
 
 
 def test_nearest_preset() -> None:
-    config = published("nyud-vit-large").config
+    config = config_of(published("nyud-vit-large"))
     assert config is not None
     assert module.nearest_preset(config) == ("nyud-vit-large", [])
     assert module.nearest_preset(replace(config, refine_depth=6)) == ("nyud-vit-large", ["refine_depth 6 (preset 18)"])
@@ -164,13 +164,13 @@ def test_no_network_is_built_with_memory(tmp_path: Path, monkeypatch: pytest.Mon
     convert_source = theirs(tmp_path)
     convert(convert_source, tmp_path / "own.safetensors", config=CONFIG)
     built = []
-    real = bridgenet.checkpoints.build_network
+    real = bridgenet.checkpoints.source.build_network
 
     def build_network(config: Any) -> Any:
         built.append(real(config))
         return built[-1]
 
-    monkeypatch.setattr("bridgenet.checkpoints.build_network", build_network)
+    monkeypatch.setattr("bridgenet.checkpoints.source.build_network", build_network)
     inspect(tmp_path / "own.safetensors")
     inspect(convert_source, config=CONFIG)
     assert len(built) == 2

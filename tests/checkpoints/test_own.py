@@ -14,7 +14,7 @@ from bridgenet import UserError
 from bridgenet.checkpoints import read_information, read_own, reference
 from bridgenet.checkpoints.backbone import load_backbone
 from bridgenet.model.backbones import build_backbone
-from tests.model.networks import BACKBONES, build, config, images
+from tests.model.networks import BACKBONES, build, config, config_of, images
 
 
 @pytest.fixture
@@ -34,8 +34,11 @@ def rewrite(path: Path, change: dict[str, Any]) -> None:
 
 
 def test_round_trip_to_the_bit(saved: Path) -> None:
-    network, loaded = build(class_names={"semseg": ["a", "b", "c", "d", "e"]}), bridgenet.load(saved, device="cpu")
-    assert loaded.config == network.config
+    network, loaded = (
+        build(class_names={"semseg": ["a", "b", "c", "d", "e"]}),
+        bridgenet.load_network(saved, device="cpu"),
+    )
+    assert config_of(loaded) == config_of(network)
     assert list(loaded.tasks.items()) == list(network.tasks.items())
     state = loaded.state_dict()
     assert set(state) == set(network.state_dict())
@@ -45,8 +48,8 @@ def test_round_trip_to_the_bit(saved: Path) -> None:
 
 def test_run_folder(saved: Path) -> None:
     with torch.no_grad():
-        expected = bridgenet.load(saved, device="cpu")(images()).logits["depth"]
-        assert torch.equal(bridgenet.load(saved.parent, device="cpu")(images()).logits["depth"], expected)
+        expected = bridgenet.load_network(saved, device="cpu")(images()).logits["depth"]
+        assert torch.equal(bridgenet.load_network(saved.parent, device="cpu")(images()).logits["depth"], expected)
     saved.rename(saved.with_name("last.safetensors"))
     bridgenet.load(saved.parent, device="cpu")
     saved.with_name("last.safetensors").unlink()
@@ -101,9 +104,7 @@ def test_damaged_descriptions(saved: Path, text: str) -> None:
 
 
 def test_weights_of_another_configuration(saved: Path) -> None:
-    other = build(num_tasks=2).config
-    assert other is not None
-    rewrite(saved, {"network": other.as_dict()})
+    rewrite(saved, {"network": config_of(build(num_tasks=2)).as_dict()})
     with pytest.raises(UserError, match=r"weights do not fit this network:(?s:.*)\.human_parts\..* is not part of"):
         bridgenet.load(saved)
 
@@ -141,7 +142,7 @@ def test_failed_save_leaves_the_old_file(saved: Path, monkeypatch) -> None:
         Path(path).write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("bridgenet.checkpoints.save_file", half)
+    monkeypatch.setattr("bridgenet.checkpoints.own.save_file", half)
     with pytest.raises(OSError, match="no space"):
         bridgenet.save(build(), saved)
     assert saved.read_bytes() == before
@@ -158,10 +159,12 @@ def test_neither_ours_nor_the_authors(tmp_path: Path) -> None:
 
 def test_network_without_a_description(tmp_path: Path) -> None:
     network = build()
-    network.config = None
-    with pytest.raises(UserError, match="has no description"):
-        bridgenet.save(network, tmp_path / "x.safetensors")
+    same = bridgenet.BridgeNet(network.backbone, network.decoder, network.heads)
+    with pytest.raises(UserError, match="not known how this network was built; give its NetworkConfig"):
+        bridgenet.save(same, tmp_path / "x.safetensors")
     assert not list(tmp_path.iterdir())
+    bridgenet.save(same, tmp_path / "x.safetensors", config=config_of(network))
+    assert bridgenet.load(tmp_path / "x.safetensors", device="cpu").config == config_of(network)
 
 
 def backbone(kind: str):
@@ -275,7 +278,7 @@ def test_a_writer_that_fails_is_told_in_words(tmp_path: Path, monkeypatch) -> No
     def full(*_args, **_kwargs):
         raise SafetensorError("No space left on device")
 
-    monkeypatch.setattr("bridgenet.checkpoints.save_file", full)
+    monkeypatch.setattr("bridgenet.checkpoints.own.save_file", full)
     with pytest.raises(UserError, match=r"x\.safetensors could not be written: No space left"):
         bridgenet.save(build(), tmp_path / "x.safetensors")
     assert not list(tmp_path.iterdir())

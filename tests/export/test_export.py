@@ -16,7 +16,7 @@ from bridgenet import UserError
 from bridgenet.cli import main as cli
 from bridgenet.export import export, open_exported, write
 from bridgenet.prediction import predict_image
-from tests.model.networks import build
+from tests.model.networks import build, with_information
 
 CLASSES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
 
@@ -63,7 +63,7 @@ def network() -> bridgenet.BridgeNet:
 @pytest.fixture(scope="module")
 def onnx_file(network: bridgenet.BridgeNet, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "network.onnx"
-    network.information = {"origin": "a test", "licence": "mit"}
+    with_information(network, {"origin": "a test", "licence": "mit"})
     said: list[str] = []
     description = export(network, path, say=said.append)
     assert max(description.deviation.values()) < 1e-4

@@ -49,7 +49,7 @@ def test_released_form(case: str, dtype: str, tmp_path: Path) -> None:
     network = bridgenet.load(path, device="cpu", config=description(case))
     assert network.information["licence"] == "cc-by-nc-4.0"
     assert (network.information["step"], network.information["epoch"]) == (20000, 151)
-    check(network, case, dtype)
+    check(network.network, case, dtype)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -62,7 +62,7 @@ def test_converted_there_and_back(case: str, tmp_path: Path) -> None:
     back = bridgenet.load(tmp_path / "back.pth.tar", device="cpu")
     assert back.config == first.config
     assert back.information == first.information
-    check(back, case, "float64")
+    check(back.network, case, "float64")
 
     shapes = {key: x.shape for key, x in torch.load(released, weights_only=True)["model"].items()}
     written = torch.load(tmp_path / "back.pth.tar", weights_only=True)

@@ -44,7 +44,7 @@ def description(case: str) -> dict:
 
 
 def load(case: str, dtype: torch.dtype) -> bridgenet.BridgeNet:
-    network = bridgenet.load(path_of(case, "checkpoint.safetensors"), device="cpu", config=description(case))
+    network = bridgenet.load_network(path_of(case, "checkpoint.safetensors"), device="cpu", config=description(case))
     return network.to(dtype)
 
 

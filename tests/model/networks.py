@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 import bridgenet
+from bridgenet.model.records import record, record_of
 
 SIZE = (64, 96)
 """(H, W) of the networks' training images."""
@@ -91,3 +92,16 @@ def targets(network: bridgenet.BridgeNet, batch: int = 2, size: tuple[int, int] 
         else:
             made[name] = torch.rand(shape, generator=generator) + 0.1
     return made
+
+
+def config_of(network: bridgenet.BridgeNet) -> bridgenet.NetworkConfig:
+    """How a network was built."""
+    known = record_of(network)
+    assert known is not None
+    return known.config
+
+
+def with_information(network: bridgenet.BridgeNet, information: Any) -> bridgenet.BridgeNet:
+    """The network, with this known of its weights."""
+    record(network, config_of(network), information)
+    return network

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.model.inference import has_bfloat16, optimize_for_inference, resolve_precision
+from bridgenet.model.inference import PreparedNetwork, has_bfloat16, optimize_for_inference, resolve_precision
 from bridgenet.ops import definitions, packed
 from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
@@ -39,9 +37,10 @@ def test_results_are_those_of_the_definitions(backbone: str) -> None:
     with definitions():
         expected = network(images())
     assert deviation(network(images()), expected) < 2e-5
-    assert optimize_for_inference(network) is network
-    assert deviation(network(images()), expected) < 2e-5
-    assert deviation(network(images()), expected) < 2e-5
+    prepared = optimize_for_inference(network)
+    assert deviation(prepared(images()), expected) < 2e-5
+    assert deviation(prepared(images()), expected) < 2e-5
+    assert deviation(network(images()), expected) < 2e-5  # it is as it was
 
 
 @pytest.mark.parametrize(
@@ -56,31 +55,7 @@ def test_backbones_that_use_their_layers_in_ways_of_their_own(name: str, setting
     """Swin V2 reads its linear layers' weights itself; PVT v2's MLP has a convolution between `fc1` and its GELU."""
     network = build(num_tasks=1, backbone=name, backbone_kwargs=settings).eval()
     expected = network(images())
-    optimize_for_inference(network)
-    assert deviation(network(images()), expected) < 2e-5
-
-
-@torch.no_grad()
-def test_several_threads_predict_first(tmp_path: Path) -> None:
-    bridgenet.save(trained(), tmp_path / "x.safetensors")
-    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    expected = network.predict(picture, optimize=False).depth
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(network.predict, [picture] * 8):
-            np.testing.assert_allclose(result.depth, expected, atol=1e-5)
-
-
-def test_a_failed_prediction_changes_nothing(tmp_path: Path) -> None:
-    bridgenet.save(trained(), tmp_path / "x.safetensors")
-    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
-    picture = np.zeros((40, 60, 3), np.uint8)
-    for image, tasks in ((tmp_path / "none.jpg", None), (picture, ["depht"])):
-        with pytest.raises(UserError):
-            network.predict(image, tasks=tasks)
-    assert not network.optimized
-    network.double().predict(picture)
-    assert next(network.parameters()).dtype == torch.float64  # as the user wants it
+    assert deviation(optimize_for_inference(network)(images()), expected) < 2e-5
 
 
 @torch.no_grad()
@@ -88,9 +63,10 @@ def test_other_sizes_than_the_first() -> None:
     network = trained("vit")
     others = [images(1, size) for size in ((33, 47), (96, 64), (1, 1))]
     expected = [network(x) for x in others]
-    optimize_for_inference(network)(images())
+    prepared = optimize_for_inference(network)
+    prepared(images())
     for x, known in zip(others, expected):
-        assert deviation(network(x), known) < 2e-5
+        assert deviation(prepared(x), known) < 2e-5
 
 
 @pytest.mark.parametrize("backbone", ["vit", "internimage", "convnext"])
@@ -98,9 +74,10 @@ def test_other_sizes_than_the_first() -> None:
 def test_bfloat16(backbone: str) -> None:
     network = trained(backbone)
     expected = network(images())
-    optimize_for_inference(network, precision="bfloat16")
-    assert next(network.parameters()).dtype == torch.bfloat16
-    got = network(images().bfloat16())
+    prepared = optimize_for_inference(network, precision="bfloat16")
+    assert next(prepared.parameters()).dtype == torch.bfloat16
+    assert next(network.parameters()).dtype == prepared.mean.dtype == torch.float32
+    got = prepared(images().bfloat16())
     assert all(x.dtype == torch.float32 for x in got.logits.values())
     assert 0 < deviation(got, expected) < 0.1
 
@@ -110,9 +87,9 @@ def test_without_the_operators_for_packing(monkeypatch: pytest.MonkeyPatch) -> N
     network = trained("internimage")
     expected = network(images())
     monkeypatch.setattr("bridgenet.model.inference.can_pack", lambda dtype: False)
-    optimize_for_inference(network)
-    assert not any(isinstance(x, packed.PackedConv2d) for x in network.modules())
-    assert deviation(network(images()), expected) < 2e-5
+    prepared = optimize_for_inference(network)
+    assert not any(isinstance(x, packed.PackedConv2d) for x in prepared.modules())
+    assert deviation(prepared(images()), expected) < 2e-5
 
 
 @torch.no_grad()
@@ -121,54 +98,44 @@ def test_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     network = trained("resnet", 1)
     expected = network(images())
     seen = {}
-    real = network.compile
-    monkeypatch.setattr(network, "compile", lambda **how: (seen.update(how), real(backend="eager")))
-    optimize_for_inference(network, compile=True)
+    real = PreparedNetwork.compile
+    monkeypatch.setattr(PreparedNetwork, "compile", lambda self, **how: (seen.update(how), real(self, backend="eager")))
+    prepared = optimize_for_inference(network, compile=True)
     assert seen == {"mode": None}
-    assert deviation(network(images()), expected) < 2e-5
+    assert deviation(prepared(images()), expected) < 2e-5
 
 
-def test_what_is_ready_can_do_nothing_else(tmp_path: Path) -> None:
-    network = optimize_for_inference(trained())
-    assert not network.training
+def test_a_prepared_network_is_for_inference_alone(tmp_path: Path) -> None:
+    prepared = optimize_for_inference(trained())
+    assert not prepared.training
     for act in (
-        lambda: network.train(),
-        lambda: bridgenet.save(network, tmp_path / "x.safetensors"),
-        lambda: network.save_pretrained(tmp_path / "x"),
-        lambda: network.double(),
-        lambda: network.load_state_dict({}, strict=False),
-        lambda: optimize_for_inference(network),
+        lambda: prepared.train(),
+        lambda: bridgenet.save(prepared, tmp_path / "x.safetensors"),
+        lambda: bridgenet.Model(prepared).save_pretrained(tmp_path / "x"),
+        lambda: prepared.state_dict(),
+        lambda: optimize_for_inference(prepared),
     ):
-        with pytest.raises(UserError, match="oad it again"):
+        with pytest.raises(UserError, match="prepared for inference"):
             act()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    network.eval()
+    prepared.eval()
 
 
-def test_the_first_prediction_of_a_loaded_network_makes_it_ready(tmp_path: Path) -> None:
-    bridgenet.save(trained(), tmp_path / "x.safetensors")
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
-    before = network.predict(picture, optimize=False)
-    assert not network.optimized
-    network.train().eval()
-    after = network.predict(picture)
-    assert network.optimized
-    np.testing.assert_allclose(after.depth, before.depth, atol=1e-5)
-    assert (after.semseg == before.semseg).mean() > 0.999
-    np.testing.assert_array_equal(network.predict(picture).depth, after.depth)
-    fresh = trained()
-    fresh.predict(picture)
-    assert not fresh.optimized  # it was not loaded: whoever built it may want to train it
-
-
-def test_load_in_another_precision(tmp_path: Path) -> None:
-    bridgenet.save(trained(), tmp_path / "x.safetensors")
-    network = bridgenet.load(tmp_path / "x.safetensors", device="cpu", precision="bfloat16")
-    assert network.optimized
-    assert network.predict(np.zeros((40, 60, 3), np.uint8)).depth.dtype == np.float32
-    with pytest.raises(UserError, match="precision is 'half', expected one of auto, float32, bfloat16"):
-        bridgenet.load(tmp_path / "x.safetensors", device="cpu", precision="half")
+@pytest.mark.parametrize("backbone", ["vit", "internimage", "resnet"])
+def test_the_network_is_left_as_it_is(backbone: str) -> None:
+    """Its mode, its gradients, its weights; what needs no other form is in the same memory."""
+    network = trained(backbone).train()
+    before = {key: x.clone() for key, x in network.state_dict().items()}
+    prepared = optimize_for_inference(network)
+    with torch.no_grad():
+        prepared(images())
+    assert network.training and all(module.training for module in network.modules())
+    assert all(x.requires_grad for x in network.parameters())
+    assert all(torch.equal(x, before[key]) for key, x in network.state_dict().items())
+    own = {x.data_ptr() for x in network.parameters()}
+    assert any(x.data_ptr() in own for x in prepared.parameters())
+    sum(x.sum() for x in network(images()).logits.values()).backward()
+    assert all(x.grad is not None for x in network.parameters())
 
 
 def test_auto_is_what_the_processor_has() -> None:

@@ -81,7 +81,7 @@ def test_a_frozen_backbone_stays_as_it_is(nyud_root: Path, tmp_path: Path, capsy
         list(run.network.heads.parameters())
     )
     assert "keeps random weights" in capsys.readouterr().out
-    loaded = bridgenet.load(tmp_path / "run", device="cpu")
+    loaded = bridgenet.load_network(tmp_path / "run", device="cpu")
     assert all(torch.equal(x, before[key]) for key, x in loaded.backbone.state_dict().items())
     assert next(loaded.backbone.parameters()).requires_grad
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import yaml
 from PIL import Image
 
-from bridgenet.checkpoints import load
+from bridgenet import load
 from bridgenet.cli.main import run
 from bridgenet.data.published.cityscapes import TRAIN_IDS
 from bridgenet.synthetic import generate
@@ -50,7 +50,6 @@ def _name(trained: Path) -> str:
 
 def test_network_sees_the_protocols_size(trained: Path) -> None:
     config = load(trained, device="cpu").config
-    assert config is not None
     assert tuple(config.image_size) == (32, 64)  # half of the labels' size, and that size
 
 
@@ -88,7 +87,7 @@ def test_scores_by_hand(trained: Path) -> None:
     """Images at half the size into the network, its logits at the labels' size, from the files themselves."""
     if _name(trained) != "cityscapes":
         pytest.skip("the protocol with two sizes")
-    network = load(trained / "best.safetensors", device="cpu").eval()
+    network = load(trained / "best.safetensors", device="cpu").network
     errors, right, labelled = [], 0, 0
     for path in (trained.parent / "cityscapes/leftImg8bit/val").rglob("*.png"):
         files = str(path).replace("leftImg8bit/", "{0}/").replace("leftImg8bit.png", "{1}.png")

@@ -318,6 +318,5 @@ def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Pa
     file.unlink()
     train(replace(config, steps=2), tmp_path / "run", resume=True, device="cpu")
     trained = bridgenet.load(tmp_path / "run", device="cpu")
-    assert set(trained.backbone.state_dict()) == set(backbone.state_dict())
-    assert trained.config is not None
+    assert set(trained.network.backbone.state_dict()) == set(backbone.state_dict())
     assert trained.config.backbone_kwargs == size | style

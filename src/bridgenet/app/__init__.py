@@ -17,8 +17,8 @@ from PIL import Image
 from bridgenet.app.results import MOST_KEPT, Results, unused
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import picture_size, read_picture
-from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.prediction import Prediction, check_request, predict_image
+from bridgenet.prediction import Prediction, check_request
+from bridgenet.prediction.model import Model
 
 MOST_PIXELS = 24_000_000
 """Larger pictures are refused."""
@@ -51,14 +51,14 @@ class OwnContentOnly:
         await self.app(scope, receive, with_policy)
 
 
-def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int | None = None) -> Any:
+def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None = None) -> Any:
     """The page as Gradio blocks.
 
     Args:
-        network: predicts; one picture after another.
+        model: predicts; one picture after another.
         title: heading, e.g. the weights' name.
         folder: for the results; the caller deletes it.
-        max_pixels: as of :func:`bridgenet.prediction.predict_image`.
+        max_pixels: as of :class:`bridgenet.prediction.NetworkPredictor`.
     """
     import gradio as gr
 
@@ -95,7 +95,7 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
         return place, choice, results.view(place, found[0]), gr.Button(interactive=True)
 
     def answer(place: str, name: str, source: Any) -> None:
-        results.put(place, name, predicted(network, source, max_pixels))
+        results.put(place, name, predicted(model, source, max_pixels))
 
     def show(kept: str, name: str) -> str:
         return told(results.view, kept, name)
@@ -112,7 +112,7 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
     with gr.Blocks(title=f"BridgeNet: {title}", analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
         kept = gr.State("", time_to_live=KEPT_SECONDS, delete_callback=results.delete)
         gr.Markdown(
-            f"## {title}\n{', '.join(network.tasks)}. Pictures stay on this machine and are deleted when the page ends."
+            f"## {title}\n{', '.join(model.tasks)}. Pictures stay on this machine and are deleted when the page ends."
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
@@ -143,21 +143,17 @@ def build_page(network: BridgeNet, title: str, folder: Path, *, max_pixels: int 
     return page.queue(max_size=32)
 
 
-def predicted(network: BridgeNet, source: Any, max_pixels: int | None = None) -> Prediction:
+def predicted(model: Model, source: Any, max_pixels: int | None = None) -> Prediction:
     """The prediction for an uploaded file or a picture. UserError for what is no picture, or too large a one."""
     if isinstance(source, str):
         height, width = picture_size(Path(source))
         if height * width > MOST_PIXELS:
             raise UserError(f"{source} has {width}×{height} pixels, at most {MOST_PIXELS / 1e6:.0f} million are taken")
-    return (
-        network.predict(read_picture(source))
-        if max_pixels is None
-        else predict_image(network, read_picture(source), max_pixels=max_pixels)
-    )
+    return model.predict(read_picture(source), max_pixels=max_pixels)
 
 
 def serve(
-    network: BridgeNet,
+    model: Model,
     title: str,
     *,
     host: str = "127.0.0.1",
@@ -174,7 +170,7 @@ def serve(
     Raises:
         UserError: Gradio is not installed, or the port is in use.
     """
-    check_request(network.tasks, None, max_pixels)
+    check_request(model.tasks, None, max_pixels)
     _check_port(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
@@ -188,7 +184,7 @@ def serve(
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     page = None
     try:
-        page = build_page(network, title, folder, max_pixels=max_pixels)
+        page = build_page(model, title, folder, max_pixels=max_pixels)
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,

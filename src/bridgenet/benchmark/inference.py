@@ -15,7 +15,7 @@ from bridgenet.benchmark.rates import Rates, seconds_of, summary
 from bridgenet.evaluation.evaluate import autocast
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
-from bridgenet.model.inference import optimize_for_inference
+from bridgenet.model.inference import consume
 from bridgenet.ops import definitions
 from bridgenet.system import allocator
 from bridgenet.system.memory import peak_memory
@@ -31,7 +31,7 @@ def measure_inference(case: Case) -> dict[str, Any]:
     torch.manual_seed(0)
     network = build_network(description(case.config, case.num_tasks)).eval().to(case.device)
     with _way(case, network) as run_network, torch.inference_mode():
-        run = _picture_in(case, network) if case.end_to_end else _tensors_in(case, network, run_network)
+        run = _picture_in(case, run_network) if case.end_to_end else _tensors_in(case, network, run_network)
         return measured(case, run, passes=1) | {"allocator_tuned": is_tuned}
 
 
@@ -105,7 +105,7 @@ def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
     """The network as it is to be called; it is changed in place if it is to be optimised."""
     if not case.is_plain:
         precision: Any = case.precision
-        yield optimize_for_inference(network, precision=precision, compile=case.is_compiled)
+        yield consume(network, precision=precision, compile=case.is_compiled)
         return
     with definitions(), autocast(torch.device(case.device), case.precision):
         yield torch.compile(network) if case.is_compiled else network
@@ -118,7 +118,7 @@ def _tensors_in(case: Case, network: BridgeNet, run_network: Callable[..., Any])
     return lambda: run_network(images)
 
 
-def _picture_in(case: Case, network: BridgeNet) -> Callable[[], Any]:
+def _picture_in(case: Case, network: Any) -> Callable[[], Any]:
     from bridgenet.prediction import predict_image
 
     picture = np.random.default_rng(0).integers(0, 256, (*case.size, 3), dtype=np.uint8)

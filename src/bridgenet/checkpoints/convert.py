@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ import torch
 from torch import Tensor
 
 from bridgenet import tasks
-from bridgenet.checkpoints import HUB_WEIGHTS, description, load, read_own, reference_names, save
 from bridgenet.checkpoints.files import read_file
+from bridgenet.checkpoints.hub import licence_id, write_folder
+from bridgenet.checkpoints.own import HUB_WEIGHTS, description, read_own, save
 from bridgenet.checkpoints.reference import reference_name
+from bridgenet.checkpoints.source import Source, open_source, reference_names
 from bridgenet.errors import UserError
-from bridgenet.hub import licence_id
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+from bridgenet.model.records import Record, record, record_of
 from bridgenet.system.files import replacing
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
@@ -42,8 +46,8 @@ def convert(
     config: Mapping[str, Any] | str | Path | None = None,
     overwrite: bool = False,
     licence: str | None = None,
-) -> BridgeNet:
-    """Write the weights of `source` in the form that `destination`'s name asks for; returns the network, on the CPU.
+) -> Source:
+    """Write the weights of `source` in the form that `destination`'s name asks for; returns what was converted.
 
     What is written is read back and compared with the network, bit by bit, before it takes its place.
 
@@ -61,16 +65,18 @@ def convert(
     destination = Path(destination)
     form = _form(destination)
     _check_free(destination, form, overwrite)
-    network = load(source, device="cpu", config=config)
+    opened = open_source(source, config=config)
+    network, information = opened.network(), opened.information
     if licence is not None:
-        network.information = description(network, {"licence": licence_id(licence)})["information"]
+        information = description(opened.config, {"licence": licence_id(licence)}, information)["information"]
+        record(network, opened.config, information)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise UserError(f"{destination.parent} is not a folder") from None
     if form == "folder":
-        _write_folder(network, destination)
-        return network
+        _write_folder(network, opened.config, information, destination)
+        return replace(opened, information=dict(information))
     with replacing(destination) as partial:
         if form == "authors":
             try:
@@ -80,7 +86,7 @@ def convert(
         else:
             save(network, partial)
         _check_written(network, partial)
-    return network
+    return replace(opened, information=dict(information))
 
 
 def _form(destination: Path) -> str:
@@ -116,11 +122,11 @@ def _check_free(destination: Path, form: str, overwrite: bool) -> None:
             raise UserError(f"{destination} holds weights; give --overwrite to replace them, or another name")
 
 
-def _write_folder(network: BridgeNet, destination: Path) -> None:
+def _write_folder(network: BridgeNet, config: NetworkConfig, information: Mapping[str, Any], destination: Path) -> None:
     partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
     try:
         partial.chmod(0o755)
-        network.save_pretrained(partial)
+        write_folder(partial, network, config, information)
         _check_written(network, partial / HUB_WEIGHTS)
         destination.mkdir(exist_ok=True)
         for name in HUB_FILES:
@@ -139,14 +145,14 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
     Raises:
         UserError: the authors' code does not know such a network.
     """
-    _check_known_to_authors(network)
+    known = _check_known_to_authors(network)
     names = reference_names(network)
     order = list(network.tasks)
     own = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     state = {names[key] if key in names else reference_name(key, order): value for key, value in own.items()}
-    state |= unused_weights(network)
-    text = json.dumps(description(network))
-    step, epoch = (network.information.get(key) for key in ("step", "epoch"))
+    state |= unused_weights(network, known.config)
+    text = json.dumps(description(known.config, known.information))
+    step, epoch = (known.information.get(key) for key in ("step", "epoch"))
     return {
         "model": {f"module.{key}": value for key, value in state.items()},
         "epoch": epoch if isinstance(epoch, int) else 0,
@@ -155,10 +161,9 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
     }
 
 
-def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
+def unused_weights(network: BridgeNet, config: NetworkConfig) -> dict[str, Tensor]:
     """The weights of the authors' files that no computation reads, in the authors' names."""
-    assert network.config is not None
-    width = network.config.embed_dim + network.config.extra_channels
+    width = config.embed_dim + config.extra_channels
     narrow, num_tasks, first = width // 4, len(network.tasks), network.backbone.channels[0]
     lateral = (narrow, first, 3, 3) if isinstance(network.backbone, InternImage) else (first, narrow, 3, 3)
     prefix = "multi_task_decoder."
@@ -174,23 +179,26 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
     return state
 
 
-def _check_known_to_authors(network: BridgeNet) -> None:
-    if network.config is None:
-        raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
-    if network.config.decoder != BRIDGENET:
+def _check_known_to_authors(network: BridgeNet) -> Record:
+    """What is known of a network that the authors' code knows. UserError for any other."""
+    known = record_of(network)
+    if known is None:
+        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    config = known.config
+    if config.decoder != BRIDGENET:
         raise UserError(
-            f"the authors' code does not know the decoder {network.config.decoder}; write .safetensors or a folder instead"
+            f"the authors' code does not know the decoder {config.decoder}; write .safetensors or a folder instead"
         )
-    if network.config.num_stages != NUM_STAGES:
+    if config.num_stages != NUM_STAGES:
         raise UserError(
-            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {network.config.num_stages}; write "
+            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {config.num_stages}; write "
             ".safetensors or a folder instead"
         )
-    if lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(network.config, name)]:
+    if lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(config, name)]:
         raise UserError(
             f"the authors' code knows no decoder without {lacking[0].upper()}; write .safetensors or a folder instead"
         )
-    kwargs, order = network.config.backbone_kwargs, list(network.tasks)
+    kwargs, order = config.backbone_kwargs, list(network.tasks)
     if isinstance(network.backbone, InternImage):
         known = kwargs.get("layer_scale", True) and kwargs.get("post_norm", True)
     else:
@@ -198,7 +206,7 @@ def _check_known_to_authors(network: BridgeNet) -> None:
         known = all(map(_AUTHORS_VIT.fullmatch, keys)) and "backbone.model.cls_token" in keys
     if not known:
         raise UserError(
-            f"the authors' code does not know the backbone {network.config.backbone} (it knows ViT with a class token, and "
+            f"the authors' code does not know the backbone {config.backbone} (it knows ViT with a class token, and "
             "InternImage); write .safetensors or a folder instead"
         )
     if foreign := [task for task in order if task not in _AUTHORS_TASKS]:
@@ -208,6 +216,7 @@ def _check_known_to_authors(network: BridgeNet) -> None:
             f"the network's tasks are in the order {', '.join(order)}; the authors' code numbers them in the order "
             f"{', '.join(tasks.in_order(order))}, in which these weights would mean something else"
         )
+    return known
 
 
 def _check_written(network: BridgeNet, path: Path) -> None:

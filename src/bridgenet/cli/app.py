@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         raise UserError(f"port is {options.port}, expected 0 to 65535")
     use_one_arena()
     from bridgenet.app import serve
-    from bridgenet.checkpoints import load
+    from bridgenet.prediction.model import load
 
     network = load(options.source, device=options.device, precision=options.precision)
     with terminated_like_interrupted():  # by a service manager: nothing is left behind either

@@ -15,10 +15,11 @@ from PIL import Image
 
 from bridgenet import config as configuration
 from bridgenet import data, tasks
-from bridgenet.checkpoints import load, read_information
+from bridgenet.checkpoints import read_information
 from bridgenet.config.settings import RunConfig, shrink_of
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.evaluation.evaluate import evaluate_source, evaluation_size, open_dataset
+from bridgenet.prediction.model import load_network
 from bridgenet.report import blocks
 from bridgenet.report.page import page
 from bridgenet.report.plots import save, training_curves
@@ -78,7 +79,7 @@ def demo(out: Path, *, layout: Layout = "nyud", overwrite: bool = False, device:
     rows = comparison(scores, constant)
     print(text_table(rows))
 
-    network = load(run, device=device)
+    network = load_network(run, device=device)
     panels = prediction_panels(network, val_set, evaluation_size(config), NUM_PANELS, shrink=shrink_of(config))
     panels = {name.rpartition("/")[2]: picture for name, picture in panels.items()}
     (out / "predictions").mkdir(parents=True, exist_ok=True)

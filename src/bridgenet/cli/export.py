@@ -37,15 +37,15 @@ def add_command(command: MakeParser) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """`bridgenet export …`; returns the exit code."""
-    from bridgenet.checkpoints import load
     from bridgenet.export.write import export, summary
     from bridgenet.imaging.reading import read_picture
+    from bridgenet.prediction.model import load_network
 
     started = time.perf_counter()
     if options.out.exists() and not options.overwrite:
         raise UserError(f"{options.out} exists; give another name, or --overwrite to take its place")
     pictures = [read_picture(path) for path in options.images or ()]
-    network = load(options.source, device="cpu", config=options.config)
+    network = load_network(options.source, device="cpu", config=options.config)
     how = {"size": options.size, "fixed": options.fixed, "int8": options.int8, "opset": options.opset}
     description = export(network, options.out, **how, pictures=pictures, say=print)
     for key, value in summary(description).items():

@@ -123,17 +123,14 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
 def _network_predictor(options: argparse.Namespace) -> Predictor:
     """Weights, loaded by PyTorch."""
-    from bridgenet.checkpoints import load
-    from bridgenet.model.inference import optimize_for_inference
+    from bridgenet.prediction.model import load
     from bridgenet.prediction.network import NetworkPredictor
 
     _choose_gpu(options.device)
     how = {"precision": options.precision, "compile": options.compile}
-    network = load(options.source, device=options.device, config=options.config, **how)
-    predictor = NetworkPredictor(network, tasks=options.tasks, batch_size=options.batch_size, **_size(options))
-    if not network.optimized:
-        optimize_for_inference(network)
-    return predictor
+    model = load(options.source, device=options.device, config=options.config, **how)
+    asked = {"tasks": options.tasks, "batch_size": options.batch_size, **_size(options)}
+    return NetworkPredictor(model.prepared(), model.config, **asked)
 
 
 def _size(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bridgenet import data, tasks
-from bridgenet.checkpoints import load, weights_path
+from bridgenet.checkpoints import open_source
 from bridgenet.config.settings import RunConfig, shrink_of
 from bridgenet.data.checks.coverage import count_labels
 from bridgenet.data.pipeline.batches import to_device
@@ -35,11 +34,11 @@ from bridgenet.evaluation.boundaries import (
     protocol,
     scores_of,
 )
-from bridgenet.extensions import load_object
+from bridgenet.extensions import is_metric, load_object
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.metrics.making import computed, make_metric, update
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.inference import optimize_for_inference
+from bridgenet.model.inference import consume
 from bridgenet.system import parallel
 from bridgenet.system.files import write_atomically, write_json
 from bridgenet.tasks.decoding import decode, enlarged
@@ -241,12 +240,13 @@ def evaluate_source(
         raise UserError(f"--boundary-workers {options.boundary_workers}: expected 1 or more")
     reference = read_scores(options.reference) if options.reference else None
     state = PartialState(cpu=use_cpu(device))
-    network = load(source, device=state.device)
+    opened = open_source(source)
+    network = opened.network().to(state.device)
     dataset, config = _dataset_for(network, source, config)
     if reference is not None and not set(reference) & set(dataset.tasks):
         raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
     if config.precision == "float32":
-        optimize_for_inference(network)
+        network = consume(network)
     model: Any = network
     if options.flip or options.scales != (1.0,):
         model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)
@@ -264,15 +264,15 @@ def evaluate_source(
         shrink=shrink_of(config),
         precision=config.precision,
         edge_folder=out / "edge",
-        metrics={task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()},
+        metrics={task: load_object(path, f"metrics.{task}", is_metric) for task, path in config.metrics.items()},
         progress=show("evaluating") if show else None,
     )
     scores = found.scores
     root = data.data_root(config.data.root) if dataset.info.needs_root else dataset.folder.parent
     report: dict[str, Any] = {
         "source": str(source),
-        "weights": str(weights_path(source)),
-        "weights_digest": weights_digest(weights_path(source)),
+        "weights": str(opened.path),
+        "weights_digest": opened.digest,
         "data": dataset.info.title,
         "data_name": config.data.name,
         "data_root": str(root.absolute()),
@@ -280,7 +280,7 @@ def evaluate_source(
         "split": "val",
         "images": len(dataset),
         "labelled": count_labels(dataset),
-        "labelled_in_training": network.information.get("labels"),
+        "labelled_in_training": opened.information.get("labels"),
         "canvas": list(evaluation_size(config)),
         "shrink": shrink_of(config),
         "precision": config.precision,
@@ -364,12 +364,6 @@ def _count_boundaries(
     return {job.name: everything[job.name] for job in jobs_of(dataset, out / "edge")}
 
 
-def weights_digest(path: Path) -> str:
-    """What tells weights from others of the same network: sha256 of the file's size and first MiB."""
-    with path.open("rb") as file:
-        return hashlib.sha256(str(path.stat().st_size).encode() + file.read(1 << 20)).hexdigest()
-
-
 def _warn_of_other_reference(source: str, report: Mapping[str, Any]) -> None:
     """A gain over scores of other images means little: say so."""
     path = Path(source)
@@ -381,8 +375,8 @@ def _warn_of_other_reference(source: str, report: Mapping[str, Any]) -> None:
 
 def settings_of(source: str) -> list[str]:
     """Settings, as command-line overrides, that follow from weights alone: their data set and image size."""
-    config = load(source, device="cpu").config
-    if config is None or config.dataset is None:
+    config = open_source(source).config
+    if config.dataset is None:
         return []
     if config.dataset not in data.DATASETS:
         return ["--data.name", config.dataset]  # what is given beside the weights takes its place, and says the size

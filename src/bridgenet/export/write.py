@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.pipeline.batches import IMAGE_MEAN, IMAGE_STD
 from bridgenet.errors import UserError
 from bridgenet.export.capture import capture, least_size, quiet
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.inference import PreparedNetwork
+from bridgenet.model.records import record_of
 from bridgenet.system.files import replacing
 from bridgenet.version import __version__
 
@@ -48,7 +49,7 @@ def export(
     """Write a network for use outside this package, all of the file or nothing.
 
     Args:
-        network: as :func:`bridgenet.load` gives it, in float32; it is put on the CPU and into evaluation mode.
+        network: as :func:`bridgenet.load_network` gives it, in float32; it is put on the CPU and into evaluation mode.
         path: ends in `.onnx` or `.pt2`.
         size: the only (H, W) [pixels] of images that the file shall take, rounded up to what the backbone needs.
         fixed: the same with the size of the training images. Without both: any size if the backbone can be exported so, else
@@ -112,22 +113,23 @@ def export(
 
 def describe(network: BridgeNet) -> Description:
     """The description of a network of any size. UserError if the network was not made from a description itself."""
-    config = network.config
-    if config is None:
-        raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
+    known = record_of(network)
+    if known is None:
+        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    config = known.config
     return Description(
         tasks={name: task_registry.get(name).as_dict() for name in network.tasks},
         num_outputs=network.tasks,
         class_names={task: list(names) for task, names in config.class_names.items()},
-        mean=list(IMAGE_MEAN),
-        std=list(IMAGE_STD),
+        mean=[round(value, 6) for value in network.mean.flatten().tolist()],
+        std=[round(value, 6) for value in network.deviation.flatten().tolist()],
         image_size=list(config.image_size),
         size_divisor=network.backbone.size_divisor,
         least_size=least_size(network),
         size=None,
         backbone=config.backbone,
         dataset=config.dataset,
-        information=dict(network.information),
+        information=dict(known.information),
         version=__version__,
     )
 
@@ -175,8 +177,8 @@ def _check(network: BridgeNet, path: Path, int8: bool, opset: int) -> None:
         raise UserError(f"{path}: export writes {' or '.join(SUFFIXES)}; give a name that ends so")
     if not path.parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.parent}; make it first")
-    if network.optimized:
-        raise UserError("this network is ready for inference already; load it again to export it")
+    if isinstance(network, PreparedNetwork):
+        raise UserError("a network that was prepared for inference cannot be exported; export the one it was made from")
     if (dtype := next(network.parameters()).dtype) != torch.float32:
         raise UserError(f"the network is in {str(dtype).removeprefix('torch.')}; export it in float32")
     if path.suffix.lower() == ".pt2":

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bridgenet.errors import UserError
-from bridgenet.hub import HubMixin
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import resize
-
-if TYPE_CHECKING:
-    from bridgenet.model.config import NetworkConfig
-    from bridgenet.prediction import Prediction
+from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 
 @dataclass
@@ -45,37 +38,37 @@ class Heads(nn.ModuleDict):
         return {task: head(features[task]) for task, head in self.items()}
 
 
-class BridgeNet(nn.Module, HubMixin):
+class BridgeNet(nn.Module):
     """Backbone, decoder and heads, joined.
-
-    `save_pretrained`, `from_pretrained` and `push_to_hub` are the Hugging Face hub's usual ones; see :mod:`bridgenet.hub`.
 
     Args:
         backbone: (B, 3, H, W) → four maps, fine to coarse.
         decoder: four maps → (features per task, intermediate logits per task).
         heads: features per task → logits per task.
+        mean, deviation: of the images' channels, RGB, of values in [0, 1]: what images are normalised with.
+
+    Attributes:
+        mean, deviation: the same, (3, 1, 1) float32. They are buffers, but no weights: files do not hold them.
     """
 
-    backbone: Backbone
-    decoder: nn.Module
-    heads: Heads
-    config: NetworkConfig | None = None
-    """How the network was built (set by `build_network`, for saving and labelling; the forward pass never reads it)."""
+    mean: Tensor
+    deviation: Tensor
 
-    information: Mapping[str, Any] = MappingProxyType({})
-    """What is recorded beside the weights: step, scores, origin, licence (set by `load`, kept by `save`)."""
-
-    optimized: bool = False
-    """Whether :func:`bridgenet.optimize_for_inference` made it ready for inference, and so for nothing else."""
-
-    optimize_on_predict: bool = False
-    """Whether :meth:`predict` does so first (set by `load`)."""
-
-    def __init__(self, backbone: Backbone, decoder: nn.Module, heads: Heads):
+    def __init__(
+        self,
+        backbone: Backbone,
+        decoder: nn.Module,
+        heads: Heads,
+        *,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        deviation: Sequence[float] = IMAGENET_DEVIATION,
+    ):
         super().__init__()
         self.backbone = backbone
         self.decoder = decoder
         self.heads = heads
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
     @property
     def tasks(self) -> dict[str, int]:
@@ -86,8 +79,8 @@ class BridgeNet(nn.Module, HubMixin):
         """Run the network.
 
         Args:
-            images: (B, 3, H, W) RGB, normalised with the ImageNet mean and deviation; any H and W ≥ 1. What the
-                backbone needs beyond that is padded with 0 below and to the right, and cut off the results.
+            images: (B, 3, H, W) RGB, normalised with `mean` and `deviation`; any H and W ≥ 1. What the backbone needs
+                beyond that is padded with 0 below and to the right, and cut off the results.
         """
         height, width = images.shape[-2:]
         divisor = self.backbone.size_divisor
@@ -103,45 +96,3 @@ class BridgeNet(nn.Module, HubMixin):
             return {task: resize(x_BCHW, size)[..., :height, :width] for task, x_BCHW in full.items()}
 
         return BridgeNetOutput(at_image_size(logits), at_image_size(intermediate))
-
-    def train(self, mode: bool = True) -> BridgeNet:
-        if mode:
-            self._refuse_if_optimized("trained")
-        return super().train(mode)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        self._refuse_if_optimized("saved")
-        return super().state_dict(*args, **kwargs)
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        self._refuse_if_optimized("given other weights")
-        return super().load_state_dict(*args, **kwargs)
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self._refuse_if_optimized("moved or converted")
-        return super()._apply(fn, recurse)
-
-    def _refuse_if_optimized(self, done: str) -> None:
-        if self.optimized:
-            raise UserError(
-                f"this network is ready for inference (after its first predict, or optimize_for_inference): it cannot be "
-                f"{done} any more. Load it again, and predict with network.predict(image, optimize=False) until then"
-            )
-
-    def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True, **how: Any) -> Prediction:
-        """Decode one image's predictions; see :func:`bridgenet.prediction.predict_image`, which gets `how` (e.g. `tile="auto"`).
-
-        A network that :func:`bridgenet.load` gave is made ready for inference by its first prediction, which makes it
-        faster and keeps it from being trained or saved; not so with `optimize=False`.
-        """
-        from bridgenet.imaging.reading import read_picture
-        from bridgenet.model.inference import optimize_for_inference, preparing
-        from bridgenet.prediction import check_request, predict_image
-
-        check_request(self.tasks, tasks)
-        picture = read_picture(image)
-        with preparing:  # of several threads, one
-            is_float32 = self.optimized or next(self.parameters()).dtype == torch.float32
-            if optimize and self.optimize_on_predict and not self.optimized and not self.training and is_float32:
-                optimize_for_inference(self)
-        return predict_image(self, picture, tasks=tasks, **how)

@@ -18,6 +18,7 @@ from bridgenet.model.decoders import BRIDGENET, DECODERS, build_baseline
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
 from bridgenet.model.decoders.bridgenet.decoder import MAX_STAGES, NUM_STAGES
 from bridgenet.model.own import own_decoder
+from bridgenet.model.records import record
 
 
 @dataclass
@@ -218,7 +219,5 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
     else:
         decoder = own_decoder(config.decoder, backbone.channels, config.num_outputs, config.decoder_kwargs)
     network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))
-    network.config = config
-    if pretrained:
-        network.information = weights_information(config.backbone)
+    record(network, config, weights_information(config.backbone) if pretrained else None)
     return network

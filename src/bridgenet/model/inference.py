@@ -1,4 +1,4 @@
-"""A network made ready for inference: the same network, its weights brought into the form that computes fastest.
+"""Networks prepared for inference: the same results, from weights in the form that computes fastest.
 
 What saves work in training as well stands in the layers themselves (see `docs/performance.md`). Here is what only inference
 can have: norms folded into convolutions, kernels composed and split once instead of at every call, weights in oneDNN's own
@@ -7,25 +7,25 @@ order, half precision.
 
 from __future__ import annotations
 
-import threading
+import copy
 from pathlib import Path
 from typing import Any, Literal
 
 import timm.layers
 import torch
+from torch import nn
 
 from bridgenet.errors import UserError
 from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.layers import Mlp
+from bridgenet.model.records import record, record_of
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.ops.packed import can_pack, fuse_gelu, pack
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
 
 Precision = Literal["auto", "float32", "bfloat16"]
-preparing = threading.RLock()
-"""Held while a network is made ready."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -50,40 +50,77 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if wants else torch.float32
 
 
-@torch.no_grad()
-def optimize_for_inference(network: BridgeNet, *, precision: Precision = "float32", compile: bool = False) -> BridgeNet:
-    """Make a network ready for inference, in place: it cannot be trained, saved or moved to another device afterwards.
+class PreparedNetwork(BridgeNet):
+    """A network whose weights are in the form that computes fastest: for inference only, it is not trained or saved."""
+
+    def train(self, mode: bool = True) -> PreparedNetwork:
+        if mode:
+            raise UserError(
+                "a network that was prepared for inference cannot be trained; train the one it was made from"
+            )
+        return super().train(mode)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        raise UserError("a network that was prepared for inference cannot be saved; save the one it was made from")
+
+
+def optimize_for_inference(
+    network: BridgeNet, *, precision: Precision = "float32", compile: bool = False
+) -> PreparedNetwork:
+    """A copy of a network that computes faster, for inference only. The network itself stays as it is.
+
+    Weights that need no other form are shared: the copy is to be made again when the network has been trained on.
 
     Args:
-        network: on the device where it will run; it is put into evaluation mode.
+        network: on the device where the copy will run.
         precision: `"float32"` keeps its results up to rounding; `"bfloat16"` halves weights and computes in bfloat16;
             `"auto"` takes bfloat16 where the device is faster in it.
         compile: have PyTorch compile it at its first call (minutes); on GPUs with CUDA graphs.
 
     Returns:
-        The network.
+        The copy, in evaluation mode.
 
     Raises:
-        UserError: another precision, no compiler where one is needed, or the network has been made ready already.
+        UserError: another precision, no compiler where one is needed, or the network was prepared already.
     """
-    with preparing:
-        if network.optimized:
-            raise UserError("this network is ready for inference already; load it again for another precision")
-        try:
-            _optimize(network, precision, compile)
-        except UserError:
-            raise  # found before anything was changed
-        except BaseException:
-            network.optimized = True  # half of it: of no use for anything
-            raise
-    return network
+    if isinstance(network, PreparedNetwork):
+        raise UserError("this network was prepared for inference already")
+    return consume(twin(network), precision=precision, compile=compile)
 
 
-def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
+def twin(network: BridgeNet) -> BridgeNet:
+    """A copy whose weights and buffers are in the same memory; its parameters take no gradients."""
+    shared: dict[int, Any] = {id(x): nn.Parameter(x.detach(), requires_grad=False) for x in network.parameters()}
+    shared |= {id(x): x.detach() for x in network.buffers()}
+    found = copy.deepcopy(network, shared)
+    if (known := record_of(network)) is not None:
+        record(found, known.config, known.information)
+    return found
+
+
+@torch.no_grad()
+def consume(network: BridgeNet, *, precision: Precision = "float32", compile: bool = False) -> PreparedNetwork:
+    """As :func:`optimize_for_inference`, from the network's own memory: the network is of no use afterwards."""
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
     if compile:
         check_compiler(device)
+    known = record_of(network)
+    mean, deviation = network.mean, network.deviation
+    prepared = PreparedNetwork(network.backbone, network.decoder, network.heads)
+    del network
+    _prepare(prepared, dtype, packs=not compile)
+    prepared.mean, prepared.deviation = mean, deviation  # in float32 also where the weights are not
+    if known is not None:
+        record(prepared, known.config, known.information)
+    if compile:
+        prepared.compile(mode="reduce-overhead" if device.type == "cuda" else None)
+    return prepared
+
+
+def _prepare(network: PreparedNetwork, dtype: torch.dtype, *, packs: bool) -> None:
+    """Bring the weights of a network's parts into the form that computes fastest on their device."""
+    device = next(network.parameters()).device
     network.eval().requires_grad_(False)
     network.backbone.to(dtype)
     module: Any
@@ -97,7 +134,7 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
             for module in network.modules():
                 if hasattr(module, "fused_attn"):
                     module.fused_attn = False
-        if can_pack(dtype) and not compile:
+        if can_pack(dtype) and packs:
             # Not a decoder or backbone of one's own: it may read weights and settings of its layers, which packed ones lack.
             for part in (part for part in network.children() if not is_foreign(part)):
                 fuse_gelu(part, (timm.layers.Mlp, Mlp))
@@ -105,6 +142,3 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
         else:
             use_pointwise(network)
     allocator.release()
-    network.optimized = True
-    if compile:
-        network.compile(mode="reduce-overhead" if device.type == "cuda" else None)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from bridgenet.errors import UserError, nearest
-from bridgenet.extensions import in_words, load_object
+from bridgenet.extensions import in_words, load_object, subclass_of
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import DECODERS
+from bridgenet.model.records import record_of
 
 NUM_MAPS = 4
 BATCH = 2
@@ -34,7 +35,12 @@ def own_decoder(
             f"{where}: '{path}' is not a decoder{nearest(path, DECODERS)} ({', '.join(DECODERS)}, or package.module:Class)"
         )
     decoder = _made(
-        load_object(path, where, kind="decoder"), where, path, list(in_channels), dict(num_outputs), **settings
+        load_object(path, where, subclass_of(nn.Module, "torch.nn.Module")),
+        where,
+        path,
+        list(in_channels),
+        dict(num_outputs),
+        **settings,
     )
     if type(getattr(decoder, "out_channels", None)) is not int:
         raise UserError(
@@ -50,7 +56,7 @@ def own_backbone(path: str, settings: Mapping[str, Any], offered: Mapping[str, A
         UserError: there is no such class, it does not take that, or does not say its channels.
     """
     where = "network.backbone"
-    kind = load_object(path, where, kind="backbone")
+    kind = load_object(path, where, subclass_of(Backbone, "bridgenet.Backbone"))
     taken = {name: value for name, value in offered.items() if name in inspect.signature(kind).parameters}
     backbone = _made(kind, where, path, **(taken | dict(settings)))
     channels = getattr(backbone, "channels", None)
@@ -74,17 +80,17 @@ def _made(kind: Any, where: str, path: str, /, *arguments: Any, **settings: Any)
 @torch.no_grad()
 def try_own_parts(network: BridgeNet) -> None:
     """Run a network with parts of one's own on two small images; UserError that tells what they give instead of what they should."""
-    config = network.config
-    if config is None or not {"network.decoder", "network.backbone"} & set(config.own_parts()):
+    known = record_of(network)
+    if known is None or not {"network.decoder", "network.backbone"} & set(known.config.own_parts()):
         return
     was_training, divisor = network.training, network.backbone.size_divisor
     side = -(-64 // divisor) * divisor
     network.eval()
-    where = f"network.backbone: {config.backbone}"
+    where = f"network.backbone: {known.config.backbone}"
     try:
         maps = network.backbone(torch.zeros(BATCH, 3, side, side, device=next(network.parameters()).device))
         _check_maps(where, maps, network.backbone.channels)
-        where = f"network.decoder: {config.decoder}"
+        where = f"network.decoder: {known.config.decoder}"
         found = network.decoder(maps)
         _check_decoded(where, found, network)
     except UserError:

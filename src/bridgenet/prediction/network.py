@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.pipeline.batches import normalise
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig
 from bridgenet.model.layers import resize
+from bridgenet.model.records import record_of
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
-from bridgenet.prediction.tiling import predict_tiled, tiling_for
+from bridgenet.prediction.tiling import normalised, predict_tiled, tiling_for
 from bridgenet.tasks.decoding import class_index, decode, first_largest
 
 Picture = NDArray[np.uint8]
@@ -29,6 +30,7 @@ class NetworkPredictor:
 
     Args:
         network: in evaluation mode is meant; the mode is left as it is.
+        config: how it was built: its class names, and the size of its training images; by default what is on record.
         tasks: the tasks wanted; all by default.
         max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
             By default as many as in the network's training images: that is the scale it knows, and memory stays bounded.
@@ -44,6 +46,7 @@ class NetworkPredictor:
     def __init__(
         self,
         network: BridgeNet,
+        config: NetworkConfig | None = None,
         *,
         tasks: Sequence[str] | None = None,
         max_pixels: int | None = None,
@@ -54,11 +57,12 @@ class NetworkPredictor:
         check_request(network.tasks, tasks, max_pixels, batch_size)
         self.network = network
         self.tasks = list(tasks or network.tasks)
-        self.tiling = tiling_for(network, tile, overlap)
+        known = record_of(network)
+        config = config or (known.config if known is not None else None)
+        self.tiling = tiling_for(network, config, tile, overlap)
         self.batch_size, self.tile_batch_size = (1, batch_size) if self.tiling else (batch_size, 1)
         if self.tiling and max_pixels is not None:
             raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
-        config = network.config
         self.class_names = dict(config.class_names) if config is not None else {}
         if max_pixels is None and config is not None:
             max_pixels = config.image_size[0] * config.image_size[1]
@@ -108,11 +112,10 @@ class NetworkPredictor:
         return tiling is not None and (picture.shape[0] > tiling.size[0] or picture.shape[1] > tiling.size[1])
 
     def _logits(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
-        parameter = next(self.network.parameters())
         size = self.network_size(pictures[0])
         shown = [shrunk(picture, size) for picture in pictures]
         pixels = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
-        logits = self.network(normalise(pixels.to(parameter.device)).to(parameter.dtype)).logits
+        logits = self.network(normalised(pixels, self.network)).logits
         return {task: logits[task] for task in self.tasks}
 
     def _decoded(self, picture: Picture, logits: Mapping[str, Tensor]) -> Prediction:
@@ -127,7 +130,7 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
     """Decode a network's predictions for one picture, in the picture's own size.
 
     Args:
-        network: see :class:`NetworkPredictor`.
+        network: see :class:`NetworkPredictor`; of a model, `model.predict` does the same, faster.
         image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.imaging.reading.read_picture`.
         how: `tasks`, `max_pixels`, `tile`, `overlap` of :class:`NetworkPredictor`.
 

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bridgenet.data.pipeline.batches import normalise
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig
+from bridgenet.ops.normalisation import normalise
 from bridgenet.tasks.decoding import decode
 
 
@@ -30,7 +31,7 @@ class Tiling:
     overlap: int
 
 
-def tiling_for(network: BridgeNet, tile: int | str, overlap: int | None) -> Tiling | None:
+def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str, overlap: int | None) -> Tiling | None:
     """The tiles for a network: of its training images' size (`"auto"`), squares of a side, or none (`"off"`).
 
     Sides are rounded up to what the backbone divides by; the overlap is a quarter of the shorter side by default.
@@ -41,9 +42,9 @@ def tiling_for(network: BridgeNet, tile: int | str, overlap: int | None) -> Tili
             raise UserError("an overlap is given, but no tiles: give --tile SIZE or auto too")
         return None
     if tile == "auto":
-        if network.config is None:
+        if config is None:
             raise UserError("tile is 'auto', but this network does not tell its training images' size: give a size")
-        sides = network.config.image_size
+        sides = config.image_size
     elif isinstance(tile, int) and tile >= 1:
         sides = (tile, tile)
     else:
@@ -140,7 +141,6 @@ def _tiles(
     batch_size: int,
 ) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
     """(left, weights along the row, {task: logits (n, rows, columns)}) of a band's tiles, some at a time."""
-    parameter = next(network.parameters())
     width = band.shape[1]
     # The last tile may be narrower, and goes alone then.
     groups = [lefts[i : i + batch_size] for i in range(0, len(lefts), batch_size)]
@@ -149,7 +149,12 @@ def _tiles(
     weights = dict(zip(lefts, columns))
     for group in groups:
         pixels = np.stack([band[:, left : left + tile_width] for left in group])
-        images = torch.from_numpy(pixels).to(parameter.device).permute(0, 3, 1, 2)
-        logits = network(normalise(images).to(parameter.dtype)).logits
+        logits = network(normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2), network)).logits
         for number, left in enumerate(group):
             yield left, weights[left], {task: x[number] for task, x in logits.items()}
+
+
+def normalised(pixels: Tensor, network: BridgeNet) -> Tensor:
+    """Images (B, 3, H, W) uint8 RGB as a network takes them, on its device and in its dtype."""
+    parameter = next(network.parameters())
+    return normalise(pixels.to(parameter.device), network.mean, network.deviation).to(parameter.dtype)

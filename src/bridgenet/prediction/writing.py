@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -18,7 +18,9 @@ from PIL import Image
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
 from bridgenet.prediction.points import check_field_of_view, point_cloud
-from bridgenet.prediction.result import Prediction
+
+if TYPE_CHECKING:
+    from bridgenet.prediction.result import Prediction
 
 OUTPUTS = ("raw", "colour", "panel", "overlay", "ply")
 

@@ -55,8 +55,8 @@ def examples(
     Raises:
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
-    from bridgenet.checkpoints import load
     from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
+    from bridgenet.prediction.model import load_network
 
     config = source.config
     if config is None:
@@ -68,7 +68,7 @@ def examples(
         for task, row in zip(dataset.tasks, dataset.labelled())
     }
     wanted = {task: _chosen(task, source, labelled[task], count) for task in source.scores if task in dataset.tasks}
-    network = load(source.folder, device=device)
+    network = load_network(source.folder, device=device)
     if missing := [task for task in dataset.tasks if task not in network.tasks]:
         raise UserError(f"the weights in {source.folder} do not predict {', '.join(missing)}")
     index = {name: number for number, name in enumerate(dataset.ids)}
@@ -90,7 +90,7 @@ def examples(
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
     from bridgenet.checkpoints import weights_path
-    from bridgenet.evaluation.evaluate import weights_digest
+    from bridgenet.checkpoints.files import weights_digest
 
     told = source.evaluation
     if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:

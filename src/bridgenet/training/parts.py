@@ -11,7 +11,7 @@ from torch import Tensor
 from bridgenet import data, tasks
 from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
-from bridgenet.extensions import failing_as, load_object
+from bridgenet.extensions import failing_as, is_loss, is_metric, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import NetworkConfig
@@ -54,7 +54,7 @@ class OwnLoss:
 
     def __init__(self, where: str, path: str) -> None:
         self.where = f"{where}: {path}"
-        self.function = load_object(path, where, kind="loss")
+        self.function = load_object(path, where, is_loss)
 
     def __call__(self, logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses) -> Tensor:
         with failing_as(self.where):
@@ -80,7 +80,7 @@ def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
 
 def own_metrics(config: RunConfig) -> dict[str, Any]:
     """Classes of metrics by task, where the settings name some. UserError for one that there is not, or that is no metric."""
-    return {task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()}
+    return {task: load_object(path, f"metrics.{task}", is_metric) for task, path in config.metrics.items()}
 
 
 def set_decoder_checkpointing(network: BridgeNet) -> None:

@@ -38,6 +38,7 @@ from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_i
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
 from bridgenet.model.own import try_own_parts
+from bridgenet.model.records import information_of, record
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.system.compilation import check_compiler
 from bridgenet.system.files import write_atomically
@@ -116,7 +117,7 @@ class Run:
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
-            self.network.information = weights_information(description.backbone, checkpoint)
+            record(self.network, description, weights_information(description.backbone, checkpoint))
         try_own_parts(self.network)
         if config.network.freeze_backbone:
             self.network.backbone.freeze()
@@ -146,10 +147,10 @@ class Run:
         self.progress: dict[str, Any] = {"step": 0, **nothing_yet, "seconds": 0.0, "memory": 0}
         if resume:
             self.progress |= load_last(out, self.network, self.optimizer, self.weighting)
-            self.network.information = {key: self.progress[key] for key in RECORDED if key in self.progress}
+            record(self.network, description, {key: self.progress[key] for key in RECORDED if key in self.progress})
         self.seen = SeenLabels(list(self.network.tasks)) if self.train_set.partial else None
         if lacking := labels_in_words(labels, len(self.train_set)):
-            self.network.information = {**self.network.information, "labels": lacking}
+            record(self.network, description, {**information_of(self.network), "labels": lacking})
             if self.accelerator.is_main_process:
                 print(f"note: labels in training: {lacking}")
         lacking = labels_in_words(count_labels(self.val_set), len(self.val_set))
@@ -179,7 +180,7 @@ class Run:
         if not began or not self.accelerator.is_main_process:
             return
         notes = (
-            licence_note(self.network.information, from_file=from_file),
+            licence_note(information_of(self.network), from_file=from_file),
             weighting_note(self.config, len(self.train_set), self.world),
         )
         for note in filter(None, notes):

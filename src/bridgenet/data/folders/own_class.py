@@ -8,7 +8,14 @@ from typing import Any
 
 from bridgenet.data.base import DataSetInfo, DenseDataset
 from bridgenet.errors import UserError
-from bridgenet.extensions import failing_as, load_object
+from bridgenet.extensions import failing_as, load_object, subclass_of
+
+
+def is_dataset(found: Any) -> str:
+    """What is wrong with a data set; empty for a subclass of `DenseDataset`, or an object that stands for a data set."""
+    if not isinstance(found, type) and callable(found) and hasattr(found, "choose_tasks"):
+        return ""
+    return subclass_of(DenseDataset, "bridgenet.DenseDataset")(found)
 
 
 class OwnSource:
@@ -23,7 +30,7 @@ class OwnSource:
 
     def __init__(self, path: str) -> None:
         self.where = f"data.name: {path}"
-        self.kind: Any = load_object(path, "data.name", kind="dataset")
+        self.kind: Any = load_object(path, "data.name", is_dataset)
         if not isinstance(getattr(self.kind, "info", None), DataSetInfo):
             raise UserError(f"{self.where} has no `info`, expected a bridgenet.DataSetInfo")
 

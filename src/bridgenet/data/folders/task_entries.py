@@ -152,7 +152,7 @@ class TaskEntries:
         for key in ("loss", "metric"):
             if key in entry:
                 changes[key] = entry[key]
-                _load(self, entry[key], prefix + key, "loss" if key == "loss" else "metric")
+                _load(self, entry[key], prefix + key, extensions.is_loss if key == "loss" else extensions.is_metric)
         if kind == "regression":
             changes["unit"] = self._text(entry, "unit", prefix)
             channels = entry.get("channels", 1)
@@ -163,7 +163,7 @@ class TaskEntries:
         return task_registry.of_kind(name, kind, **changes)
 
     def _imported(self, name: str, where: Any, prefix: str) -> Task | None:
-        task = _load(self, where, f"{prefix}task", "task")
+        task = _load(self, where, f"{prefix}task", _is_task)
         if task is not None and task.name != name:
             self.wrong(f"{prefix}task", f"is {where}, the task '{task.name}', expected one named '{name}'")
             return None
@@ -258,10 +258,14 @@ class TaskEntries:
         return instead
 
 
-def _load(reader: TaskEntries, where: Any, key: str, kind: extensions.Kind) -> Any:
+def _is_task(found: Any) -> str:
+    return "" if isinstance(found, Task) else f"{extensions.describe(found)}, expected a bridgenet.Task"
+
+
+def _load(reader: TaskEntries, where: Any, key: str, check: extensions.Check) -> Any:
     """What a dotted path, `package.module:name`, names; None, and a problem, if there is nothing."""
     try:
-        return extensions.load_object(str(where), key, kind=kind)
+        return extensions.load_object(str(where), key, check)
     except UserError as error:
         reader.problems.append(str(error))
         return None

@@ -16,11 +16,8 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from bridgenet import tasks as task_registry
+from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN, normalise
 from bridgenet.tasks import IGNORE
-
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
-"""Mean and deviation of ImageNet's channels, RGB, of values in [0, 1]."""
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Sequence[str]) -> dict[str, Tensor]:
@@ -34,18 +31,12 @@ def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Seque
     def sent(name: str) -> Tensor:
         return batch[name].to(device, non_blocking=True)
 
-    image = normalise(sent("image"))
+    image = normalise(sent("image"), *_imagenet(device))
     height, width = image.shape[-2:]
     if (batch["place"][:, 2:] != torch.tensor([height, width])).any():
         image.masked_fill_(_outside(sent("place"), height, width), 0)
     mirrored = sent("mirrored")
     return {"image": image, **{name: _target(name, sent(name), mirrored) for name in tasks}}
-
-
-def normalise(image: Tensor) -> Tensor:
-    """(v/255 − mean)/deviation of RGB images (B, 3, H, W) in [0, 255]; float32."""
-    mean, deviation, most = _constants(image.device)
-    return (image.float() / most).sub_(mean).div_(deviation)
 
 
 def finished(sample: Mapping[str, np.ndarray], tasks: Sequence[str]) -> dict[str, np.ndarray]:
@@ -74,7 +65,7 @@ def _target(name: str, target: Tensor, mirrored: Tensor) -> Tensor:
     if target.dtype != torch.uint8 or task.kind != "normals":
         return target.float()
     unknown = (target == IGNORE).all(dim=1, keepdim=True)
-    normals = (target.float().mul_(2) / _constants(target.device)[2]).sub_(1)
+    normals = (target.float().mul_(2) / torch.full((), 255.0, device=target.device)).sub_(1)
     sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
     for channel in task.negate_on_flip:
         normals[:, channel] *= sign
@@ -91,8 +82,8 @@ def _outside(place: Tensor, height: int, width: int) -> Tensor:
 
 
 @cache
-def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, deviation, 255. As tensors: a GPU divides by a Python number by way of its reciprocal, with other last bits."""
+def _imagenet(device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (3, 1, 1)."""
     with torch.inference_mode(False):
-        mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
-        return mean, deviation, torch.tensor(255.0, device=device)
+        values = torch.tensor([IMAGENET_MEAN, IMAGENET_DEVIATION], device=device)[..., None, None]
+        return values[0], values[1]

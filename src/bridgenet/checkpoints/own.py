@@ -1,0 +1,137 @@
+"""This project's own weight files.
+
+One safetensors file: weights under `model.`, and (in a run's `last`) the optimiser's state under `optimizer.`; the network's
+description and everything else that is not a tensor stands as JSON in its metadata under the key `bridgenet`. It is written
+atomically and loads with no other argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bridgenet.checkpoints.files import State, is_safetensors, read_file
+from bridgenet.errors import UserError
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.config import NetworkConfig
+from bridgenet.model.inference import PreparedNetwork
+from bridgenet.model.records import record_of
+from bridgenet.system.files import replacing
+
+FORMAT = 1
+BEST, LAST = "best.safetensors", "last.safetensors"
+HUB_WEIGHTS = "model.safetensors"
+
+
+def save(
+    network: BridgeNet,
+    path: str | Path,
+    *,
+    config: NetworkConfig | None = None,
+    information: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a network in this project's own format, atomically.
+
+    Args:
+        network: its weights are written.
+        path: of the safetensors file.
+        config: how it was built; not needed if `build_network` or `load_network` made it.
+        information: whatever else to keep, JSON types, e.g. `{"step": 1000}`; it is added to what is known of the weights.
+        optimizer: tensors of the optimiser's state by name.
+
+    Raises:
+        UserError: it is not known how the network was built, or weights of the authors' would get another licence.
+    """
+    path = Path(path)
+    if isinstance(network, PreparedNetwork):
+        raise UserError("a network that was prepared for inference cannot be saved; save the one it was made from")
+    known = record_of(network)
+    config = config or (known.config if known is not None else None)
+    if config is None:
+        raise UserError("it is not known how this network was built; give its NetworkConfig as config")
+    told = description(config, information or {}, known.information if known is not None else {})
+    tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
+    tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
+    with replacing(path) as partial:
+        try:
+            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(told)})
+        except SafetensorError as error:
+            raise UserError(f"{path} could not be written: {error}") from None
+
+
+def description(
+    config: NetworkConfig, information: Mapping[str, Any], known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What is saved beside weights, JSON types: `format`, `network`, `information`.
+
+    Args:
+        config: how the network was built.
+        information: of its weights, added to what is `known` of them.
+
+    Raises:
+        UserError: weights with an origin would get another licence than theirs.
+    """
+    known = known or {}
+    kept = {**known, **information}
+    if "origin" in known:
+        kept["origin"] = known["origin"]
+        if kept.get("licence") != (licence := known.get("licence")):
+            raise UserError(
+                f"these weights come from {kept['origin']}, licence {licence}: they cannot be given the licence "
+                f"{kept.get('licence')}; leave it out"
+            )
+    return {"format": FORMAT, "network": config.as_dict(), "information": kept}
+
+
+def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
+    """Weights, optimiser tensors, description and information of an own file; None if it is another kind of file."""
+    if not is_safetensors(path):
+        return None
+    content, metadata = read_file(path)
+    if "bridgenet" not in metadata:
+        return None
+    config, information = parse_description(metadata["bridgenet"], path)
+
+    def part(prefix: str) -> State:
+        return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
+
+    return part("model."), part("optimizer."), config, information
+
+
+def parse_description(text: str, path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
+    """The inverse of :func:`description`, of the text in `path`. UserError for what is damaged or of another version."""
+    try:
+        found = json.loads(text)
+        version, complete = found["format"], {"network", "information"} <= set(found)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise UserError(f"{path}: its description is damaged; copy or download the file again") from None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}, this version reads {FORMAT}: update bridgenet")
+    if not complete or not isinstance(found["network"], dict) or not isinstance(found["information"], dict):
+        raise UserError(f"{path}: its description is incomplete; copy or download the file again")
+    try:
+        return NetworkConfig.from_dict(found["network"]), found["information"]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_description(path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
+    """The network of an own file and what was saved beside its weights (`{"step": …}`), without reading the weights."""
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            text = (opened.metadata() or {})["bridgenet"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a whole file of this project's ({error})") from None
+    return parse_description(text, path)
+
+
+def read_information(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights of an own file, see :func:`read_description`."""
+    return read_description(path)[1]

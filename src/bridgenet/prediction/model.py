@@ -1,0 +1,277 @@
+"""What `bridgenet.load` gives: a network that predicts pictures, and can be saved and trained at any time."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridgenet.checkpoints import Source, open_source
+from bridgenet.checkpoints import save as save_network
+from bridgenet.checkpoints.hub import download
+from bridgenet.errors import UserError
+from bridgenet.imaging.reading import read_picture
+from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
+from bridgenet.model.config import NetworkConfig
+from bridgenet.model.inference import Precision, consume, optimize_for_inference, resolve_precision, twin
+from bridgenet.model.records import record_of
+from bridgenet.prediction.hub import HubMixin
+from bridgenet.prediction.network import NetworkPredictor
+from bridgenet.prediction.request import check_request
+from bridgenet.prediction.result import Prediction
+
+
+class Model(HubMixin):
+    """A network that predicts.
+
+    It predicts with a prepared form of its own, which is made at the first prediction. A model that was read from a file
+    holds that form alone; the network as it can be trained and saved is read again when it is asked for. From then on,
+    or if it was given, predictions follow its weights as they change.
+
+    Args:
+        network: made by `build_network` or `load_network`; or else with `config`.
+        config: how the network was built.
+        information: what is known of its weights: step, scores, origin, licence.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
+        compile: have PyTorch compile the prepared form at its first call.
+    """
+
+    def __init__(
+        self,
+        network: BridgeNet,
+        config: NetworkConfig | None = None,
+        information: Mapping[str, Any] | None = None,
+        *,
+        precision: Precision = "float32",
+        compile: bool = False,
+    ):
+        known = record_of(network)
+        config = config or (known.config if known is not None else None)
+        if config is None:
+            raise UserError("it is not known how this network was built; give its NetworkConfig too")
+        self.config: NetworkConfig = config
+        """How the network was built."""
+        self.information: Mapping[str, Any] = information or (known.information if known is not None else {})
+        """What is recorded beside the weights: step, scores, origin, licence."""
+        self.device = next(network.parameters()).device
+        self.dtype = resolve_precision(precision, self.device)
+        self._compile = compile
+        self._source: Source | None = None
+        self._network: BridgeNet | None = network
+        self._prepared: BridgeNet | None = None
+        self._made_of: object = None  # the state of the network that the prepared form was made of
+        self._lock = threading.RLock()
+
+    @property
+    def tasks(self) -> dict[str, int]:
+        """Channels n_t of each task's logits, in task order."""
+        return dict(self.config.num_outputs)
+
+    @property
+    def network(self) -> BridgeNet:
+        """The network as it can be trained and saved.
+
+        Raises:
+            UserError: its file, which it would be read from again, is gone or is another one now.
+        """
+        with self._lock:
+            self._network = self._plain()
+            self._source = None  # what the caller does to it counts from now on
+            return self._network
+
+    def _plain(self) -> BridgeNet:
+        """As :attr:`network`, but not kept if it is not there: to be saved."""
+        if self._network is not None:
+            return self._network
+        assert self._source is not None
+        self._source.check_unchanged()
+        return self._source.network().to(self.device)
+
+    def __call__(self, images: Tensor) -> BridgeNetOutput:
+        """Logits of images (B, 3, H, W), normalised with the network's `mean` and `deviation`, for inference.
+
+        With gradients: `model.network(images)`.
+        """
+        return self.prepared()(images)
+
+    def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True, **how: Any) -> Prediction:
+        """One picture's predictions, in the picture's own size.
+
+        Args:
+            image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.imaging.reading.read_picture`.
+            tasks: those wanted; all by default.
+            how: `max_pixels`, `tile`, `overlap` of :class:`bridgenet.prediction.network.NetworkPredictor`.
+
+        Raises:
+            UserError: no picture, a damaged one, or a task that the network does not have.
+        """
+        if not optimize:
+            warnings.warn(
+                "optimize=False has no meaning any more: predicting leaves the network as it is", stacklevel=2
+            )
+        check_request(self.tasks, tasks)
+        picture = read_picture(image)
+        return NetworkPredictor(self.prepared(), self.config, tasks=tasks, **how)([picture])[0]
+
+    def prepared(self) -> BridgeNet:
+        """The network in the form that predicts fastest; for inference only. One of another dtype than float32 keeps its form."""
+        with self._lock:
+            network = self._network
+            if network is None:
+                assert self._prepared is not None
+                return self._prepared
+            how: dict[str, Any] = {
+                "precision": "bfloat16" if self.dtype == torch.bfloat16 else "float32",
+                "compile": self._compile,
+            }
+            if self._source is not None:  # nobody else has it
+                self._prepared, self._network = consume(network, **how), None
+                return self._prepared
+            if self._prepared is None or self._made_of != _state_of(network):
+                self._prepared = None  # not both at once
+                is_float32 = next(network.parameters()).dtype == torch.float32
+                self._prepared = optimize_for_inference(network, **how) if is_float32 else twin(network).eval()
+                self._made_of = _state_of(network)
+            return self._prepared
+
+    def save(self, path: str | Path, *, information: Mapping[str, Any] | None = None) -> None:
+        """Write the weights in this project's own format (`.safetensors`); see :func:`bridgenet.save`."""
+        save(self, path, information=information)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        device: str = "cpu",
+        trust: Collection[str] = (),
+    ) -> Any:
+        """A model from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`."""
+        # Not the usual mixin's: it would fetch config.json as well and hand its entries to the constructor.
+        path = Path(pretrained_model_name_or_path)
+        if not path.exists():
+            path = download(
+                str(pretrained_model_name_or_path),
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+            )
+        return load(path, device=device, trust=trust)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or (not hasattr(BridgeNet, name) and name not in ("backbone", "decoder", "heads")):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        warnings.warn(
+            f"model.{name} is model.network.{name} now; the old name goes with the next version", stacklevel=2
+        )
+        return getattr(self.network, name)
+
+
+def _state_of(network: BridgeNet) -> object:
+    """Equal as long as neither weights nor buffers change: their place in memory and how often they were written."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return [(x.data_ptr(), 0 if x.is_inference() else x._version, x.dtype) for x in tensors]
+
+
+def save(
+    model: Model | BridgeNet,
+    path: str | Path,
+    *,
+    config: NetworkConfig | None = None,
+    information: Mapping[str, Any] | None = None,
+    optimizer: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model or a network in this project's own format, atomically.
+
+    Args:
+        model: as :func:`load`, :func:`load_network` or `build_network` gave it.
+        path: of the safetensors file.
+        config: how the network was built, if another way made it.
+        information: whatever else to keep, JSON types, e.g. `{"step": 1000}`; it is added to what is known of the weights.
+        optimizer: tensors of the optimiser's state by name.
+
+    Raises:
+        UserError: it is not known how the network was built, or weights of the authors' would get another licence.
+    """
+    if isinstance(model, Model):
+        config, information = model.config, {**model.information, **(information or {})}
+        model = model._plain()
+    save_network(model, path, config=config, information=information, optimizer=optimizer)
+
+
+def load(
+    source: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    config: Mapping[str, Any] | str | Path | None = None,
+    precision: Precision = "float32",
+    compile: bool = False,
+    trust: Collection[str] = (),
+) -> Model:
+    """A network that is ready to predict.
+
+    Nothing that is loaded can run code, except code on this machine that weights name (a custom decoder) and that is
+    trusted: see `trust`.
+
+    Args:
+        source: a run folder, this project's weights (`.safetensors`), a checkpoint in the authors' names (`.pth.tar`,
+            `.pth`, `.safetensors`), whose configuration is told from the file, a folder as it is on the Hugging Face
+            hub, or a name there (`owner/name`, if there is no such local path).
+        device: `"auto"` takes the first GPU if there is one, else the CPU.
+        config: for a checkpoint in the authors' names of a network other than the eight published, what the file cannot
+            tell, in the authors' keys: `backbone_kwargs`, `image_size`, `mtt_resolution_downsample_rate`, `dilated_ratio`;
+            or a JSON or YAML file of them. Keys that are known already may be present; they must agree with the file.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
+        compile: have PyTorch compile the network at its first call.
+        trust: modules or packages whose code weights may name, beside those that are imported already. A run folder
+            (with its `config.yaml`) is taken to be your own.
+
+    Returns:
+        `model.predict(image)` takes a path, a PIL image or an (H, W, 3) uint8 array; `model.network` is the `nn.Module`,
+        to be trained; `model.save(path)` and `model.save_pretrained(folder)` write it; `model.information` is what is
+        recorded beside the weights: step, scores, origin, licence.
+
+    Raises:
+        UserError: nothing there, damaged, refused, or weights that do not fit; a weight is never left at its random start.
+    """
+    opened = open_source(source, config=config, trust=trust)
+    network = opened.network().to(_device(device))
+    model = Model(network, opened.config, opened.information, precision=precision, compile=compile)
+    model._source = opened
+    if model.dtype != torch.float32 or compile:
+        del network
+        model.prepared()
+    return model
+
+
+def load_network(
+    source: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    config: Mapping[str, Any] | str | Path | None = None,
+    trust: Collection[str] = (),
+) -> BridgeNet:
+    """The network of a source as a plain `nn.Module`, in evaluation mode, to be trained or built into other code.
+
+    Args and errors as of :func:`load`. `network(images)` takes (B, 3, H, W) float32 images, normalised with its `mean`
+    and `deviation`, and gives `logits` and `intermediate_logits` by task.
+    """
+    return open_source(source, config=config, trust=trust).network().to(_device(device))
+
+
+def _device(device: str | torch.device) -> str | torch.device:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
