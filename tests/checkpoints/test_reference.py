@@ -184,7 +184,7 @@ def published(name: str) -> bridgenet.BridgeNet:
 def content_as_released(network: bridgenet.BridgeNet) -> dict[str, Any]:
     """What a released file of this network holds: all of the authors' keys, and the training's state."""
     names, weights = reference_names(network), network.state_dict()
-    state = {theirs: weights[ours] for ours, theirs in names.items()} | unused_weights(network)
+    state = {theirs: weights[ours] for ours, theirs in names.items()} | unused_weights(network, config_of(network))
     for key in list(state):
         if key.endswith("running_mean"):
             state[key.replace("running_mean", "num_batches_tracked")] = torch.tensor(20000)

@@ -200,11 +200,11 @@ def _check_known_to_authors(network: BridgeNet) -> Record:
         )
     kwargs, order = config.backbone_kwargs, list(network.tasks)
     if isinstance(network.backbone, InternImage):
-        known = kwargs.get("layer_scale", True) and kwargs.get("post_norm", True)
+        is_theirs = kwargs.get("layer_scale", True) and kwargs.get("post_norm", True)
     else:
         keys = [key for key in network.state_dict() if key.startswith("backbone.")]
-        known = all(map(_AUTHORS_VIT.fullmatch, keys)) and "backbone.model.cls_token" in keys
-    if not known:
+        is_theirs = all(map(_AUTHORS_VIT.fullmatch, keys)) and "backbone.model.cls_token" in keys
+    if not is_theirs:
         raise UserError(
             f"the authors' code does not know the backbone {config.backbone} (it knows ViT with a class token, and "
             "InternImage); write .safetensors or a folder instead"
