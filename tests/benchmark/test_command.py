@@ -66,7 +66,7 @@ def test_a_process_of_its_own(tiny: Path, tmp_path: Path, capsys: pytest.Capture
     """The whole way, once."""
     assert cli.run(["benchmark", "inference", str(tiny), "--out", str(tmp_path), *FAST]) == 0
     result = read(tmp_path / "inference.json")["records"][0]["result"]
-    assert result["memory"] > result["memory_built"] - 1 and result["memory"] < 3e9
+    assert result["memory"] >= result["memory_built"] > 1e6  # [bytes]
 
 
 @pytest.mark.usefixtures("here", "counts")
