@@ -16,6 +16,7 @@ from bridgenet.inference import has_bfloat16, optimize_for_inference, resolve_pr
 from bridgenet.ops import definitions, packed
 from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
+from tests.pictures import noise
 
 
 def trained(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:
@@ -65,7 +66,7 @@ def test_backbones_that_use_their_layers_in_ways_of_their_own(name: str, setting
 def test_several_threads_predict_first(tmp_path: Path) -> None:
     bridgenet.save(trained(), tmp_path / "x.safetensors")
     network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    picture = noise(40, 60)
     expected = network.predict(picture, optimize=False).depth
     with ThreadPoolExecutor(4) as pool:
         for result in pool.map(network.predict, [picture] * 8):
@@ -148,7 +149,7 @@ def test_what_is_ready_can_do_nothing_else(tmp_path: Path) -> None:
 
 def test_the_first_prediction_of_a_loaded_network_makes_it_ready(tmp_path: Path) -> None:
     bridgenet.save(trained(), tmp_path / "x.safetensors")
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    picture = noise(40, 60)
     network = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
     before = network.predict(picture, optimize=False)
     assert not network.optimized

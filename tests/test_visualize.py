@@ -10,6 +10,7 @@ from PIL import Image
 from bridgenet import drawing, tasks, visualize
 from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
+from tests.pictures import noise
 
 H, W = 48, 64
 
@@ -35,7 +36,7 @@ def truth(map: Any) -> Any:
 
 
 def photo(height: int = H, width: int = W) -> Any:
-    return np.random.default_rng(1).integers(256, size=(height, width, 3), dtype=np.uint8)
+    return noise(height, width, seed=1)
 
 
 @pytest.mark.parametrize("task", maps())
