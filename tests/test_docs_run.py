@@ -22,6 +22,7 @@ from bridgenet.cli.main import run
 from bridgenet.downloads import pictures as web
 from bridgenet.prediction import video
 from bridgenet.training.run import train
+from tests.pictures import noise
 from tests.training.tiny import tiny_config
 
 ROOT = Path(__file__).parent.parent
@@ -57,21 +58,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "best.safetensors").write_bytes((folder / "runs/nyud/best.safetensors").read_bytes())
     for name in ("photo.jpg", "holiday/1.png", "holiday/2/3.png", "scans/a/b.tif", "photos/1.jpg", "photos/2.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(frame(90, 120)).save(folder / name)
+        Image.fromarray(noise(90, 120)).save(folder / name)
     writer = cv2.VideoWriter(str(folder / "walk.mp4"), cv2.VideoWriter.fourcc(*video.CODEC), 25.0, (64, 48))
     for number in range(6):
-        writer.write(frame(48, 64, number))
+        writer.write(noise(48, 64, number))
     writer.release()
     labels = folder / "DATA/NYUDv2/edge"
     (folder / "LABELS").symlink_to(labels)
     (folder / "PNGS").mkdir()
     for path in labels.glob("*.png"):
-        Image.fromarray(frame(32, 32)[..., 0]).save(folder / "PNGS" / path.name)
+        Image.fromarray(noise(32, 32)[..., 0]).save(folder / "PNGS" / path.name)
     return folder
-
-
-def frame(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
 class Camera:
@@ -91,7 +88,7 @@ class Camera:
         return self.left >= 0
 
     def retrieve(self) -> tuple[bool, np.ndarray]:
-        return True, frame(48, 64)
+        return True, noise(48, 64)
 
     def release(self) -> None:
         pass

@@ -16,7 +16,7 @@ from bridgenet.benchmark.cost import Cost
 from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.isolation import Failed
 from bridgenet.benchmark.rates import summary
-from bridgenet.cli import main as cli
+from bridgenet.cli.main import main as cli
 
 FAST = ["--runs", "1", "--product", "32", "--device", "cpu"]
 
@@ -66,7 +66,7 @@ def test_a_process_of_its_own(tiny: Path, tmp_path: Path, capsys: pytest.Capture
     """The whole way, once."""
     assert cli.run(["benchmark", "inference", str(tiny), "--out", str(tmp_path), *FAST]) == 0
     result = read(tmp_path / "inference.json")["records"][0]["result"]
-    assert result["memory"] > result["memory_built"] - 1 and result["memory"] < 3e9
+    assert result["memory"] >= result["memory_built"] > 1e6  # [bytes]
 
 
 @pytest.mark.usefixtures("here", "counts")

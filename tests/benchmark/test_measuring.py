@@ -12,7 +12,6 @@ import torch
 from bridgenet import tasks
 from bridgenet.benchmark import inference, rates
 from bridgenet.benchmark.cases import Case
-from bridgenet.benchmark.cost import count
 from bridgenet.benchmark.data import RATES, DataCase, measure_data
 from bridgenet.benchmark.inference import measure_inference
 from bridgenet.benchmark.metrics import MetricsCase, measure_metrics
@@ -20,6 +19,7 @@ from bridgenet.benchmark.training import measure_training
 from bridgenet.model.backbones.timm_backbones import Pyramid
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
+from tests.benchmark.conftest import counted_once as count
 
 pytestmark = pytest.mark.usefixtures("here")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 from bridgenet.errors import UserError
@@ -15,6 +16,13 @@ def echo(argument: Any) -> dict[str, Any]:
 
 def die(argument: int) -> dict[str, Any]:
     os.kill(os.getpid(), argument)
+    signal.pause()
+    return {}
+
+
+def wait(begun: Path) -> dict[str, Any]:
+    """For ever, once the file is there."""
+    begun.touch()
     signal.pause()
     return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,21 @@ from bridgenet.checkpoints.convert import as_released, convert
 from tests.model.networks import NUM_OUTPUTS, build
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    path = tmp_path / "run" / "best.safetensors"
-    path.parent.mkdir()
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "best.safetensors"
     class_names = {"semseg": ["a", "b", "c", "d", "e"]}
     bridgenet.save(
         build("vit", 2, refine_depth=1, class_names=class_names), path, information={"step": 700, "licence": "mit"}
     )
     return path
+
+
+@pytest.fixture
+def own(saved: Path, tmp_path: Path) -> Path:
+    """The file, in a folder as of a run, to be changed."""
+    (tmp_path / "run").mkdir()
+    return Path(shutil.copy(saved, tmp_path / "run"))
 
 
 def assert_same(path: Path, other: Path) -> None:

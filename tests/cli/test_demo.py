@@ -13,7 +13,8 @@ from bridgenet.checkpoints import LAST, read_information
 from bridgenet.cli import demo_run as module
 from bridgenet.cli.demo_run import comparison, demo, report, text_table
 from bridgenet.report.plots import training_curves
-from bridgenet.training.run import Interrupted, Run
+from bridgenet.training.run import Interrupted
+from tests.training.killed import killed_before
 
 
 @pytest.fixture
@@ -27,18 +28,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(module.DEMOS, layout, replace(full, train=4, val=2, size=(32, 48)))
 
 
-def test_demo(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    step = Run._step
-
-    def stopped(self: Run, number: int, batches: object) -> object:
-        if number == 1:
-            raise Interrupted
-        return step(self, number, batches)
-
-    monkeypatch.setattr(Run, "_step", stopped)
-    with pytest.raises(Interrupted):
+def test_demo(tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with killed_before(1, Interrupted):
         demo(tmp_path, device="cpu")
-    monkeypatch.setattr(Run, "_step", step)
     assert read_information(tmp_path / "run" / LAST)["step"] == 1
 
     page = demo(tmp_path, device="cpu")

@@ -25,6 +25,7 @@ from bridgenet.model.config import build_network
 from bridgenet.system.files import write_json
 from bridgenet.tasks.scores import gains, read_scores, relative_gain
 from bridgenet.training.parts import network_config
+from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 
 
@@ -104,8 +105,16 @@ def make_weights(config: RunConfig, path: Path) -> Path:
     return path
 
 
-def test_command_on_weights_alone(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the tiny network, untrained; only read."""
+    folder = tmp_path_factory.mktemp("weights")
+    return make_weights(tiny_config(make_nyud(folder).parent), folder / "w.safetensors")
+
+
+def test_command_on_weights_alone(
+    weights: Path, nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     assert run(["evaluate", str(weights), "--data.root", str(nyud_root), "--out", str(out), "--device", "cpu"]) == 0
     report = json.loads((out / "evaluation.json").read_text())
@@ -137,8 +146,9 @@ def test_scores_of_each_image_are_those_of_a_split_of_one(nyud_root: Path) -> No
             assert found.per_image[name][task] == pytest.approx(values, rel=1e-4, nan_ok=True), task
 
 
-def test_command_with_its_options(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+def test_command_with_its_options(
+    weights: Path, nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reference = {"scores": {"depth": {"rmse": 1e9}, "edge": {"odsF": 0.5, "loss": 1e9}, "sal": {"maxF": None}}}
     (tmp_path / "other.json").write_text(json.dumps(reference))
     arguments = [
@@ -163,8 +173,7 @@ def test_command_with_its_options(nyud_root: Path, tmp_path: Path, capsys: pytes
     assert "Δm +100.00 % (mean over 2 tasks)" in said
 
 
-def test_a_reference_over_other_images_is_told(nyud_root: Path, tmp_path: Path) -> None:
-    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
+def test_a_reference_over_other_images_is_told(weights: Path, nyud_root: Path, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(json.dumps({"images": 654, "scores": {"depth": {"rmse": 1.0}}}))
     config = tiny_config(nyud_root)
     config.data.tasks = ["depth"]
@@ -203,9 +212,8 @@ def test_references_without_scores(tmp_path: Path, content: str | None, words: s
     ],
 )
 def test_wrong_options_are_told_before_anything_is_computed(
-    nyud_root: Path, tmp_path: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    weights: Path, nyud_root: Path, tmp_path: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    weights = make_weights(tiny_config(nyud_root), tmp_path / "w.safetensors")
     (tmp_path / "none.json").write_text('{"scores": {"sal": {"maxF": 0.5}}}')
     options = [word.format(none=tmp_path / "none.json") for word in options]
     assert run(["evaluate", str(weights), "--data.root", str(nyud_root), "--out", str(tmp_path / "out"), *options]) == 2

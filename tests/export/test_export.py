@@ -13,7 +13,7 @@ from PIL import Image
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.cli import main as cli
+from bridgenet.cli.main import main as cli
 from bridgenet.export import export, open_exported, write
 from bridgenet.prediction import predict_image
 from tests.model.networks import build, with_information
@@ -30,8 +30,10 @@ SIZE = (96, 128)
 """Of training images: from the least size on that exported files take as they are."""
 
 
-def small(backbone: str, num_tasks: int = 1) -> bridgenet.BridgeNet:
-    return build(backbone, num_tasks, refine_depth=1, class_names=CLASSES, image_size=SIZE).eval()
+def small(backbone: str, num_tasks: int = 1, num_stages: int = 1) -> bridgenet.BridgeNet:
+    return build(
+        backbone, num_tasks, num_stages=num_stages, refine_depth=1, class_names=CLASSES, image_size=SIZE
+    ).eval()
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -61,11 +63,17 @@ def network() -> bridgenet.BridgeNet:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(network: bridgenet.BridgeNet, tmp_path_factory) -> Path:
+def staged() -> bridgenet.BridgeNet:
+    """With what the second stage takes from the first."""
+    return small("resnet", 2, num_stages=2)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(staged: bridgenet.BridgeNet, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "network.onnx"
-    with_information(network, {"origin": "a test", "licence": "mit"})
+    with_information(staged, {"origin": "a test", "licence": "mit"})
     said: list[str] = []
-    description = export(network, path, say=said.append)
+    description = export(staged, path, say=said.append)
     assert max(description.deviation.values()) < 1e-4
     assert any("largest deviation: semseg" in line for line in said)
     assert list(path.parent.iterdir()) == [path]
@@ -74,21 +82,21 @@ def onnx_file(network: bridgenet.BridgeNet, tmp_path_factory) -> Path:
 
 @needs_onnx
 @pytest.mark.parametrize("size", [(96, 96), (97, 160), (150, 201)], ids=str)
-def test_onnx_predicts_as_pytorch_does(network, onnx_file: Path, size: tuple[int, int]) -> None:
+def test_onnx_predicts_as_pytorch_does(staged, onnx_file: Path, size: tuple[int, int]) -> None:
     """From the least size on, below which the file pads more than PyTorch does."""
     how = {"max_pixels": 10**6}
     picture = photo(*size)
-    expected = predict_image(network, picture, **how)
+    expected = predict_image(staged, picture, **how)
     found = open_exported(onnx_file, **how).predict_image(picture)
     assert (found.semseg == expected.semseg).mean() > 0.999
     np.testing.assert_allclose(found.depth, expected.depth, atol=1e-4)
 
 
 @needs_onnx
-def test_what_stands_in_the_file(network, onnx_file: Path) -> None:
+def test_what_stands_in_the_file(staged, onnx_file: Path) -> None:
     description = open_exported(onnx_file).description
     assert description.information == {"origin": "a test", "licence": "mit"}
-    assert description.num_outputs == network.tasks
+    assert description.num_outputs == staged.tasks
     assert description.class_names == CLASSES
     assert (description.size, description.size_divisor, description.quantised) == (None, 32, None)
 
@@ -108,9 +116,9 @@ def test_without_pytorch(onnx_file: Path, tmp_path: Path) -> None:
 
 
 @needs_onnx
-def test_int8(network, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_int8(tmp_path: Path) -> None:
     """Of a ViT, which is compared in float32 first."""
+    said: list[str] = []
     network = small("vit")
     description = export(
         network, tmp_path / "small.onnx", fixed=True, int8=True, pictures=[photo(*SIZE)], say=said.append

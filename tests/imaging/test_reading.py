@@ -10,6 +10,7 @@ from PIL import Image
 
 from bridgenet import UserError
 from bridgenet.imaging.reading import picture_size, read_picture
+from tests.pictures import noise
 
 
 def photo(height: int = 6, width: int = 9) -> np.ndarray:
@@ -140,8 +141,7 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     text, empty, cut = tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "c.png"
     text.write_text("not a picture")
     empty.write_bytes(b"")
-    noise = np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)
-    cut.write_bytes(saved(Image.fromarray(noise), tmp_path / "whole.png").read_bytes()[:2000])
+    cut.write_bytes(saved(Image.fromarray(noise(40, 40)), tmp_path / "whole.png").read_bytes()[:2000])
     for path, words in ((text, "is not an image"), (empty, "is not an image"), (cut, "is a damaged image")):
         with pytest.raises(UserError, match=f"{path.name} {words}"):
             read_picture(path)
@@ -158,8 +158,7 @@ def test_other_things_are_refused(source) -> None:
 
 
 def test_truncated_jpeg(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
-    path = saved(Image.fromarray(noise), tmp_path / "a.jpg")
+    path = saved(Image.fromarray(noise(64, 64)), tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(UserError, match=r"a\.jpg is a damaged image"):
         read_picture(path)

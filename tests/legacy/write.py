@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from bridgenet.scores import read_scores
 from PIL import Image
 
 import bridgenet
 from bridgenet import data, tasks
 from bridgenet.checkpoints.convert import convert
 from bridgenet.export.write import export
+from bridgenet.tasks.scores import read_scores
 from tests.legacy.test_legacy import (
     DATA,
     DESCRIPTIONS,

@@ -125,7 +125,8 @@ def test_bfloat16(backbone: str) -> None:
 @torch.no_grad()
 def test_compile(backbone: str) -> None:
     torch.compiler.reset()
-    network = build(backbone, num_tasks=1, refine_depth=1).eval()
+    stages = {} if backbone.startswith("dpt") else {"num_stages": 2}
+    network = build(backbone, num_tasks=1, refine_depth=1, **stages).eval()
     compiled = torch.compile(network, backend="eager")
     assert_same(compiled(images()), network(images()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,9 @@ from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
 
 
-def trained(backbone: str = "resnet", num_tasks: int = 4) -> bridgenet.BridgeNet:
+def trained(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:
     """With running statistics that are not what a fresh network has."""
-    network = build(backbone, num_tasks)
+    network = build(backbone, num_tasks, **changes)
     with torch.no_grad():
         for _ in range(2):
             network.train()(images())
@@ -95,7 +96,7 @@ def test_without_the_operators_for_packing(monkeypatch: pytest.MonkeyPatch) -> N
 @torch.no_grad()
 def test_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.compiler.reset()
-    network = trained("resnet", 1)
+    network = trained("resnet", 1, refine_depth=1, num_stages=2)
     expected = network(images())
     seen = {}
     real = PreparedNetwork.compile

@@ -9,6 +9,7 @@ import torch
 from bridgenet import UserError, tasks
 from bridgenet.prediction.network import NetworkPredictor
 from tests.model.networks import build
+from tests.pictures import noise
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def network():
 
 
 def photo(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(256, size=(32, 48, 3), dtype=np.uint8)
+    return noise(32, 48, seed)
 
 
 def test_a_batch_gives_what_single_pictures_give(network) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from bridgenet import UserError
 from bridgenet.prediction import Prediction, predict_all, predict_image
 from tests.model.networks import NUM_OUTPUTS, SIZE, build
+from tests.pictures import noise
 
 NAMES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
 
@@ -17,10 +18,6 @@ NAMES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
 @pytest.fixture(scope="module")
 def network():
     return build(num_tasks=len(NUM_OUTPUTS), class_names=NAMES).eval()
-
-
-def photo(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
 def check_maps(result: Prediction, size: tuple[int, int]) -> None:
@@ -44,9 +41,9 @@ def check_maps(result: Prediction, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [SIZE, (31, 45), (150, 201), (1, 1), (3, 400)], ids=str)
 def test_maps_have_the_pictures_size(network, size: tuple[int, int]) -> None:
     """Also those of pictures larger than the training size, which the network sees shrunk."""
-    result = network.predict(photo(*size))
+    result = network.predict(noise(*size))
     check_maps(result, size)
-    np.testing.assert_array_equal(result.image, photo(*size))
+    np.testing.assert_array_equal(result.image, noise(*size))
     assert result.class_names["semseg"] == NAMES["semseg"]
 
 
@@ -54,23 +51,23 @@ def test_large_pictures_are_shrunk_for_the_network(network) -> None:
     seen = []
     hook = network.register_forward_pre_hook(lambda _m, inputs: seen.append(tuple(inputs[0].shape[-2:])))
     try:
-        predict_image(network, photo(128, 192))
-        predict_image(network, photo(128, 192), max_pixels=128 * 192)
+        predict_image(network, noise(128, 192))
+        predict_image(network, noise(128, 192), max_pixels=128 * 192)
     finally:
         hook.remove()
     assert seen == [SIZE, (128, 192)]
 
 
 def test_only_some_tasks(network) -> None:
-    assert list(network.predict(photo(20, 30), tasks=["depth"]).maps) == ["depth"]
+    assert list(network.predict(noise(20, 30), tasks=["depth"]).maps) == ["depth"]
     with pytest.raises(UserError, match=r"does not predict 'depht' \(did you mean depth\?\)"):
-        network.predict(photo(20, 30), tasks=["depht"])
+        network.predict(noise(20, 30), tasks=["depht"])
     with pytest.raises(AttributeError, match=r"no 'albedo' \(tasks: semseg, depth"):
-        _ = network.predict(photo(20, 30)).albedo
+        _ = network.predict(noise(20, 30)).albedo
 
 
 def test_saved_files(network, tmp_path: Path) -> None:
-    result = network.predict(photo(24, 36))
+    result = network.predict(noise(24, 36))
     result.maps["depth"] = result.depth + np.float32(1.2345)
     files = result.save(tmp_path / "new" / "out")
     assert sorted(file.name for file in files) == sorted(
@@ -93,7 +90,7 @@ def test_saved_files(network, tmp_path: Path) -> None:
 
 
 def test_panel(network) -> None:
-    panel = network.predict(photo(24, 36)).panel()
+    panel = network.predict(noise(24, 36)).panel()
     assert isinstance(panel, Image.Image)
     assert panel.width > 36
 
@@ -104,13 +101,13 @@ def test_save_is_all_or_nothing(network, tmp_path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(Prediction, "panel", fail)
     with pytest.raises(OSError, match="no space"):
-        network.predict(photo(24, 36)).save(tmp_path / "out")
+        network.predict(noise(24, 36)).save(tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_rest_is_done(network, tmp_path: Path) -> None:
     """What is no picture is passed over with a warning; nothing is written for it."""
-    Image.fromarray(photo(20, 30)).save(tmp_path / "good.png")
+    Image.fromarray(noise(20, 30)).save(tmp_path / "good.png")
     (tmp_path / "bad.jpg").write_text("words")
     said: list[str] = []
     inputs = [str(tmp_path / "bad.jpg"), str(tmp_path / "good.png"), str(tmp_path / "none.png")]
@@ -122,6 +119,6 @@ def test_the_rest_is_done(network, tmp_path: Path) -> None:
 
 
 def test_unknown_task_stops_before_the_first_picture(network, tmp_path: Path) -> None:
-    Image.fromarray(photo(20, 30)).save(tmp_path / "good.png")
+    Image.fromarray(noise(20, 30)).save(tmp_path / "good.png")
     with pytest.raises(UserError, match="does not predict 'colour'"):
         predict_all(network, [str(tmp_path / "good.png")], tmp_path / "out", tasks=["colour"], say=lambda _: None)

@@ -11,6 +11,7 @@ from bridgenet import tasks
 from bridgenet.errors import UserError
 from bridgenet.imaging import drawing
 from bridgenet.tasks import IGNORE, visualize
+from tests.pictures import noise
 
 H, W = 48, 64
 
@@ -36,7 +37,7 @@ def truth(map: Any) -> Any:
 
 
 def photo(height: int = H, width: int = W) -> Any:
-    return np.random.default_rng(1).integers(256, size=(height, width, 3), dtype=np.uint8)
+    return noise(height, width, seed=1)
 
 
 @pytest.mark.parametrize("task", maps())

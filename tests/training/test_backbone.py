@@ -21,6 +21,7 @@ from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.run import METRICS, Run, train
 from tests.model.networks import build, images, targets
+from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
 
 
@@ -52,20 +53,11 @@ def test_without_decay_there_is_the_published_group() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"layer_decay": 0.7}, {"freeze_backbone": True}], ids=str)
-def test_resumed_to_the_bit(settings: dict, nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_to_the_bit(settings: dict, nyud_root: Path, tmp_path: Path) -> None:
     config = changed(nyud_root, **settings)
     train(config, tmp_path / "whole", device="cpu")
-    step = Run._step
-
-    def killed(self: Run, number: int, batches: object) -> object:
-        if number == 2:
-            raise MemoryError
-        return step(self, number, batches)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Run, "_step", killed)
-    with pytest.raises(MemoryError):
+    with killed_before(2):
         train(config, tmp_path / "killed", device="cpu")
-    monkeypatch.setattr(Run, "_step", step)
     train(config, tmp_path / "killed", resume=True, device="cpu")
     rows = read_rows(tmp_path / "whole" / METRICS)
     assert read_rows(tmp_path / "killed" / METRICS) == rows

@@ -18,6 +18,7 @@ from bridgenet import load
 from bridgenet.cli.main import run
 from bridgenet.data.published.cityscapes import TRAIN_IDS
 from bridgenet.synthetic import generate
+from tests.pictures import noise
 from tests.training.tiny import tiny_config
 
 SIZE = {"cityscapes": (64, 128), "cityscapes_mtan": (32, 64)}
@@ -114,7 +115,7 @@ def test_scores_by_hand(trained: Path) -> None:
 
 def test_predictions_have_the_pictures_size(trained: Path, tmp_path: Path) -> None:
     picture = tmp_path / "street.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)).save(picture)
+    Image.fromarray(noise(64, 128)).save(picture)
     assert run(["predict", str(trained), str(picture), "--out", str(tmp_path), "--device", "cpu"]) == 0
     assert np.asarray(Image.open(tmp_path / "street/semseg.png")).shape == (64, 128)
     values = np.load(tmp_path / f"street/{'disparity' if _name(trained) == 'cityscapes' else 'inverse_depth'}.npy")

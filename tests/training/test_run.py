@@ -17,6 +17,8 @@ from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.run import METRICS, Interrupted, Run, train
+from tests.data.layouts import make_nyud
+from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
 
 
@@ -45,36 +47,35 @@ def test_a_run_learns_and_leaves_what_it_promises(nyud_root: Path, tmp_path: Pat
     assert not list((tmp_path / "run").glob(".*"))  # nothing half-written is left
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny run that nothing interrupted; its data are those of `nyud_root`."""
+    folder = tmp_path_factory.mktemp("whole")
+    make_nyud(folder / "data")
+    train(tiny_config(folder / "data"), folder / "run", device="cpu")
+    return folder / "run"
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_killed_at_any_step_and_resumed_gives_the_same_losses_to_the_bit(
-    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    whole: Path, nyud_root: Path, tmp_path: Path, workers: int
 ) -> None:
     config = tiny_config(nyud_root)
     config = replace(config, data=replace(config.data, workers=workers))
-    train(config, tmp_path / "whole", device="cpu")
-
-    step = Run._step
-
-    def killed(self: Run, number: int, batches: object) -> object:
-        if number == 4:  # after last was written at step 4 and evaluation at step 3
-            raise MemoryError
-        return step(self, number, batches)
-
-    monkeypatch.setattr(Run, "_step", killed)
-    with pytest.raises(MemoryError):
+    with killed_before(4):  # after last was written at step 4 and evaluation at step 3
         train(config, tmp_path / "killed", device="cpu")
-    monkeypatch.setattr(Run, "_step", step)
     with (tmp_path / "killed" / METRICS).open("a") as file:  # as if it had gone on a while, and died within a row
         file.write('{"kind": "train", "step": 5, "loss": 0}\n{"kind": "tra')
     train(config, tmp_path / "killed", resume=True, device="cpu")
 
-    assert read_rows(tmp_path / "killed" / METRICS) == read_rows(tmp_path / "whole" / METRICS)
-    whole, resumed = (load_file(tmp_path / name / LAST) for name in ("whole", "killed"))
-    assert whole.keys() == resumed.keys()
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    assert any(key.startswith("optimizer.") for key in whole)
-    information = [dict(read_information(tmp_path / name / LAST)) for name in ("whole", "killed")]
-    assert all(each.pop("seconds") > 0 for each in information)  # of training: no two runs take the same
+    assert read_rows(tmp_path / "killed" / METRICS) == read_rows(whole / METRICS)
+    expected, resumed = (load_file(folder / LAST) for folder in (whole, tmp_path / "killed"))
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    assert any(key.startswith("optimizer.") for key in expected)
+    information = [dict(read_information(folder / LAST)) for folder in (whole, tmp_path / "killed")]
+    for measured in ("seconds", "memory"):  # of training: no two runs take the same
+        assert all(each.pop(measured) > 0 for each in information)
     assert information[0] == information[1]
 
 
@@ -95,17 +96,16 @@ def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, mon
 
 
 def test_the_cache_changes_nothing_and_may_change_on_resuming(
-    nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Path, nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tiny_config(nyud_root, steps=4)
-    train(config, tmp_path / "without", device="cpu")
+    config = tiny_config(nyud_root)
     on_disk = replace(config.data, cache="disk", cache_folder=str(tmp_path / "cache"), workers=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "_asked_to_stop", lambda self, stop, step: step == 2)
         with pytest.raises(Interrupted):
             train(config, tmp_path / "with", device="cpu")
     train(replace(config, data=on_disk), tmp_path / "with", resume=True, device="cpu")
-    assert read_rows(tmp_path / "with" / METRICS) == read_rows(tmp_path / "without" / METRICS)
+    assert read_rows(tmp_path / "with" / METRICS) == read_rows(whole / METRICS)
     assert list((tmp_path / "cache").glob("nyud-train-*/*.safetensors"))
     assert f"note: decoded samples are kept in {tmp_path / 'cache'}" in capsys.readouterr().out
 
@@ -243,19 +243,11 @@ def test_weights_of_another_network_are_not_resumed(nyud_root: Path, tmp_path: P
         train(config, tmp_path / "run", resume=True, device="cpu")
 
 
-def test_killed_before_the_first_checkpoint_starts_again(
-    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(self: Run, number: int, batches: object) -> object:
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_step", killed)
-        with pytest.raises(MemoryError):
-            train(tiny_config(nyud_root), tmp_path / "run", device="cpu")
+def test_killed_before_the_first_checkpoint_starts_again(whole: Path, nyud_root: Path, tmp_path: Path) -> None:
+    with killed_before(0):
+        train(tiny_config(nyud_root), tmp_path / "run", device="cpu")
     train(tiny_config(nyud_root), tmp_path / "run", resume=True, device="cpu")
-    train(tiny_config(nyud_root), tmp_path / "whole", device="cpu")
-    assert read_rows(tmp_path / "run" / METRICS) == read_rows(tmp_path / "whole" / METRICS)
+    assert read_rows(tmp_path / "run" / METRICS) == read_rows(whole / METRICS)
 
 
 def test_a_mistake_does_not_cost_the_run_that_is_overwritten(nyud_root: Path, tmp_path: Path) -> None:

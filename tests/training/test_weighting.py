@@ -28,6 +28,7 @@ from bridgenet.training.weighting import (
     weighting_note,
 )
 from tests.model.networks import build, images, targets
+from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
 
 WEIGHTS = {"semseg": 2.0, "depth": 0.5}
@@ -171,22 +172,11 @@ def test_pcgrad_of_one_task_is_the_plain_gradient() -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_killed_and_resumed_to_the_bit(
-    name: str, nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny_config(nyud_root, loss=LossSettings(weighting=name))
+def test_killed_and_resumed_to_the_bit(name: str, nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, loss=LossSettings(weighting=name), steps=5)
     train(config, tmp_path / "whole", device="cpu")
-    step = Run._step
-
-    def stopped(self: Run, number: int, batches: object) -> object:
-        if number == 4:
-            raise KeyboardInterrupt
-        return step(self, number, batches)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "parts", device="cpu")
+    with killed_before(4, KeyboardInterrupt):
+        train(config, tmp_path / "parts", device="cpu")
     train(config, tmp_path / "parts", resume=True, device="cpu")
     whole, parts = (read_rows(tmp_path / folder / METRICS) for folder in ("whole", "parts"))
     assert whole == parts
