@@ -16,7 +16,6 @@ STILL_UP = {
     ("bridgenet.extensions", "bridgenet.model.backbones.base"),
     ("bridgenet.extensions", "bridgenet.tasks"),
     ("bridgenet.model.bridgenet", "bridgenet.prediction"),
-    ("bridgenet.prediction.video", "bridgenet.cli.progress"),
 }
 """What does not hold yet. This list only gets shorter."""
 STILL_IN_CIRCLES = {
@@ -54,7 +53,6 @@ STILL_NEEDLESS = {
     ("bridgenet.cli.data", "bridgenet.system.files"),
     ("bridgenet.cli.evaluate", "bridgenet.tasks.scores"),
     ("bridgenet.cli.export", "bridgenet.imaging.reading"),
-    ("bridgenet.cli.predict", "bridgenet.cli.progress"),
     ("bridgenet.cli.predict", "bridgenet.export.description"),
     ("bridgenet.compare", "bridgenet.compare.checks"),
     ("bridgenet.compare", "bridgenet.compare.plan"),

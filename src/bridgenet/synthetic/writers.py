@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import scipy.io
-from skimage.morphology import thin
 
 from bridgenet.data.published import cityscapes, cityscapes_mtan
+from bridgenet.imaging.thinning import thin
 from bridgenet.tasks import IGNORE
 
 from .description import KINDS
@@ -55,7 +55,7 @@ def label_map(scene: Scene, label_set: str) -> Array:
 
 def boundaries(ids: Array) -> Array:
     """(H, W) bool, one pixel wide: where the 4-neighbour Laplacian of an id map is not zero, thinned."""
-    return thin(cv2.Laplacian(ids.astype(np.float32), cv2.CV_32F) != 0)
+    return thin((cv2.Laplacian(ids.astype(np.float32), cv2.CV_32F) != 0)[None])[0]
 
 
 def salient(scene: Scene) -> Array:
