@@ -29,8 +29,8 @@ def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = 
     Raises:
         UserError: another scheme, no such server or file, something that says it is no picture, too large or too slow.
     """
-    parts = _split(url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = fetch.split(url)
+    if parts is None or not fetch.is_web(parts):
         raise UserError(f"{url} is no address of a picture: it must begin with https:// or http://")
     content = bytearray()
     failures: list[Exception] = []
@@ -72,8 +72,8 @@ def _fetch(
                     return
                 if len(content) > max_bytes:
                     raise UserError(f"{url} is too large: more than {max_bytes / 1e6:.0f} MB")
-            length = response.headers.get("Content-Length", "")
-            if length.isdecimal() and len(content) < int(length):
+            length = fetch.length_of(response.headers) or 0
+            if len(content) < length:
                 raise UserError(f"{url}: the connection ended after {len(content)} of {length} bytes")
     except urllib.error.HTTPError as error:
         error.close()
@@ -84,7 +84,7 @@ def _fetch(
 
 def name_of(url: str) -> str:
     """A name for the results: the last part of the path without its suffix, else the server's name."""
-    parts = _split(url)
+    parts = fetch.split(url)
     if parts is None:
         return "picture"
     last = urllib.parse.unquote(parts.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
@@ -101,13 +101,6 @@ def _encoded(parts: urllib.parse.SplitResult) -> str:
     return urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
 
 
-def _split(url: str) -> urllib.parse.SplitResult | None:
-    try:
-        return urllib.parse.urlsplit(url)
-    except ValueError:  # a bracket that is not closed
-        return None
-
-
 def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -> None:
     kind = headers.get_content_type()
     if kind.startswith("video/"):
@@ -116,6 +109,6 @@ def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -
         raise UserError(f"{url} is a page or text ({kind}), not a picture; give the address of the picture itself")
     if (packed := headers.get("Content-Encoding", "identity")) != "identity":
         raise UserError(f"{url} is sent packed ({packed}), which was not asked for: download it and give the file")
-    length = headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise UserError(f"{url} is too large: {int(length) / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")
+    length = fetch.length_of(headers) or 0
+    if length > max_bytes:
+        raise UserError(f"{url} is too large: {length / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")
