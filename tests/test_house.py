@@ -46,11 +46,6 @@ STILL_NEEDLESS = {
     ("bridgenet.checkpoints", "bridgenet.hub"),
     ("bridgenet.cli.boundaries", "bridgenet.system.files"),
     ("bridgenet.cli.compare", "bridgenet.compare"),
-    ("bridgenet.cli.data", "bridgenet.downloads.fetch"),
-    ("bridgenet.cli.data", "bridgenet.downloads.weights"),
-    ("bridgenet.cli.data", "bridgenet.errors"),
-    ("bridgenet.cli.data", "bridgenet.synthetic"),
-    ("bridgenet.cli.data", "bridgenet.system.files"),
     ("bridgenet.cli.evaluate", "bridgenet.tasks.scores"),
     ("bridgenet.cli.export", "bridgenet.imaging.reading"),
     ("bridgenet.cli.predict", "bridgenet.export.description"),
@@ -59,7 +54,6 @@ STILL_NEEDLESS = {
     ("bridgenet.compare", "bridgenet.extensions"),
     ("bridgenet.compare", "bridgenet.system.files"),
     ("bridgenet.compare.job", "bridgenet.benchmark.machine"),
-    ("bridgenet.data.folders.initial", "bridgenet.tasks"),
     ("bridgenet.export.write", "bridgenet.export.quantisation"),
     ("bridgenet.extensions", "bridgenet.tasks"),
     ("bridgenet.hub", "bridgenet.tasks"),
@@ -73,7 +67,6 @@ STILL_NEEDLESS = {
     ("bridgenet.prediction.video", "bridgenet.tasks.visualize"),
     ("bridgenet.report", "bridgenet.report.examples"),
     ("bridgenet.report.examples", "bridgenet.checkpoints"),
-    ("bridgenet.synthetic", "bridgenet.synthetic.streets"),
 }
 
 
@@ -147,8 +140,6 @@ def test_no_file_is_long() -> None:
 
 STILL_LONG = {
     "bridgenet.checkpoints.reference",
-    "bridgenet.data.base",
-    "bridgenet.downloads.fetch",
     "bridgenet.evaluation.evaluate",
     "bridgenet.tasks",
     "bridgenet.training.run",

@@ -18,7 +18,7 @@ from PIL import Image
 from bridgenet.errors import UserError
 from bridgenet.prediction.inputs import Input
 from bridgenet.prediction.result import Prediction
-from bridgenet.prediction.writing import writing_folder
+from bridgenet.system.files import writing_folder
 
 CODEC = "mp4v"  # the one that every build of OpenCV writes into .mp4
 ASSUMED_FPS = 25.0
