@@ -20,6 +20,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
 from bridgenet.data.folders.labels import SUFFIXES, read_array, single
+from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
@@ -104,8 +105,12 @@ class FolderSource(DataSource):
 
     def labels(self, task: str) -> dict[str, list[Path]]:
         """The label files of a task by id."""
-        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        entry = self.entry(task)
         return files_by_id(entry.folder, entry.suffix, SUFFIXES)
+
+    def entry(self, task: str) -> TaskFiles:
+        """What the description says of a task."""
+        return next(entry for entry in self.description.tasks if entry.task == task)
 
     def ids(self, split: str, known: Mapping[str, Any]) -> list[str]:
         """The ids of a split, among images of `known` ids; a list's ids as they stand there. UserError if there are none."""
@@ -220,8 +225,12 @@ class FolderDataset(DenseDataset):
     def target_paths(self, task: str, index: int) -> list[Path]:
         """The label file of a sample; a path that there is not if it has none."""
         name = self.ids[index]
-        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        entry = self.entry(task)
         return [self._labels[task].get(name, entry.folder / f"{name}{entry.suffix or '.*'}")]
+
+    def entry(self, task: str) -> TaskFiles:
+        """What the description says of a task."""
+        return next(entry for entry in self.description.tasks if entry.task == task)
 
     def has_label(self, task: str, index: int) -> bool:
         """Whether a sample has a label of a task."""
