@@ -120,7 +120,7 @@ def _grey(
     text = f"{len(values)} values of 8 bit"
     if wanted in ("edge", "sal"):
         scale: dict[str, Any] = {"scale": 1} if values <= {0, 1, 255} and 1 in values else {}
-        ignore = {"ignore": [255]} if scale and 255 in values else {}
+        ignore: dict[str, Any] = {"ignore": [255]} if scale and 255 in values else {}
         return _named(name, wanted, "probability", text, **scale, **ignore)
     if wanted == "depth":
         return _named(name, "", "regression", text, "8 bits hold no metric depth: taken for any numbers", unit="")
@@ -146,7 +146,7 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
         listed: list[str] | dict[int, str] = names
     else:
         listed = {value: f"class_{value}" for value in classes}
-    ignore = {"ignore": sorted(ignored)} if ignored else {}
+    ignore: dict[str, Any] = {"ignore": sorted(ignored)} if ignored else {}
     task = wanted if wanted in ("semseg", "human_parts") else ""
     to_check = "" if class_names else "the classes' names"
     guessed = _named(name, task, "classes", f"class values {_shares(values)}", to_check, classes=listed, **ignore)
