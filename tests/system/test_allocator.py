@@ -121,7 +121,7 @@ def test_an_old_glibc_gets_the_largest_threshold_that_it_takes(monkeypatch: pyte
 def test_threads_of_a_server_share_one_heap() -> None:
     program = """
 import re, threading
-from bridgenet import allocator
+from bridgenet.system import allocator
 def heaps():
     'How many there are after four threads asked at the same time.'
     barrier = threading.Barrier(4)

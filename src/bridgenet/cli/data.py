@@ -10,6 +10,11 @@ from typing import Any
 
 from bridgenet.cli.arguments import INTERRUPTED, PARTLY_DONE, MakeParser
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.downloads.fetch import partial_size
+from bridgenet.downloads.weights import WEIGHTS, download, find
+from bridgenet.errors import UserError
+from bridgenet.synthetic import SCENES, generate
+from bridgenet.system.files import replacing
 
 SCENES_BY_DEFAULT = {"layout": "nyud", "train": 240, "val": 60, "size": (96, 128), "seed": 0, "difficulty": "plain"}
 """What `bridgenet data generate` makes where neither its options nor a benchmark say otherwise."""
@@ -94,8 +99,6 @@ def _urls(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from bridgenet.synthetic import SCENES, generate
-
     given = {key: getattr(options, key) for key in SCENES_BY_DEFAULT if getattr(options, key) is not None}
     if "size" in given:
         given["size"] = tuple(given["size"])
@@ -113,15 +116,14 @@ def _generate(options: argparse.Namespace) -> int:
 
 def _generate_benchmark(name: str, out: Path, given: dict[str, Any]) -> int:
     """`--benchmark`: UserError for options that say something else than the benchmark."""
-    from bridgenet.errors import UserError
-    from bridgenet.synthetic.benchmarks import find, make
+    from bridgenet.synthetic import benchmarks
 
-    benchmark = find(name)
+    benchmark = benchmarks.find(name)
     for key, value in given.items():
         if value != (fixed := getattr(benchmark, key)):
             said, meant = (" ".join(map(str, v)) if isinstance(v, tuple) else v for v in (value, fixed))
             raise UserError(f"--{key} {said}: {name} is fixed at {meant}. Leave the option out, or --benchmark")
-    folder = make(name, out, ProgressLine("rendering"))
+    folder = benchmarks.make(name, out, ProgressLine("rendering"))
     height, width = benchmark.size
     size = f"'[{height}, {width}]'"
     print(f"{name}: {benchmark.train} train + {benchmark.val} val of {height}×{width} → {folder}")
@@ -134,13 +136,13 @@ def _generate_benchmark(name: str, out: Path, given: dict[str, Any]) -> int:
 
 def _download(options: argparse.Namespace) -> int:
     from bridgenet import data
-    from bridgenet.data.published.download import archive_path, download
+    from bridgenet.data.published import download as archives
 
     info = data.info(options.dataset)
     root = data.data_root(options.root, flag="--root")
     how_to_check = f"to check it: bridgenet data check {info.name} --root {root}"
     try:
-        folder, digest = download(
+        folder, digest = archives.download(
             info.name,
             root,
             urls=options.url,
@@ -149,7 +151,7 @@ def _download(options: argparse.Namespace) -> int:
             unpacking=ProgressLine("unpacking", "bytes"),
         )
     except KeyboardInterrupt:
-        return _interrupted(archive_path(info.name, root))
+        return _interrupted(archives.archive_path(info.name, root))
     if not digest:
         print(f"{folder} is there already and was left alone; move it away to download it again")
     else:
@@ -179,8 +181,6 @@ def _root(options: argparse.Namespace) -> Path:
 def _show(options: argparse.Namespace) -> int:
     from bridgenet import data
     from bridgenet.data.checks.show import chosen_samples, sheet
-    from bridgenet.errors import UserError
-    from bridgenet.system.files import replacing
 
     if options.count < 1:
         raise UserError(f"--count {options.count}: expected 1 or more")
@@ -203,8 +203,6 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _list_weights(options: argparse.Namespace) -> int:
-    from bridgenet.downloads.weights import WEIGHTS
-
     for weights in WEIGHTS.values():
         print(f"{weights.name}\n    {weights.about}; licence: {weights.licence}")
         for url in weights.urls:
@@ -215,13 +213,10 @@ def _list_weights(options: argparse.Namespace) -> int:
 
 
 def _download_weights(options: argparse.Namespace) -> int:
-    from bridgenet.downloads.weights import download, find
-
     weights = find(options.name)
     try:
-        path, digest = download(
-            options.name, options.out, urls=options.url, progress=ProgressLine("downloading", "bytes")
-        )
+        progress = ProgressLine("downloading", "bytes")
+        path, digest = download(options.name, options.out, urls=options.url, progress=progress)
     except KeyboardInterrupt:
         return _interrupted(options.out / weights.file)
     print(f"sha256 {digest}   licence: {weights.licence}")
@@ -230,8 +225,6 @@ def _download_weights(options: argparse.Namespace) -> int:
 
 
 def _interrupted(target: Path) -> int:
-    from bridgenet.downloads.fetch import partial_size
-
     kept = (target.stat().st_size if target.exists() else partial_size(target)) / 1e6
     print(f"\nstopped; {kept:.1f} MB are kept. The same command goes on")
     return INTERRUPTED

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
+from bridgenet.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from bridgenet.prediction.run import Predictor
@@ -77,7 +78,6 @@ def _tile(text: str) -> int | str:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
-    from bridgenet.cli.progress import ProgressLine
     from bridgenet.export.description import is_exported
     from bridgenet.prediction.run import RunOptions, run_inputs
     from bridgenet.prediction.video import StreamOptions
@@ -86,11 +86,15 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     stream = StreamOptions(options.fps, options.max_frames, options.smoothing)
     predictor = export.predictor(options) if is_exported(options.source) else _network_predictor(options)
-    progress = ProgressLine("predicting")
+    lines: list[ProgressLine] = []
+
+    def progress(what: str) -> ProgressLine:
+        lines.append(ProgressLine(what))
+        return lines[-1]
 
     def say(line: str) -> None:
-        if progress.width and progress.terminal:  # the line that is kept up to date gives way
-            print("\r" + " " * progress.width, end="\r", file=sys.stderr, flush=True)
+        for kept in lines[:1]:
+            kept.give_way()
         print(line, flush=True)
 
     run_options = RunOptions(

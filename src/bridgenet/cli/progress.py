@@ -43,6 +43,11 @@ class ProgressLine:
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def give_way(self) -> None:
+        """Make room for another line of text where the terminal's last one is kept up to date."""
+        if self.width and self.terminal:
+            print("\r" + " " * self.width, end="\r", file=sys.stderr, flush=True)
+
     def _text(self, done: int, total: int | None, seconds: float) -> str:
         speed = (done - (self.first or 0)) / seconds if seconds > 0 else 0.0
         if self.unit == "bytes":

@@ -15,7 +15,7 @@ from typing import Any
 from bridgenet.compare.job import INTERRUPTED, RESULT, Job
 from bridgenet.compare.plan import Plan
 from bridgenet.config.settings import RunConfig
-from bridgenet.data.base import DATA_VARIABLE
+from bridgenet.data.info import DATA_VARIABLE
 from bridgenet.errors import UserError
 from bridgenet.system.files import write_json
 from bridgenet.system.parallel import cores

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bridgenet import extensions
-from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, data_root
+from bridgenet.data.base import DenseDataset
 from bridgenet.data.folders.description import FILE
 from bridgenet.data.folders.folder import FolderSource
 from bridgenet.data.folders.own_class import OwnSource
+from bridgenet.data.info import DataSetInfo, DataSource, data_root
 from bridgenet.data.mixed import MixedSource
 from bridgenet.data.published.cityscapes import Cityscapes
 from bridgenet.data.published.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
@@ -48,10 +49,7 @@ def get(name: str | Sequence[str]) -> DataSource:
         return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
     if extensions.is_path(name):
         return OwnSource(name)
-    raise UserError(
-        f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)}, "
-        "the YAML file that describes a folder, or package.module:Class)"
-    )
+    raise _unknown(name, ", the YAML file that describes a folder, or package.module:Class")
 
 
 def description_path(name: str) -> Path | None:
@@ -81,8 +79,12 @@ def _folder_source(path: Path, changed: int) -> FolderSource:
 def published(name: str) -> type[DenseDataset]:
     """The published data set of that name; UserError with the nearest known one."""
     if name not in DATASETS:
-        raise UserError(f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)})")
+        raise _unknown(name)
     return DATASETS[name]
+
+
+def _unknown(name: str, others: str = "") -> UserError:
+    return UserError(f"'{name}' is not a data set{nearest(name, DATASETS)} (data sets: {', '.join(DATASETS)}{others})")
 
 
 def info(name: str | Sequence[str]) -> DataSetInfo:

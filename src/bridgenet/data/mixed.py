@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import DataSetInfo, DataSource, DenseDataset, choose_tasks, unlabelled
+from bridgenet.data.base import DenseDataset, unlabelled
+from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError
 
 
-class MixedSource:
+class MixedSource(DataSource):
     """Opens the splits of several data sets together.
 
     Args:
@@ -44,26 +45,24 @@ class MixedSource:
             needs_root=any(info.needs_root for info in infos),
         )
 
-    def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]:
-        """As of :meth:`DenseDataset.choose_tasks`."""
-        return choose_tasks(self.info, tasks)
-
-    def __call__(
-        self,
-        root: str | Path,
-        split: str,
-        tasks: Sequence[str] | None = None,
-        *,
-        look_for_files: bool = True,
-        partial: bool = False,
-    ) -> MixedDataset:
+    def __call__(self, root: str | Path, split: str, tasks: Sequence[str] | None = None, **how: bool) -> MixedDataset:
         """A split. A data set that has none of the tasks gives images without labels, and is left out."""
         chosen = self.choose_tasks(tasks)
         members = {}
         for name, source in zip(_names([source.info for source in self.sources]), self.sources):
             if own := [task for task in chosen if task in source.info.tasks]:
-                members[name] = source(root, split, own, look_for_files=look_for_files, partial=partial)
+                members[name] = source(root, split, own, **how)
         return MixedDataset(self.info, split, chosen, members)
+
+
+def _of_member(name: str) -> Any:
+    """The method of that name, called with a sample's index, of the data set that the sample is of."""
+
+    def call(self: MixedDataset, index: int) -> Any:
+        member, own = self._places[index]
+        return getattr(member, name)(own)
+
+    return call
 
 
 class MixedDataset(DenseDataset):
@@ -87,6 +86,14 @@ class MixedDataset(DenseDataset):
         self.folder = next(iter(self.members.values())).folder
         self.ids = [f"{name}/{own}" for name, member in self.members.items() for own in member.ids]
         self._places = [(member, index) for member in self.members.values() for index in range(len(member))]
+
+    # Of the sample's own data set:
+    load_image = _of_member("load_image")
+    image_size = _of_member("image_size")
+    image_path = _of_member("image_path")
+    boundary_file = _of_member("boundary_file")
+    boundary_reader = _of_member("boundary_reader")
+    boundary_distance = _of_member("boundary_distance")
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -126,34 +133,10 @@ class MixedDataset(DenseDataset):
         member, own = self._places[index]
         return task in member.tasks and member.has_label(task, own)
 
-    def load_image(self, index: int) -> np.ndarray:
-        """As of :class:`DenseDataset`."""
-        return self._of(index, "load_image")
-
-    def image_size(self, index: int) -> tuple[int, int]:
-        """As of :class:`DenseDataset`."""
-        return self._of(index, "image_size")
-
-    def image_path(self, index: int) -> Path:
-        """As of :class:`DenseDataset`."""
-        return self._of(index, "image_path")
-
     def target_paths(self, task: str, index: int) -> list[Path]:
         """As of :class:`DenseDataset`; none of a task that the sample's data set has not."""
         member, own = self._places[index]
         return member.target_paths(task, own) if task in member.tasks else []
-
-    def boundary_file(self, index: int) -> Path:
-        """As of :class:`DenseDataset`."""
-        return self._of(index, "boundary_file")
-
-    def boundary_reader(self, index: int) -> Callable[[Path], np.ndarray]:
-        """As of :class:`DenseDataset`."""
-        return self._of(index, "boundary_reader")
-
-    def boundary_distance(self, index: int) -> float:
-        """As of :class:`DenseDataset`: that of the sample's own data set."""
-        return self._of(index, "boundary_distance")
 
     def boundary_indices(self) -> list[int]:
         """Those that the members' protocols score."""
@@ -173,10 +156,6 @@ class MixedDataset(DenseDataset):
     def read_boundary_labels(path: Path) -> np.ndarray:
         """Not used: the members' own readers are, see :meth:`boundary_reader`."""
         raise NotImplementedError
-
-    def _of(self, index: int, name: str) -> Any:
-        member, own = self._places[index]
-        return getattr(member, name)(own)
 
 
 def _names(infos: Sequence[DataSetInfo]) -> list[str]:

@@ -18,7 +18,6 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any
@@ -66,21 +65,20 @@ def fetch(
             downloads it; or the file that is there has another checksum.
     """
     for url in urls:
-        _check_scheme(url)
+        if not is_web(split(url)):
+            raise UserError(f"--url {url}: expected an address that begins with https:// or http://")
     if target.exists():
         return _verify(target, sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
     with _Partial.open(target) as partial:
-        failures = []
         for url in urls:
             try:
                 _download(url, partial, progress)
-                digest = partial.finish(target, sha256, starts)
+                return partial.finish(target, sha256, starts)
             except Failed as failure:
                 failures.append(f"         {url}: {failure}")
-            else:
-                return digest
-        can_go_on = partial.size and partial.origin and partial.origin.validator
+        can_go_on = partial.size and partial.origin.get("validator")
         kept = f" {partial.size / 1e6:.1f} MB are kept and go on from there." if can_go_on else ""
     tried = "\n".join(failures) or "         no address is known"
     raise UserError(
@@ -109,26 +107,17 @@ class _Cut(Exception):
     """The connection ended, or the server was busy: the same address may go on."""
 
 
-@dataclass
-class _Origin:
-    """Where the bytes of a part come from: the address, the server's name for this version, its length in bytes."""
-
-    url: str
-    validator: str | None
-    total: int | None
-
-
 class _Partial:
-    """The unfinished file and what is known of its origin."""
+    """The unfinished file and what is known of its origin: `url`, `validator` (the server's name of this version), `total` [bytes]."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
         self.file = file
         self.record = path.with_name(path.name + ".json")
         self.size = file.seek(0, os.SEEK_END)
-        self.origin: _Origin | None = None
+        self.origin: dict[str, Any] = {}
         try:
-            self.origin = _Origin(**json.loads(self.record.read_text(encoding="utf-8")))
+            self.origin = dict(json.loads(self.record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             self.size = 0  # nobody knows what the bytes are
 
@@ -149,12 +138,12 @@ class _Partial:
                     partial.record.unlink(missing_ok=True)
                     path.unlink(missing_ok=True)
 
-    def start(self, origin: _Origin) -> None:
-        """Throw away what is there; what comes next is of `origin`."""
+    def start(self, **origin: Any) -> None:
+        """Throw away what is there; what comes next is of `origin`. Without one the next request is for the whole file."""
         self.file.truncate(0)
         self.size = 0
         self.origin = origin
-        write_atomically(self.record, json.dumps(asdict(origin)))
+        write_atomically(self.record, json.dumps(origin))
 
     def append(self, block: bytes) -> None:
         """Write bytes that go on where the part ends, at once to the system: a killed process loses none."""
@@ -164,25 +153,19 @@ class _Partial:
             view = view[written:]
             self.size += written
 
-    def clear(self) -> None:
-        """Throw away what is there; the next request is for the whole file."""
-        self.file.truncate(0)
-        self.size = 0
-        self.origin = None
-
     def finish(self, target: Path, expected: str | None, starts: Sequence[bytes]) -> str:
         """Check the whole file and move it to `target`, its checksum beside it."""
         with self.path.open("rb") as file:
             start = file.read(16)
-        if not start or not any(start.startswith(known) for known in starts):
-            self.clear()
+        if not start or not start.startswith(tuple(starts)):
+            self.start()
             raise Failed(
                 f"what it gives is no such file (it begins with {start!r})" if start else "what it gives is empty"
             )
         os.fsync(self.file.fileno())
         digest = _sha256(self.path)
         if expected and digest != expected:
-            self.clear()
+            self.start()
             raise Failed(f"found sha256 {digest}, expected {expected}; what was downloaded is thrown away")
         write_atomically(checksum_file(target), f"{digest}  {target.name}\n")
         self.file.close()
@@ -192,32 +175,18 @@ class _Partial:
 
 def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
     """Bring the part to its full length, or raise Failed."""
-    pauses = iter(PAUSES)
-    furthest = 0
-    reached = False
+    pauses, furthest, reached = iter(PAUSES), 0, False
     while True:
         try:
             with _request(url, partial) as response:
                 reached = True
-                _receive(url, response, partial, progress)
-            return
-        except urllib.error.HTTPError as error:
-            error.close()
-            reached = True
-            if error.code == 416:  # asked for what lies behind the end: the part is complete, or of something else
-                if _is_complete(error.headers, partial):
-                    return
-                partial.clear()
-            elif error.code not in BUSY:
-                raise Failed(f"HTTP {error.code} {error.reason}") from None
-            reason = f"HTTP {error.code} {error.reason}"
+                return _receive(url, response, partial, progress)
         except _Cut as cut:
-            reason = str(cut)
+            reason = cut
         if not reached:  # nobody is there: the next address rather than a wait
             raise Failed(f"no connection ({reason})")
         if partial.size > furthest:
-            furthest = partial.size
-            pauses = iter(PAUSES)
+            furthest, pauses = partial.size, iter(PAUSES)
         pause = next(pauses, None)
         if pause is None:
             raise Failed(reason)
@@ -225,34 +194,43 @@ def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
 
 
 def _request(url: str, partial: _Partial) -> Any:
-    """The server's answer: the rest of the part if it is a part of the same version, else the whole file."""
+    """The server's answer: the rest of the part if it is a part of the same version, else the whole file, or an error's code."""
     headers = {"User-Agent": f"bridgenet/{__version__}"}
     origin = partial.origin
-    if partial.size and origin and origin.url == url and origin.validator:
-        headers |= {"Range": f"bytes={partial.size}-", "If-Range": origin.validator}
+    if partial.size and origin.get("url") == url and origin["validator"]:
+        headers |= {"Range": f"bytes={partial.size}-", "If-Range": origin["validator"]}
     try:
         return OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
-    except urllib.error.HTTPError:
-        raise
+    except urllib.error.HTTPError as error:
+        return error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _Cut(reason_of(error)) from None
 
 
 def _receive(url: str, response: Any, partial: _Partial, progress: Progress | None) -> None:
-    """Write an answer to the part; _Cut if it ends early."""
-    headers = response.headers
+    """Write an answer to the part; _Cut if it ends early, Failed if it is not the file."""
+    said = f"HTTP {response.status} {response.reason}"
+    headers, known = response.headers, partial.origin.get("total")
+    if response.status == 416:  # asked for what lies behind the end: the part is complete, or of something else
+        if known in (None, partial.size) and _goes_on(headers, partial, rf"bytes \*/({partial.size})"):
+            return
+        partial.start()
+        raise _Cut(said)
+    if response.status in BUSY:
+        raise _Cut(said)
     if response.status not in (200, 206):
-        raise Failed(f"HTTP {response.status}, expected 200 with the file")
-    if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
-        raise Failed(f"the server sends the file packed ({encoding}), which was not asked for")
+        raise Failed(said)
     if headers.get_content_type() == "text/html":
         raise Failed("this is a web page, not the file; open it in a browser and copy the link of the file itself")
-    if response.status == 206:
-        total = _continues(headers, partial)
+    if response.status == 200:
+        total = length_of(headers)
+        partial.start(url=url, validator=_validator(headers), total=total)
     else:
-        length = headers.get("Content-Length", "")
-        total = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
-        partial.start(_Origin(url, _validator(headers), total))
+        found = _goes_on(headers, partial, rf"bytes {partial.size}-\d+/({known or '[0-9]+'}|\*)")
+        if not found:
+            partial.start()
+            raise _Cut("the server answered with another part or version of the file")
+        total = known if found[1] == "*" else int(found[1])
     _check_space(partial, total)
     while True:
         if progress is not None:
@@ -264,33 +242,14 @@ def _receive(url: str, response: Any, partial: _Partial, progress: Progress | No
         if not block:
             break
         partial.append(block)
-    if total is not None and partial.size < total:
+    if total not in (None, partial.size):
         raise _Cut(f"the connection ended after {partial.size} of {total} bytes")
-    if total is not None and partial.size > total:
-        partial.clear()
-        raise _Cut(f"the server sent more than the {total} bytes it told")
 
 
-def _continues(headers: Message, partial: _Partial) -> int | None:
-    """The total length told by an answer to a range request; clears the part if the answer does not go on with it."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
-    origin = partial.origin
-    validator = _validator(headers)
-    if origin and found and int(found[1]) == partial.size and validator in (None, origin.validator):
-        total = None if found[2] == "*" else int(found[2])
-        if total is None or origin.total in (None, total):
-            return total or origin.total
-    partial.clear()
-    raise _Cut("the server answered with another part or version of the file")
-
-
-def _is_complete(headers: Message, partial: _Partial) -> bool:
-    """Whether a 416 tells that the part, which is of the same version, ends where the file does."""
-    origin = partial.origin
-    if origin is None or partial.size == 0 or origin.total not in (None, partial.size):
-        return False
-    is_same = _validator(headers) in (None, origin.validator)
-    return is_same and headers.get("Content-Range") == f"bytes */{partial.size}"
+def _goes_on(headers: Message, partial: _Partial, place: str) -> re.Match[str] | None:
+    """What `place` finds in an answer's Content-Range; nothing if the answer is of another version than the part."""
+    is_same = partial.origin and _validator(headers) in (None, partial.origin["validator"])
+    return re.fullmatch(place, headers.get("Content-Range", "")) if is_same else None
 
 
 def _validator(headers: Message) -> str | None:
@@ -299,26 +258,32 @@ def _validator(headers: Message) -> str | None:
     return etag if etag.startswith('"') else headers.get("Last-Modified")
 
 
+def length_of(headers: Message) -> int | None:
+    """The Content-Length [bytes] of an answer, if it tells one."""
+    length = headers.get("Content-Length", "")
+    return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+
+
 def _check_space(partial: _Partial, total: int | None) -> None:
-    free = shutil.disk_usage(partial.path.parent).free
-    if total is not None and total - partial.size > free:
+    free, missing = shutil.disk_usage(partial.path.parent).free, (total or 0) - partial.size
+    if missing > free:
         raise UserError(
-            f"{partial.path.parent}: {free / 1e9:.1f} GB are free, {(total - partial.size) / 1e9:.1f} GB are still to be "
-            "downloaded. Make room or give another folder"
+            f"{partial.path.parent}: {free / 1e9:.1f} GB are free, {missing / 1e9:.1f} GB are still to be downloaded. "
+            "Make room or give another folder"
         )
 
 
 def _verify(target: Path, expected: str | None) -> str:
     """The checksum of a file that is there, written beside it if none was; UserError if it is another than expected."""
     record = checksum_file(target)
-    recorded = record.read_text(encoding="utf-8").split()[:1] if record.exists() else []
+    recorded = next(iter(record.read_text(encoding="utf-8").split()), None) if record.exists() else None
     digest = _sha256(target)
-    for known, source in ((expected, "the published file"), (next(iter(recorded), None), record)):
+    for known, source in ((expected, "the published file"), (recorded, record)):
         if known and digest != known:
+            by_hand = f"; if you put it there yourself, delete {record}" if recorded else ""
             raise UserError(
                 f"{target}: found sha256 {digest}, expected {known} ({source}). It is damaged or another file: delete "
-                f"it and run the same command again"
-                + (f"; if you put it there yourself, delete {record}" * bool(recorded))
+                f"it and run the same command again{by_hand}"
             )
     if not recorded:
         write_atomically(record, f"{digest}  {target.name}\n")
@@ -343,14 +308,17 @@ def reason_of(error: BaseException) -> str:
     return getattr(reason, "strerror", None) or str(reason) or type(error).__name__
 
 
-def _check_scheme(url: str) -> None:
+def split(url: str) -> urllib.parse.SplitResult | None:
+    """The parts of an address; None where it cannot be taken apart, e.g. for a bracket that is not closed."""
     try:
-        parts = urllib.parse.urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # e.g. a bracket that is not closed
-        known = False
-    if not known:
-        raise UserError(f"--url {url}: expected an address that begins with https:// or http://")
+        return urllib.parse.urlsplit(url)
+    except ValueError:
+        return None
+
+
+def is_web(parts: urllib.parse.SplitResult | None) -> bool:
+    """Whether an address is one of http or https, with a server's name."""
+    return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 
 from bridgenet.downloads import fetch
 from bridgenet.errors import UserError
@@ -29,8 +30,8 @@ def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = 
     Raises:
         UserError: another scheme, no such server or file, something that says it is no picture, too large or too slow.
     """
-    parts = _split(url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = fetch.split(url)
+    if parts is None or not fetch.is_web(parts):
         raise UserError(f"{url} is no address of a picture: it must begin with https:// or http://")
     content = bytearray()
     failures: list[Exception] = []
@@ -38,7 +39,10 @@ def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = 
 
     def work() -> None:
         try:
-            _fetch(url, parts, content, max_bytes, max_seconds / 2, is_late)
+            for block in _blocks(url, parts, max_bytes, max_seconds / 2):
+                content.extend(block)
+                if is_late.is_set():
+                    return
         except Exception as error:  # told by the thread that waits
             failures.append(error)
 
@@ -54,27 +58,20 @@ def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = 
     return bytes(content)
 
 
-def _fetch(
-    url: str,
-    parts: urllib.parse.SplitResult,
-    content: bytearray,
-    max_bytes: int,
-    max_silence: float,
-    is_late: threading.Event,
-) -> None:
+def _blocks(url: str, parts: urllib.parse.SplitResult, max_bytes: int, max_silence: float) -> Iterator[bytes]:
+    size = 0
     try:
         request = urllib.request.Request(_encoded(parts), headers={"User-Agent": f"bridgenet/{__version__}"})
         with fetch.OPENER.open(request, timeout=max_silence) as response:
-            _check_headers(url, response.headers, max_bytes)
+            length = fetch.length_of(response.headers) or 0
+            _check_headers(url, response.headers, length, max_bytes)
             while block := response.read1(fetch.BLOCK):  # what is there, without waiting for the whole block
-                content += block
-                if is_late.is_set():
-                    return
-                if len(content) > max_bytes:
+                size += len(block)
+                yield block
+                if size > max_bytes:
                     raise UserError(f"{url} is too large: more than {max_bytes / 1e6:.0f} MB")
-            length = response.headers.get("Content-Length", "")
-            if length.isdecimal() and len(content) < int(length):
-                raise UserError(f"{url}: the connection ended after {len(content)} of {length} bytes")
+            if size < length:
+                raise UserError(f"{url}: the connection ended after {size} of {length} bytes")
     except urllib.error.HTTPError as error:
         error.close()
         raise UserError(f"{url}: the server answers {error.code} {error.reason}") from None
@@ -84,7 +81,7 @@ def _fetch(
 
 def name_of(url: str) -> str:
     """A name for the results: the last part of the path without its suffix, else the server's name."""
-    parts = _split(url)
+    parts = fetch.split(url)
     if parts is None:
         return "picture"
     last = urllib.parse.unquote(parts.path).replace("\\", "/").rstrip("/").rpartition("/")[2]
@@ -101,14 +98,7 @@ def _encoded(parts: urllib.parse.SplitResult) -> str:
     return urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
 
 
-def _split(url: str) -> urllib.parse.SplitResult | None:
-    try:
-        return urllib.parse.urlsplit(url)
-    except ValueError:  # a bracket that is not closed
-        return None
-
-
-def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -> None:
+def _check_headers(url: str, headers: http.client.HTTPMessage, length: int, max_bytes: int) -> None:
     kind = headers.get_content_type()
     if kind.startswith("video/"):
         raise UserError(f"{url} is a video: download it and give the file")
@@ -116,6 +106,5 @@ def _check_headers(url: str, headers: http.client.HTTPMessage, max_bytes: int) -
         raise UserError(f"{url} is a page or text ({kind}), not a picture; give the address of the picture itself")
     if (packed := headers.get("Content-Encoding", "identity")) != "identity":
         raise UserError(f"{url} is sent packed ({packed}), which was not asked for: download it and give the file")
-    length = headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise UserError(f"{url} is too large: {int(length) / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")
+    if length > max_bytes:
+        raise UserError(f"{url} is too large: {length / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are fetched")

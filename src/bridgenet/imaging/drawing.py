@@ -71,6 +71,23 @@ class Key:
     def height(self, columns: int = 2) -> int:
         return 2 * KEY_ROW if self.bar else KEY_ROW * math.ceil(len(self.swatches) / columns)
 
+    def draw(
+        self, canvas: Image.Image, place: tuple[int, int], bar: int, column: int, columns: int, scale: int
+    ) -> None:
+        """At (left, top): a bar as wide as `bar`, or swatches in `columns` that are `column` wide each."""
+        if self.bar:
+            _draw_bar(canvas, self.bar, place, bar, scale)
+            return
+        rows = math.ceil(len(self.swatches) / columns)
+        side, space = SWATCH * scale, 6 * scale
+        draw = ImageDraw.Draw(canvas)
+        for number, (colour, name) in enumerate(self.swatches):
+            x, y = place[0] + number // rows * column, place[1] + number % rows * KEY_ROW * scale
+            if colour:
+                draw.rectangle((x, y + scale, x + side, y + scale + side), fill=colour, outline=GREY)
+            text = _shortened(name, column // scale - SWATCH - 12)
+            draw.text((x + side + space, y - scale), text, fill=INK, font=font_of(13 * scale))
+
 
 def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.Image:
     """To at most `long_side`: large pictures reduced, small ones enlarged by a whole factor."""
@@ -149,10 +166,9 @@ def _draw_block(
             top += CAPTION
         canvas.paste(picture, (left, top))
         top += picture.height
-    if block.key and block.key.bar:
-        _draw_bar(canvas, block.key.bar, left, top + 8, max(picture.width for picture in block.pictures))
-    elif block.key:
-        _draw_swatches(draw, block.key.swatches, left, top + 8, width // 2)
+    if block.key:
+        widest = max(picture.width for picture in block.pictures)
+        block.key.draw(canvas, (left, top + 8), widest, width // 2, 2, 1)
 
 
 def with_key(picture: NDArray[np.uint8], title: str, key: Key) -> Image.Image:
@@ -167,30 +183,9 @@ def with_key(picture: NDArray[np.uint8], title: str, key: Key) -> Image.Image:
     draw, left, top = ImageDraw.Draw(canvas), 6 * scale, height + 4 * scale
     draw.text((left, top), title, fill=INK, font=font_of(15 * scale, bold=True))
     top += TITLE * scale
-    if key.bar:
-        _draw_bar(canvas, key.bar, left, top, min(canvas_width - 2 * left, 480 * scale), scale)
-    else:
-        _draw_swatches(draw, key.swatches, left, top, (canvas_width - left) // columns, columns, scale)
+    bar = min(canvas_width - 2 * left, 480 * scale)
+    key.draw(canvas, (left, top), bar, (canvas_width - left) // columns, columns, scale)
     return canvas
-
-
-def _draw_swatches(
-    draw: ImageDraw.ImageDraw,
-    swatches: Sequence[tuple[Any, str]],
-    left: int,
-    top: int,
-    column_width: int,
-    columns: int = 2,
-    scale: int = 1,
-) -> None:
-    rows = math.ceil(len(swatches) / columns)
-    side, space = SWATCH * scale, 6 * scale
-    for number, (colour, name) in enumerate(swatches):
-        x, y = left + number // rows * column_width, top + number % rows * KEY_ROW * scale
-        if colour:
-            draw.rectangle((x, y + scale, x + side, y + scale + side), fill=colour, outline=GREY)
-        text = _shortened(name, column_width // scale - SWATCH - 12)
-        draw.text((x + side + space, y - scale), text, fill=INK, font=font_of(13 * scale))
 
 
 def _heading_width(title: str) -> float:
@@ -205,10 +200,9 @@ def _shortened(text: str, width: int) -> str:
     return text
 
 
-def _draw_bar(
-    canvas: Image.Image, bar: tuple[str, Range, str], left: int, top: int, width: int, scale: int = 1
-) -> None:
+def _draw_bar(canvas: Image.Image, bar: tuple[str, Range, str], place: tuple[int, int], width: int, scale: int) -> None:
     colours, (low, high), unit = bar
+    left, top = place
     height = SWATCH * scale
     ramp = Image.fromarray(np.repeat(colour_map(colours, np.linspace(0, 1, width))[None], height, axis=0))
     canvas.paste(ramp, (left, top))

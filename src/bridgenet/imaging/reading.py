@@ -54,11 +54,8 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-                limit = Image.MAX_IMAGE_PIXELS
-                if limit is not None and image.width * image.height > limit:
-                    raise UserError(_too_large(name, f"Image size ({image.width * image.height} pixels)"))
                 frames = getattr(image, "n_frames", 1)
                 is_animation = frames > 1 and image.format in ("GIF", "WEBP", "PNG")
                 notes = [f"the first of {frames} frames of an animation"] if is_animation else []
@@ -66,17 +63,17 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
     except UnidentifiedImageError:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         raise UserError(f"{name} is not an image" + (" (0 bytes)" if size == 0 else "")) from None
-    except Image.DecompressionBombError as error:
-        raise UserError(_too_large(name, str(error).partition(" exceeds")[0])) from None
-    except UserError:
-        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name, error) from None
     except Exception as error:  # of damaged files decoders raise what they stumble over: TypeError, struct.error, …
         raise UserError(f"{name} is a damaged image ({error})") from None
 
 
-def _too_large(name: str, found: str) -> str:
-    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-    return f"{name} is too large: {found}; at most {limit:.0f} million pixels are read. Cut or shrink it first"
+def _too_large(name: str, error: Exception) -> UserError:
+    found, limit = str(error).partition(" exceeds")[0], (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    return UserError(
+        f"{name} is too large: {found}; at most {limit:.0f} million pixels are read. Cut or shrink it first"
+    )
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -86,7 +83,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             height, width = image.height, image.width
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except Image.DecompressionBombError as error:
-        raise UserError(_too_large(str(path), str(error).partition(" exceeds")[0])) from None
+        raise _too_large(str(path), error) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is a damaged image ({error})") from None
     return (width, height) if is_turned else (height, width)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
 Picture = NDArray[np.uint8]
+Progress = Callable[[int, "int | None"], None]
 
 
 class Predictor(Protocol):
@@ -102,7 +103,7 @@ def run_inputs(
     *,
     say: Callable[[str], None] = print,
     options: RunOptions | None = None,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    progress: Callable[[str], Progress] = lambda what: lambda done, total: None,
     rank: int = 0,
     world: int = 1,
 ) -> Mapping[str, int]:
@@ -114,7 +115,7 @@ def run_inputs(
         out: where the results go.
         say: told a line per input.
         options: what is written, and how.
-        progress: called with (inputs done, of how many).
+        progress: gives, of what is going on (``"predicting"``, or a stream's name), what is called with (done, of how many).
         rank: this process among those that share the inputs; they need nothing but the same view of the files.
         world: number of these processes.
 
@@ -131,17 +132,18 @@ def run_inputs(
     predictor.stream(options.stream.smoothing)
     found, skipped = find_inputs(inputs, out)
     mine = share(found, rank, world)
-    run = _Run(predictor, out, say, options, Manifest(out, rank, world))
+    run = _Run(predictor, out, say, options, Manifest(out, rank, world), progress)
+    show = progress("predicting")
     for source, reason in skipped if rank == 0 else ():
         run.skip(source, reason)
     if "ply" in (options.outputs or ()) and options.field_of_view is None:
         say(f"! no field of view is given: points are made for {ASSUMED_FIELD_OF_VIEW:g}° (--field-of-view)")
     try:
         for number, entry in enumerate(mine):
-            progress(number, len(mine))
+            show(number, len(mine))
             run.take(entry)
         run.finish()
-        progress(len(mine), len(mine))
+        show(len(mine), len(mine))
     except KeyboardInterrupt:
         done = run.counts["images"] + run.counts["existing"]
         say(f"! stopped after {done} of {len(mine)}; these are complete. The same command with --skip-existing goes on")
@@ -158,13 +160,20 @@ def run_inputs(
 
 class _Run:
     def __init__(
-        self, predictor: Predictor, out: Path, say: Callable[[str], None], options: RunOptions, manifest: Manifest
+        self,
+        predictor: Predictor,
+        out: Path,
+        say: Callable[[str], None],
+        options: RunOptions,
+        manifest: Manifest,
+        progress: Callable[[str], Progress],
     ):
         self.predictor = predictor
         self.out = out
         self.say = say
         self.options = options
         self.manifest = manifest
+        self.progress = progress
         self.settings = options.recorded(predictor.tasks)
         self.counts = {"images": 0, "skipped": 0, "existing": 0}
         self.most = predictor.batch_size
@@ -249,6 +258,7 @@ class _Run:
             self.out / entry.name,
             self.options.outputs or ("panel",),
             self.options.stream,
+            self.progress(f"{entry.source}: frame"),
             **self.options.look(),
         )
         about = {"frames": done.frames, "fps": done.fps}

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bridgenet.cli.progress import ProgressLine
 from bridgenet.errors import UserError
 from bridgenet.prediction.inputs import Input
 from bridgenet.prediction.result import Prediction
-from bridgenet.prediction.writing import writing_folder
+from bridgenet.system.files import writing_folder
 
 CODEC = "mp4v"  # the one that every build of OpenCV writes into .mp4
 ASSUMED_FPS = 25.0
@@ -168,12 +167,14 @@ def predict_stream(
     folder: Path,
     outputs: Sequence[str],
     options: StreamOptions,
+    progress: Callable[[int, int | None], None],
     **how: Any,
 ) -> Predicted:
     """Predict a video or camera into a folder, all of it or nothing.
 
     Writes `panel.mp4` if `panel` is among the outputs, and the other outputs of every frame in `frames/NUMBER/`, the
-    number being that of the frame in the source, from 0. `how` goes to :meth:`Prediction.save`.
+    number being that of the frame in the source, from 0. `progress` is called with (frames done, of how many); `how` goes to
+    :meth:`Prediction.save`.
 
     Raises:
         UserError: it cannot be opened, or has no frame that can be read.
@@ -181,7 +182,6 @@ def predict_stream(
     frames = Frames(entry, options)
     of_frames = [output for output in outputs if output != "panel"]
     ranges: dict[str, tuple[float, float]] = {}
-    progress = ProgressLine(f"{entry.source}: frame")
     files: list[str] = []
     count, last = 0, None
     with writing_folder(folder) as partial:

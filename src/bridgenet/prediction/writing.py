@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ from PIL import Image
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
 from bridgenet.prediction.points import check_field_of_view, point_cloud
+from bridgenet.system.files import writing_folder
 
 if TYPE_CHECKING:
     from bridgenet.prediction.result import Prediction
@@ -58,26 +56,6 @@ def save(
             _write_image(partial / "panel.png", result.panel())
         names = sorted(path.name for path in partial.iterdir())
     return [folder / name for name in names]
-
-
-@contextmanager
-def writing_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to; when the block ends well its files are moved to `folder`, else it is deleted."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
-    partial.chmod(0o755)
-    try:
-        yield partial
-        if folder.exists():
-            for path in sorted(partial.iterdir()):
-                target = folder / path.name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                path.replace(target)
-        else:
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_classes(folder: Path, task: str, values: NDArray[Any], num_names: int) -> None:

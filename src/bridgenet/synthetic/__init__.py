@@ -6,13 +6,12 @@ Nothing here is read from files or downloaded; the same seed gives the same byte
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.files import writing_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,18 +48,12 @@ def render(
     Raises:
         UserError: hard streets are asked for; there are none.
     """
-    import numpy as np
-
     _check_difficulty(difficulty, layout)
-    rng = np.random.default_rng(seed)
+    from .drawing import draw_room, draw_street
+
     if SCENES[layout] == "streets":
-        from .raycast import render_room
-        from .streets import compose_street
-
-        return render_room(compose_street(rng), size, rng)
-    from .drawing import draw
-
-    return draw(rng, size, layout, hard=difficulty == "hard")
+        return draw_street(seed, size)
+    return draw_room(seed, size, layout, hard=difficulty == "hard")
 
 
 def generate(
@@ -102,32 +95,25 @@ def generate(
     target = Path(out) / writer.folder
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{writer.folder}.partial-{os.getpid()}-{os.urandom(3).hex()}"
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the images are small: threads cost more than they bring
+    done = 0
     try:
-        for folder in writer.folders:
-            (partial / folder).mkdir(parents=True)
-        done = 0
-        for split, (name, count) in enumerate((("train", train), ("val", val))):
-            for index in range(count):
-                scene = render([seed, split, index], size, layout, difficulty)
-                writer.write(partial, writer.name(name, index), scene, index)
-                done += 1
-                if progress is not None:
-                    progress(done, train + val)
-            if writer.lists is not None:
-                ids = "".join(f"{writer.name(name, index)}\n" for index in range(count))
-                (partial / writer.lists / f"{name}.txt").write_text(ids)
-        record = recorded(layout, train=train, val=val, size=size, seed=seed, difficulty=difficulty)
-        (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        with writing_folder(target) as partial:
+            for folder in writer.folders:
+                (partial / folder).mkdir(parents=True)
+            for split, (name, count) in enumerate((("train", train), ("val", val))):
+                ids = [writer.name(name, index) for index in range(count)]
+                for index, sample_id in enumerate(ids):
+                    scene = render([seed, split, index], size, layout, difficulty)
+                    writer.write(partial, sample_id, scene, index)
+                    done += 1
+                    if progress is not None:
+                        progress(done, train + val)
+                if writer.lists is not None:
+                    (partial / writer.lists / f"{name}.txt").write_text("".join(f"{line}\n" for line in ids))
+            record = recorded(layout, train=train, val=val, size=size, seed=seed, difficulty=difficulty)
+            (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
     finally:
         cv2.setNumThreads(threads)
     return target
@@ -154,8 +140,7 @@ def _check_difficulty(difficulty: str, layout: Layout) -> None:
 
 def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) -> None:
     if layout not in LAYOUTS:
-        *others, last = LAYOUTS
-        known = f"{', '.join(others)} or {last}"
+        known = f"{', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}"
         raise UserError(f"layout: {layout!r} is not a layout{nearest(str(layout), LAYOUTS)}; give {known}")
     if train < 0 or val < 0 or train + val == 0:
         raise UserError(f"train {train}, val {val}: give counts of 0 or more, at least one image in all")

@@ -80,5 +80,5 @@ def _unusual(room: Room, rng: Rng) -> Material:
         return mat.pick(rng, (mat.floor, mat.wall, mat.wood, mat.paint, mat.metal))(rng)
     if draw < 0.75:
         return mat.cloth(rng, vivid=True, patterned=1.0)
-    hues = tuple(mat.hsv(rng.random(), rng.uniform(0.05, 0.7), rng.uniform(0.1, 0.75)) for _ in range(3))
+    hues = mat.hues(rng, 3, (0.05, 0.7), (0.1, 0.75))
     return Material(mat.pick(rng, _TEXTURES), hues, scale=float(rng.uniform(0.08, 0.3)), phase=rng.random())

@@ -94,7 +94,17 @@ def make(name: str, out: Path, progress: Callable[[int, int], None] | None = Non
     folder = root / data.info(benchmark.layout).folder
     expected = recorded(benchmark.layout, **benchmark.arguments) | {"generator": benchmark.generator_version}
     if not folder.is_dir() or not any(folder.iterdir()):
-        _render(benchmark, root, progress)
+        if benchmark.generator_version != VERSION:
+            raise UserError(
+                f"{name} is made by version {benchmark.generator_version} of the generator of scenes, this is {VERSION}. "
+                f"Install the release of bridgenet that brought {name}"
+            )
+        try:
+            generate(benchmark.layout, root, **benchmark.arguments, progress=progress)
+        except BaseException:
+            with contextlib.suppress(OSError):  # only if empty
+                root.rmdir()
+            raise
     record = _record(folder)
     if {key: record.get(key) for key in expected} != expected:
         raise UserError(
@@ -131,20 +141,6 @@ def labels_checksum(folder: Path, layout: Layout = "nyud") -> str:
                 digest.update(f"{split} {sample} {task} {values.shape}\n".encode())
                 digest.update(np.rint(values).astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def _render(benchmark: SyntheticBenchmark, root: Path, progress: Callable[[int, int], None] | None) -> None:
-    if benchmark.generator_version != VERSION:
-        raise UserError(
-            f"{benchmark.name} is made by version {benchmark.generator_version} of the generator of scenes, this is "
-            f"{VERSION}. Install the release of bridgenet that brought {benchmark.name}"
-        )
-    try:
-        generate(benchmark.layout, root, **benchmark.arguments, progress=progress)
-    except BaseException:
-        with contextlib.suppress(OSError):  # only if empty
-            root.rmdir()
-        raise
 
 
 def _record(folder: Path) -> dict[str, Any]:

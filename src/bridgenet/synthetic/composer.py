@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .description import Builder, Room, Vector
 from .furniture import Piece, Rng
 
-_YAWS = {
-    0: -math.pi / 2,
-    1: math.pi / 2,
-    3: math.pi,
-}  # of what stands with its back against a wall; none is behind the camera
+_YAWS = {0: -math.pi / 2, 1: math.pi / 2, 3: math.pi}
+"""Of what stands with its back against a wall, by wall; none is behind the camera [rad]."""
 
 
 class Composer:
@@ -84,6 +81,12 @@ class Composer:
                 self.on_walls[wall].append(span)
                 return origin, yaw
         return None
+
+    def perhaps(self, makers: Sequence[Callable[[Rng], Piece]], chance: float) -> None:
+        """Stand a piece of each maker against a wall, each with that chance."""
+        for maker in makers:
+            if self.rng.random() < chance:
+                self.against(maker(self.rng))
 
     def mount(self, kind: str, size: tuple[float, float], bottom: float, make: Callable[[Builder], None]) -> int | None:
         """Hang something of `size` (width, height) on a wall; the wall, or None."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -157,27 +158,11 @@ class Builder:
         ct, st = math.cos(tilt), math.sin(tilt)
         return np.array(((c, s, 0), (-s * ct, c * ct, st), (s * st, -c * st, ct)))
 
-    def _add(
-        self,
-        shape: Shape,
-        centre: Vector,
-        axes: np.ndarray,
-        half: Vector,
-        material: Material,
-        part: str,
-        taper: float = 1,
-    ) -> None:
+    def _add(self, shape: Shape, centre: Vector, axes: np.ndarray, half: Vector, look: Material, **more: Any) -> None:
         rows = np.where(np.abs(axes) > 1e-9, axes, 0.0).tolist()  # exact zeros: products with them are left out
+        shades = look.emission < 0.5 and max(half) > 0.025
         solid = Primitive(
-            shape,
-            centre,
-            (tuple(rows[0]), tuple(rows[1]), tuple(rows[2])),
-            half,
-            material,
-            self.instance,
-            part,
-            taper,
-            material.emission < 0.5 and max(half) > 0.025,
+            shape, centre, tuple(map(tuple, rows)), half, look, self.instance, casts_shadow=shades, **more
         )
         self.room.primitives.append(solid)
 
@@ -189,26 +174,18 @@ class Builder:
         axes = self._axes(yaw, tilt)
         x, y, z = self.world(*at)
         ax, ay, az = (axes[2] * (h / 2)).tolist()
-        self._add("box", (x + ax, y + ay, z + az), axes, (w / 2, d / 2, h / 2), material, part)
+        self._add("box", (x + ax, y + ay, z + az), axes, (w / 2, d / 2, h / 2), material, part=part)
 
     def cylinder(self, at: Vector, radius: float, height: float, material: Material, *, taper: float = 1.0) -> None:
         """Upright; `at`: centre of the bottom; `taper`: top radius / bottom radius."""
-        x, y, z = at
+        centre = self.world(at[0], at[1], at[2] + height / 2)
         # The solid's relative radius is 1 at the bottom and `taper` at the top.
-        self._add(
-            "cylinder",
-            self.world(x, y, z + height / 2),
-            self._axes(),
-            (radius, radius, height / 2),
-            material,
-            "",
-            taper,
-        )
+        self._add("cylinder", centre, self._axes(), (radius, radius, height / 2), material, taper=taper)
 
     def ellipsoid(
         self, centre: Vector, radii: Vector, material: Material, *, yaw: float = 0.0, tilt: float = 0.0, part: str = ""
     ) -> None:
-        self._add("ellipsoid", self.world(*centre), self._axes(yaw, tilt), radii, material, part)
+        self._add("ellipsoid", self.world(*centre), self._axes(yaw, tilt), radii, material, part=part)
 
     def capsule(self, start: Vector, end: Vector, radius: float, material: Material, *, part: str = "") -> None:
         """A rod with round ends from `start` to `end`."""
@@ -222,7 +199,7 @@ class Builder:
             xx, xy = 1.0, 0.0
         axes = np.array(((xx, xy, 0.0), (-zz * xy, zz * xx, zx * xy - zy * xx), (zx, zy, zz)))
         centre = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2, (a[2] + b[2]) / 2)
-        self._add("capsule", centre, axes, (radius, radius, length / 2 + radius), material, part)
+        self._add("capsule", centre, axes, (radius, radius, length / 2 + radius), material, part=part)
 
     def surface(self, at: Vector, width: float, depth: float) -> None:
         """Remember a level top, centred at `at`, that small things may stand on."""

@@ -1,19 +1,29 @@
-"""Rooms worth a picture: compose, take a small look at the labels, and try again when there is too little to see."""
+"""Streets, and rooms worth a picture: compose, take a small look at the labels, and try again when there is too little to see."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from .description import KINDS, Room
 from .raycast import Scene, instances_of, look, render_room
 from .rooms import compose
+from .streets import compose_street
 
 _TRIES = 8
 _PROBE = 40  # longer side of the look that decides [pixels]
 
 
-def draw(rng: np.random.Generator, size: tuple[int, int], style: str, *, hard: bool = False) -> Scene:
+def draw_street(seed: Any, size: tuple[int, int]) -> Scene:
+    """A street by a seed of `numpy.random.default_rng`."""
+    rng = np.random.default_rng(seed)
+    return render_room(compose_street(rng), size, rng)
+
+
+def draw_room(seed: Any, size: tuple[int, int], style: str, *, hard: bool = False) -> Scene:
     """The first of a few rooms that shows enough, else the best of them, rendered at `size`."""
+    rng = np.random.default_rng(seed)
     longer = max(size)
     small = (max(size[0] * _PROBE // longer, 8), max(size[1] * _PROBE // longer, 8))
     best: tuple[float, Room] | None = None

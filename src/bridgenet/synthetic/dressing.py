@@ -10,7 +10,7 @@ from . import materials as mat
 from .composer import Composer
 from .description import Builder, Light
 from .furniture import Piece, Rng
-from .people import person
+from .people import person, standing
 
 _THINGS = {  # what stands on furniture, by the room's use
     "bedroom": ("lamp", "lamp", "books", "box", "bag"),
@@ -51,10 +51,7 @@ def decorate(c: Composer) -> None:
     for _ in range(int(rng.integers(1, 4))):
         _hang(c)
     if rng.random() < 0.5:
-        x, y, _ = c.room.camera.position
-        reach, yaw = rng.uniform(1.8, 3.0), c.room.camera.yaw
-        with c.build.object("rug", (x - reach * math.sin(yaw), y + reach * math.cos(yaw), 0.0), 0.0):
-            fittings.rug(c.build, rng, c.room.size)
+        lay_rug(c, rng.uniform(1.8, 3.0), c.room.camera.yaw)
     if rng.random() < 0.7:
         width, length, height = c.room.size
         with c.build.object("lamp", (width / 2, length * rng.uniform(0.5, 0.7), height), 0.0):
@@ -64,6 +61,13 @@ def decorate(c: Composer) -> None:
     for _ in range(int(rng.integers(0, 3))):
         kind = mat.pick(rng, ("box", "bag", "box"))
         c.drop(Piece(kind, 0.4, 0.4, 0.4, partial(_small, rng=rng, kind=kind)))
+
+
+def lay_rug(c: Composer, reach: float, yaw: float) -> None:
+    """A rug around the point that far from the camera in that direction."""
+    x, y, _ = c.room.camera.position
+    with c.build.object("rug", (x - reach * math.sin(yaw), y + reach * math.cos(yaw), 0.0), 0.0):
+        fittings.rug(c.build, c.rng, c.room.size)
 
 
 def _hang(c: Composer) -> None:
@@ -104,11 +108,6 @@ def _small(b: Builder, rng: Rng, kind: str) -> None:
     props.small_thing(b, rng, kind)
 
 
-def _standing(b: Builder, rng: Rng) -> None:
-    b.origin = b.world(0, 0.2, 0)
-    person(b, rng)
-
-
 def populate(c: Composer, number: int) -> None:
     """Up to `number` people, sitting where there are seats in view or standing about, mostly turned to the camera."""
     rng, camera = c.rng, c.room.camera
@@ -120,4 +119,4 @@ def populate(c: Composer, number: int) -> None:
                 person(c.build, rng, seat=height)
         else:
             turn = math.pi + camera.yaw + rng.normal(0, 0.7)
-            c.drop(Piece("person", 0.5, 0.4, 1.8, partial(_standing, rng=rng)), 1.6, 3.8, turn)
+            c.drop(Piece("person", 0.5, 0.4, 1.8, partial(standing, rng=rng)), 1.6, 3.8, turn)

@@ -28,9 +28,8 @@ def door(b: Builder, rng: Rng, width: float) -> None:
     if rng.random() < 0.7:
         for z, height in ((0.15, 0.7), (1.0, 0.8)):
             b.box((0, 0.025, z), (width * 0.6, 0.04, height), leaf)
-    b.ellipsoid(
-        ((width / 2 - 0.14) * (1 if rng.random() < 0.5 else -1), 0.07, 0.98), (0.035, 0.035, 0.03), mat.metal(rng)
-    )
+    side = 1 if rng.random() < 0.5 else -1
+    b.ellipsoid(((width / 2 - 0.14) * side, 0.07, 0.98), (0.035, 0.035, 0.03), mat.metal(rng))
 
 
 def window(b: Builder, rng: Rng, width: float, height: float, sill: float) -> None:
@@ -56,9 +55,8 @@ def window(b: Builder, rng: Rng, width: float, height: float, sill: float) -> No
     elif drape < 0.72:
         with b.object("curtain"):
             colour = mat.hsv(rng.random(), rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.75))
-            folds = Material(
-                "folds", (colour, mat.scaled(colour, 0.6)), scale=rng.uniform(0.07, 0.12), phase=rng.random()
-            )
+            pitch = rng.uniform(0.07, 0.12)
+            folds = Material("folds", (colour, mat.scaled(colour, 0.6)), scale=pitch, phase=rng.random())
             bottom = rng.uniform(-sill + 0.05, -0.15) if rng.random() < 0.6 else -0.15
             panel = rng.uniform(0.25, 0.4)
             for side in (-1, 1):

@@ -230,16 +230,11 @@ def bookshelf(rng: Rng) -> Piece:
         for i in range(shelves):
             if rng.random() < 0.85:
                 with b.object("books"):
-                    colours = tuple(
-                        mat.hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.6)) for _ in range(6)
-                    )
+                    colours = mat.hues(rng, 6, (0.2, 0.8), (0.08, 0.6))
                     spines = Material("spines", colours, scale=rng.uniform(0.03, 0.05), phase=rng.random())
                     share = rng.uniform(0.45, 0.95) * (width - 0.06)
                     side = rng.choice((-1.0, 1.0)) * (width - 0.06 - share) / 2
-                    b.box(
-                        (float(side), 0.5 * depth, i * pitch + 0.025),
-                        (share, depth * 0.7, pitch * rng.uniform(0.6, 0.85)),
-                        spines,
-                    )
+                    size = (share, depth * 0.7, pitch * rng.uniform(0.6, 0.85))
+                    b.box((float(side), 0.5 * depth, i * pitch + 0.025), size, spines)
 
     return Piece("bookshelf", width, depth, height, build)

@@ -13,8 +13,9 @@ from . import materials as mat
 from .appearance import mislead, relight
 from .composer import Composer
 from .description import Builder, Vector
+from .dressing import lay_rug
 from .furniture import Piece, Rng
-from .people import person
+from .people import standing
 
 CROWDED = (0.3, 0.12)
 """Pitch [m] of small things on tops, and the share of places that stay free."""
@@ -70,7 +71,7 @@ def _in_the_way(c: Composer) -> None:
     if rng.random() < 0.6:
         kept, c.taken[0] = c.taken[0], (x - 0.25, y - 0.5, x + 0.25, y + 0.4)  # closer than other things may come
         if rng.random() < 0.06:
-            piece = Piece("person", 0.5, 0.4, 1.8, partial(_standing, rng=rng))
+            piece = Piece("person", 0.5, 0.4, 1.8, partial(standing, rng=rng))
         else:
             piece = replace(mat.pick(rng, near)(rng), front=0.0)
         c.drop(piece, 0.8, 1.8)
@@ -100,11 +101,9 @@ def _clutter(c: Composer) -> None:
         size = (rng.uniform(0.3, 1.1), rng.uniform(0.3, 1.1))
         c.mount("picture", size, rng.uniform(0.9, 1.3), partial(oddments.poster, rng=rng, size=size))
     if rng.random() < 0.35:  # flat, with patterns that end nowhere near things
-        x, y, _ = c.room.camera.position
         reach, yaw = rng.uniform(1.2, 3.6), c.room.camera.yaw + rng.uniform(-0.3, 0.3)
         if "rug" not in c.room.kinds.values():
-            with c.build.object("rug", (x - reach * math.sin(yaw), y + reach * math.cos(yaw), 0.0), 0.0):
-                fittings.rug(c.build, rng, c.room.size)
+            lay_rug(c, reach, yaw)
 
 
 def _soft_places(c: Composer) -> list[tuple[Vector, float]]:
@@ -130,11 +129,6 @@ def _lying(b: Builder, rng: Rng, kind: str, middle: float) -> None:
         oddments.clothes(b, rng)
     else:
         props.small_thing(b, rng, kind)
-
-
-def _standing(b: Builder, rng: Rng) -> None:
-    b.origin = b.world(0, 0.2, 0)
-    person(b, rng)
 
 
 def _sheet(b: Builder, rng: Rng) -> None:

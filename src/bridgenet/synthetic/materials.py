@@ -43,6 +43,13 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     return colorsys.hsv_to_rgb(hue % 1, saturation, value)
 
 
+def hues(
+    rng: np.random.Generator, number: int, saturation: tuple[float, float], value: tuple[float, float]
+) -> tuple[Colour, ...]:
+    """Colours of any hue, saturation and value in those ranges."""
+    return tuple(hsv(rng.random(), rng.uniform(*saturation), rng.uniform(*value)) for _ in range(number))
+
+
 def scaled(colour: Colour, factor: float) -> Colour:
     return (min(colour[0] * factor, 0.95), min(colour[1] * factor, 0.95), min(colour[2] * factor, 0.95))
 
@@ -97,7 +104,7 @@ def hair(rng: np.random.Generator) -> Material:
 
 
 def art(rng: np.random.Generator, size: float) -> Material:
-    colours = tuple(hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.8)) for _ in range(5))
+    colours = hues(rng, 5, (0.2, 0.8), (0.1, 0.8))
     return Material(pick(rng, _PAINTINGS), colours, scale=size, phase=rng.random(), gloss=0.15)
 
 

@@ -127,7 +127,7 @@ def radiator(rng: Rng) -> Piece:
 def poster(b: Builder, rng: Rng, size: tuple[float, float]) -> None:
     """A sheet or canvas whose print has edges and patterns of other things: shelves of books, tiles, panes, cloth."""
     width, height = size
-    hues = tuple(mat.hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.8)) for _ in range(5))
+    hues = mat.hues(rng, 5, (0.1, 0.8), (0.05, 0.8))
     texture = mat.pick(rng, ("spines", "tiles", "checks", "plaid", "painting", "gradient", "stripes", "bricks"))
     scale = height if texture in ("painting", "gradient") else float(rng.uniform(0.06, 0.3))
     b.box((0, 0.01, 0), (width, 0.02, height), Material(texture, hues, scale=scale, phase=rng.random(), gloss=0.1))

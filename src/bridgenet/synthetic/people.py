@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from . import materials as mat
 from .description import Builder, Vector
 from .textures import Material
+
+Looks = tuple[Material, Material, Material]
 
 
 def person(b: Builder, rng: np.random.Generator, *, seat: float | None = None) -> None:
@@ -25,10 +28,17 @@ def person(b: Builder, rng: np.random.Generator, *, seat: float | None = None) -
     lean = rng.uniform(-0.04, 0.05) if seat is None else rng.uniform(-0.12, 0.02)
     shoulder = (0.0, lean, hip + 0.5 * s)
     _torso(b, hip, shoulder, s, shirt, trousers)
-    _head(b, (0.0, lean * 1.2 + 0.01, shoulder[2] + 0.235 * s), s, rng, skin)
+    _head(b, rng, (0.0, lean * 1.2 + 0.01, shoulder[2] + 0.235 * s), s, skin)
     for letter, side in (("r", 1), ("l", -1)):
-        _arm(b, letter, side, shoulder, s, rng, (shirt, sleeve, skin), seated=seat is not None)
-        _leg(b, letter, side, hip, s, rng, (trousers, skin if shorts else trousers, shoes), seated=seat is not None)
+        limb = _Limb(b, rng, letter, side, s, seat is not None)
+        limb.arm(shoulder, (shirt, sleeve, skin))
+        limb.leg(hip, (trousers, skin if shorts else trousers, shoes))
+
+
+def standing(b: Builder, rng: np.random.Generator) -> None:
+    """A person in the footprint of a piece of furniture, which begins at its back."""
+    b.origin = b.world(0, 0.2, 0)
+    person(b, rng)
 
 
 def _torso(b: Builder, hip: float, shoulder: Vector, s: float, shirt: Material, trousers: Material) -> None:
@@ -39,7 +49,7 @@ def _torso(b: Builder, hip: float, shoulder: Vector, s: float, shirt: Material, 
     b.capsule((x + 0.14 * s, y, z - 0.02), (x - 0.14 * s, y, z - 0.02), 0.075 * s, shirt, part="torso")
 
 
-def _head(b: Builder, centre: Vector, s: float, rng: np.random.Generator, skin: Material) -> None:
+def _head(b: Builder, rng: np.random.Generator, centre: Vector, s: float, skin: Material) -> None:
     x, y, z = centre
     locks = mat.hair(rng)
     b.capsule((x, y - 0.02, z - 0.24 * s), (x, y - 0.01, z - 0.1 * s), 0.055 * s, skin, part="neck")
@@ -51,51 +61,65 @@ def _head(b: Builder, centre: Vector, s: float, rng: np.random.Generator, skin: 
     white, red = mat.plain(rng, (0.05, 0.04, 0.035)), mat.plain(rng, (0.4, 0.08, 0.07))
     brow = Material("plain", locks.colours)
     for letter, side in (("r", 1), ("l", -1)):
-        b.ellipsoid(
-            (x + side * 0.033 * s, y + 0.088 * s, z + 0.012 * s),
-            (0.013 * s, 0.012 * s, 0.009 * s),
-            white,
-            part=f"{letter}eye",
-        )
-        b.ellipsoid(
-            (x + side * 0.034 * s, y + 0.084 * s, z + 0.036 * s),
-            (0.02 * s, 0.014 * s, 0.005 * s),
-            brow,
-            part=f"{letter}ebrow",
-        )
+        at = (x + side * 0.033 * s, y + 0.088 * s, z + 0.012 * s)
+        b.ellipsoid(at, (0.013 * s, 0.012 * s, 0.009 * s), white, part=f"{letter}eye")
+        at = (x + side * 0.034 * s, y + 0.084 * s, z + 0.036 * s)
+        b.ellipsoid(at, (0.02 * s, 0.014 * s, 0.005 * s), brow, part=f"{letter}ebrow")
         b.ellipsoid((x + side * 0.083 * s, y - 0.005, z), (0.014 * s, 0.022 * s, 0.034 * s), skin, part=f"{letter}ear")
     b.ellipsoid((x, y + 0.1 * s, z - 0.018 * s), (0.014 * s, 0.022 * s, 0.024 * s), skin, part="nose")
     b.ellipsoid((x, y + 0.083 * s, z - 0.062 * s), (0.028 * s, 0.012 * s, 0.01 * s), red, part="mouth")
 
 
-def _arm(
-    b: Builder,
-    letter: str,
-    side: int,
-    shoulder: Vector,
-    s: float,
-    rng: np.random.Generator,
-    looks: tuple[Material, Material, Material],
-    *,
-    seated: bool,
-) -> None:
-    upper, lower, hand = looks
-    start = (side * 0.205 * s, shoulder[1], shoulder[2] - 0.03 * s)
-    raise_ = (
-        rng.uniform(0.1, 0.45)
-        if seated
-        else float(mat.pick(rng, (0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 2.3))) + rng.uniform(-0.08, 0.1)
-    )
-    swing = rng.uniform(0.2, 0.7) if seated else rng.uniform(-0.4, 0.6)  # forwards
-    elbow = _step(start, 0.29 * s, raise_ * side, swing)
-    bend = rng.uniform(0.7, 1.2) if seated else rng.uniform(0.05, 1.6)
-    wrist = _step(
-        elbow, 0.25 * s, (raise_ * 0.9 if raise_ < 1 else 2.8) * side - 0.3 * side * (bend > 0.8), swing + bend
-    )
-    b.capsule(start, elbow, 0.052 * s, upper, part=f"{letter}uarm")
-    b.capsule(elbow, wrist, 0.041 * s, lower, part=f"{letter}larm")
-    reach = [w + 0.06 * (w - e) / 0.25 for w, e in zip(wrist, elbow)]
-    b.capsule(wrist, (reach[0], reach[1], reach[2]), 0.042 * s, hand, part=f"{letter}hand")
+@dataclass(frozen=True, slots=True)
+class _Limb:
+    """Arm or leg of one side: "r" and 1, "l" and -1; `s` is the person's scale."""
+
+    b: Builder
+    rng: np.random.Generator
+    letter: str
+    side: int
+    s: float
+    seated: bool
+
+    def arm(self, shoulder: Vector, looks: Looks) -> None:
+        b, rng, s = self.b, self.rng, self.s
+        upper, lower, hand = looks
+        start = (self.side * 0.205 * s, shoulder[1], shoulder[2] - 0.03 * s)
+        if self.seated:
+            raise_ = rng.uniform(0.1, 0.45)
+        else:
+            raise_ = float(mat.pick(rng, (0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 2.3))) + rng.uniform(-0.08, 0.1)
+        swing = rng.uniform(0.2, 0.7) if self.seated else rng.uniform(-0.4, 0.6)  # forwards
+        elbow = _step(start, 0.29 * s, raise_ * self.side, swing)
+        bend = rng.uniform(0.7, 1.2) if self.seated else rng.uniform(0.05, 1.6)
+        outward = (raise_ * 0.9 if raise_ < 1 else 2.8) * self.side - 0.3 * self.side * (bend > 0.8)
+        wrist = _step(elbow, 0.25 * s, outward, swing + bend)
+        b.capsule(start, elbow, 0.052 * s, upper, part=f"{self.letter}uarm")
+        b.capsule(elbow, wrist, 0.041 * s, lower, part=f"{self.letter}larm")
+        reach = [w + 0.06 * (w - e) / 0.25 for w, e in zip(wrist, elbow)]
+        b.capsule(wrist, (reach[0], reach[1], reach[2]), 0.042 * s, hand, part=f"{self.letter}hand")
+
+    def leg(self, hip: float, looks: Looks) -> None:
+        b, rng, s = self.b, self.rng, self.s
+        upper, lower, shoe = looks
+        start = (self.side * 0.1 * s, 0.0, hip - 0.04 * s)
+        if self.seated:
+            knee = (self.side * rng.uniform(0.1, 0.2), 0.43 * s, max(hip + 0.02, 0.5 * s))
+            ankle = (knee[0], 0.43 * s + rng.uniform(-0.08, 0.12), 0.09)
+        else:
+            stride = rng.uniform(-0.25, 0.3)
+            knee = (
+                self.side * 0.115 * s,
+                0.42 * s * math.sin(stride) + 0.02,
+                hip - 0.04 * s - 0.42 * s * math.cos(stride),
+            )
+            back = stride - rng.uniform(0.0, 0.25)
+            reach = knee[2] - 0.09
+            ankle = (self.side * 0.12 * s, knee[1] + reach * math.tan(back), 0.09)
+        b.capsule(start, knee, 0.077 * s, upper, part=f"{self.letter}uleg")
+        b.capsule(knee, ankle, 0.06 * s, lower, part=f"{self.letter}lleg")
+        heel, toe = (ankle[0], ankle[1] - 0.03, 0.05), (ankle[0] + self.side * 0.03, ankle[1] + 0.16 * s, 0.045)
+        b.capsule(heel, toe, 0.045 * s, shoe, part=f"{self.letter}foot")
 
 
 def _step(start: Vector, length: float, outward: float, forward: float) -> Vector:
@@ -105,37 +129,4 @@ def _step(start: Vector, length: float, outward: float, forward: float) -> Vecto
         start[0] + length * math.sin(outward),
         start[1] + length * math.cos(outward) * math.sin(forward) if abs(outward) < 1.5 else start[1] + 0.1 * length,
         start[2] - length * down if abs(outward) < 1.5 else start[2] - length * math.cos(outward),
-    )
-
-
-def _leg(
-    b: Builder,
-    letter: str,
-    side: int,
-    hip: float,
-    s: float,
-    rng: np.random.Generator,
-    looks: tuple[Material, Material, Material],
-    *,
-    seated: bool,
-) -> None:
-    upper, lower, shoe = looks
-    start = (side * 0.1 * s, 0.0, hip - 0.04 * s)
-    if seated:
-        knee = (side * rng.uniform(0.1, 0.2), 0.43 * s, max(hip + 0.02, 0.5 * s))
-        ankle = (knee[0], 0.43 * s + rng.uniform(-0.08, 0.12), 0.09)
-    else:
-        stride = rng.uniform(-0.25, 0.3)
-        knee = (side * 0.115 * s, 0.42 * s * math.sin(stride) + 0.02, hip - 0.04 * s - 0.42 * s * math.cos(stride))
-        back = stride - rng.uniform(0.0, 0.25)
-        reach = knee[2] - 0.09
-        ankle = (side * 0.12 * s, knee[1] + reach * math.tan(back), 0.09)
-    b.capsule(start, knee, 0.077 * s, upper, part=f"{letter}uleg")
-    b.capsule(knee, ankle, 0.06 * s, lower, part=f"{letter}lleg")
-    b.capsule(
-        (ankle[0], ankle[1] - 0.03, 0.05),
-        (ankle[0] + side * 0.03, ankle[1] + 0.16 * s, 0.045),
-        0.045 * s,
-        shoe,
-        part=f"{letter}foot",
     )

@@ -21,11 +21,8 @@ def counter(rng: Rng) -> Piece:
             b.box((0, 0.29, 0.08), (width, 0.55, 0.78), body)
             fronts(b, (width - 0.02, 0.56, 0.85), 1, max(round(width / 0.5), 2), body, 0.1)
         grey = rng.uniform(0.08, 0.6)
-        b.box(
-            (0, depth / 2, 0.86),
-            (width + 0.02, depth + 0.02, 0.05),
-            mat.plain(rng, (grey, grey * 0.97, grey * 0.92), 0.4),
-        )
+        stone = mat.plain(rng, (grey, grey * 0.97, grey * 0.92), 0.4)
+        b.box((0, depth / 2, 0.86), (width + 0.02, depth + 0.02, 0.05), stone)
         with b.object("sink"):
             steel = mat.plain(rng, (0.5, 0.5, 0.52), 0.6)
             x = rng.uniform(-0.3, 0.3) * width
@@ -138,9 +135,8 @@ def foliage(b: Builder, at: tuple[float, float, float], height: float, leaf: Mat
         out = height * b.rng.uniform(0.08, 0.17)
         centre = (x + out * math.cos(turn), y + out * math.sin(turn), crown + rise * 0.8)
         length = height * b.rng.uniform(0.1, 0.16)
-        b.ellipsoid(
-            centre, (length * 0.45, length, length * 0.14), leaf, yaw=turn - math.pi / 2, tilt=b.rng.uniform(0.2, 1.0)
-        )
+        radii = (length * 0.45, length, length * 0.14)
+        b.ellipsoid(centre, radii, leaf, yaw=turn - math.pi / 2, tilt=b.rng.uniform(0.2, 1.0))
         b.capsule((x, y, crown - 0.04), centre, height * 0.008, leaf)
 
 
@@ -152,9 +148,8 @@ def small_thing(b: Builder, rng: Rng, kind: str) -> None:
         b.ellipsoid((0, 0, 0.12), (0.06, 0.06, 0.11), stand)
         shade(b, (0, 0, 0.22), 0.14, 0.19)
     elif kind == "bottle":
-        glass = mat.plain(
-            rng, mat.pick(rng, ((0.02, 0.15, 0.04), (0.2, 0.06, 0.01), (0.05, 0.2, 0.4), (0.5, 0.05, 0.05))), 0.8
-        )
+        tint = mat.pick(rng, ((0.02, 0.15, 0.04), (0.2, 0.06, 0.01), (0.05, 0.2, 0.4), (0.5, 0.05, 0.05)))
+        glass = mat.plain(rng, tint, 0.8)
         b.cylinder((0, 0, 0), 0.04, 0.19, glass)
         b.cylinder((0, 0, 0.19), 0.04, 0.05, glass, taper=0.38)
         b.cylinder((0, 0, 0.24), 0.0152, 0.08, glass)
@@ -169,20 +164,15 @@ def small_thing(b: Builder, rng: Rng, kind: str) -> None:
     elif kind == "books":
         for i in range(int(rng.integers(2, 5))):
             cover = mat.cloth(rng, vivid=True)
-            b.box(
-                (0, 0, i * 0.035),
-                (rng.uniform(0.18, 0.26), rng.uniform(0.13, 0.19), 0.033),
-                cover,
-                yaw=rng.uniform(-0.3, 0.3),
-            )
+            size = (rng.uniform(0.18, 0.26), rng.uniform(0.13, 0.19), 0.033)
+            b.box((0, 0, i * 0.035), size, cover, yaw=rng.uniform(-0.3, 0.3))
     elif kind == "paper":
         b.box((0, 0, 0), (0.21, 0.3, 0.006), mat.plain(rng, (0.85, 0.85, 0.84)), yaw=rng.uniform(-0.5, 0.5))
     elif kind == "plant":
         leaf_colour = mat.hsv(rng.uniform(0.24, 0.36), rng.uniform(0.55, 0.8), rng.uniform(0.15, 0.35))
         pot = mat.plain(rng, mat.pick(rng, ((0.45, 0.17, 0.08), (0.7, 0.7, 0.68))), 0.2)
-        foliage(
-            b, (0, 0, 0), rng.uniform(0.35, 0.5), Material("fabric", (leaf_colour, mat.scaled(leaf_colour, 0.6))), pot
-        )
+        height = rng.uniform(0.35, 0.5)
+        foliage(b, (0, 0, 0), height, Material("fabric", (leaf_colour, mat.scaled(leaf_colour, 0.6))), pot)
     elif kind == "television":
         television(b, rng, rng.uniform(0.45, 0.6))
     elif kind == "bag":

@@ -160,9 +160,8 @@ def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Arra
     """Diffuse light and highlights, (3, H, W) each."""
     shape = view.depth.shape
     # Light thrown back by the room: more from above, a little more from one side than from the other.
-    sky = (
-        np.float32(0.78) + np.float32(0.22) * normals[2] + np.float32(0.07) * normals[0] - np.float32(0.05) * normals[1]
-    )
+    right, ahead, up = normals
+    sky = np.float32(0.78) + np.float32(0.22) * up + np.float32(0.07) * right - np.float32(0.05) * ahead
     sky *= _openness(room, view, points, normals)
     diffuse = np.array(room.ambient, np.float32)[:, None, None] * sky
     highlight = np.zeros(shape, np.float32)
@@ -176,11 +175,8 @@ def _lighting(room: Room, view: View, points: Array, normals: Array, gloss: Arra
         lit = np.flatnonzero(cosine.ravel() > 0)
         visible = np.zeros(distance.size, np.float32)
         visible[lit] = _visible(room, light, away.reshape(3, -1)[:, lit], distance.ravel()[lit])
-        strength = (
-            visible.reshape(shape)
-            * np.maximum(cosine, 0)
-            * (np.float32(1) / (np.float32(0.6) + np.float32(0.25) * square))
-        )
+        fading = np.float32(1) / (np.float32(0.6) + np.float32(0.25) * square)
+        strength = visible.reshape(shape) * np.maximum(cosine, 0) * fading
         diffuse += np.array(light.colour, np.float32)[:, None, None] * strength
         middle = eye - away
         shine = (middle * normals).sum(0) / np.sqrt((middle * middle).sum(0))
@@ -212,16 +208,11 @@ def _visible(room: Room, lamp: Light, rays: Array, distance: Array) -> Array:
             continue
         some, reach = rays[:, near], distance[near]
         for prim in prims:
-            if len(prims) > 1:
-                hits = np.flatnonzero(
-                    _in_cone([m - c for m, c in zip(prim.centre, lamp.position)], prim.radius, some, reach)
-                )
-                if hits.size == 0:
-                    continue
+            centre = [m - c for m, c in zip(prim.centre, lamp.position)]
+            hits = np.flatnonzero(_in_cone(centre, prim.radius, some, reach))
+            if hits.size:
                 t = intersect(prim, light, some[:, hits])
                 shadow[near[hits[t < reach[hits] - gap]]] = True
-            else:
-                shadow[near[intersect(prim, light, some) < reach - gap]] = True
     return (~shadow).astype(np.float32)
 
 

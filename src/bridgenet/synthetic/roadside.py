@@ -77,9 +77,8 @@ def lamp_post(b: Builder, rng: Rng) -> None:
 
 
 def bollard(b: Builder, rng: Rng) -> None:
-    b.cylinder(
-        (0, 0, 0), 0.06, rng.uniform(0.8, 1.0), mat.plain(rng, mat.pick(rng, ((0.12, 0.12, 0.13), (0.4, 0.03, 0.03))))
-    )
+    height = rng.uniform(0.8, 1.0)
+    b.cylinder((0, 0, 0), 0.06, height, mat.plain(rng, mat.pick(rng, ((0.12, 0.12, 0.13), (0.4, 0.03, 0.03)))))
 
 
 def sign_post(b: Builder, rng: Rng) -> None:
@@ -112,18 +111,15 @@ def signal(b: Builder, rng: Rng, reach: float) -> None:
         with b.object("traffic light"):
             b.box((x, -0.2, z), (0.34, 0.26, 1.0), mat.plain(rng, (0.02, 0.025, 0.02)))
             for i, colour in enumerate(((0.02, 0.6, 0.15), (0.7, 0.4, 0.02), (0.75, 0.03, 0.02))):
-                glow = Material(
-                    "plain", (colour if i == lit else mat.scaled(colour, 0.15),) * 2, emission=2.0 * (i == lit)
-                )
+                shown = colour if i == lit else mat.scaled(colour, 0.15)
+                glow = Material("plain", (shown, shown), emission=2.0 * (i == lit))
                 b.ellipsoid((x, -0.33, z + 0.2 + 0.3 * i), (0.11, 0.04, 0.11), glow)
 
 
 def fence(b: Builder, rng: Rng, length: float) -> None:
     """Posts and rails along y, one can look through."""
-    look, height = (
-        mat.plain(rng, mat.pick(rng, ((0.1, 0.11, 0.1), (0.3, 0.31, 0.32), (0.22, 0.15, 0.09)))),
-        rng.uniform(0.9, 1.4),
-    )
+    look = mat.plain(rng, mat.pick(rng, ((0.1, 0.11, 0.1), (0.3, 0.31, 0.32), (0.22, 0.15, 0.09))))
+    height = rng.uniform(0.9, 1.4)
     posts = max(2, round(length / 0.5))
     for i in range(posts + 1):
         b.box((0, (i / posts - 0.5) * length, 0), (0.06, 0.09, height), look)

@@ -29,9 +29,8 @@ def _bedroom(c: Composer) -> None:
             if rng.random() < 0.75:
                 table = fur.night_stand(rng)
                 c.beside(table, stand, side * (piece.width / 2 + table.width / 2 + 0.06), 0, 0)
-    for maker in (fur.dresser, fur.wardrobe, mat.pick(rng, (fur.armchair, fur.bookshelf, fur.desk)), props.floor_lamp):
-        if rng.random() < 0.7:
-            c.against(maker(rng))
+    other = mat.pick(rng, (fur.armchair, fur.bookshelf, fur.desk))
+    c.perhaps((fur.dresser, fur.wardrobe, other, props.floor_lamp), 0.7)
 
 
 def _living(c: Composer) -> None:
@@ -41,17 +40,11 @@ def _living(c: Composer) -> None:
     if stand:
         table = fur.coffee_table(rng)
         c.beside(table, stand, rng.uniform(-0.2, 0.2), piece.depth + rng.uniform(0.3, 0.45), 0, force=True)
-    for maker in (fur.armchair, fur.cabinet, fur.bookshelf, props.plant, props.floor_lamp, fur.sofa):
-        if rng.random() < 0.6:
-            c.against(maker(rng))
+    c.perhaps((fur.armchair, fur.cabinet, fur.bookshelf, props.plant, props.floor_lamp, fur.sofa), 0.6)
     if rng.random() < 0.45:
         width = rng.uniform(0.9, 1.4)
-        c.mount(
-            "television",
-            (width, width * 0.6),
-            rng.uniform(0.95, 1.2),
-            partial(props.television, rng=rng, width=width, hung=True),
-        )
+        make = partial(props.television, rng=rng, width=width, hung=True)
+        c.mount("television", (width, width * 0.6), rng.uniform(0.95, 1.2), make)
 
 
 def _dining(c: Composer) -> None:
@@ -74,17 +67,14 @@ def _dining(c: Composer) -> None:
         for x, y, turn in seats:
             if rng.random() < 0.75:
                 c.beside(fur.chair(np.random.default_rng(style)), stand, x, y, turn, force=True)
-    for maker in (fur.cabinet, props.plant, fur.bookshelf, fur.cabinet):
-        if rng.random() < 0.65:
-            c.against(maker(rng))
+    c.perhaps((fur.cabinet, props.plant, fur.bookshelf, fur.cabinet), 0.65)
 
 
 def _kitchen(c: Composer) -> None:
     rng = c.rng
     c.against(props.counter(rng), 30)
     c.against(props.refrigerator(rng), 20)
-    if rng.random() < 0.7:
-        c.against(props.counter(rng))
+    c.perhaps((props.counter,), 0.7)
     if rng.random() < 0.6:
         _dining(c)
 
@@ -96,17 +86,9 @@ def _office(c: Composer) -> None:
         stand = c.against(piece, 20)
         if stand:
             seat = (fur.office_chair if rng.random() < 0.6 else fur.chair)(rng)
-            c.beside(
-                seat,
-                stand,
-                rng.uniform(-0.3, 0.1),
-                piece.depth + seat.depth - rng.uniform(0.0, 0.25),
-                math.pi,
-                force=True,
-            )
-    for maker in (fur.bookshelf, fur.cabinet, fur.bookshelf, fur.chair, props.plant, fur.sofa):
-        if rng.random() < 0.55:
-            c.against(maker(rng))
+            x, y = rng.uniform(-0.3, 0.1), piece.depth + seat.depth - rng.uniform(0.0, 0.25)
+            c.beside(seat, stand, x, y, math.pi, force=True)
+    c.perhaps((fur.bookshelf, fur.cabinet, fur.bookshelf, fur.chair, props.plant, fur.sofa), 0.55)
 
 
 def _bathroom(c: Composer) -> None:
@@ -140,10 +122,8 @@ def compose(rng: np.random.Generator, style: str, *, hard: bool = False) -> Room
     """
     use = str(rng.choice(_USES, p=_SHARES[style]))
     small = use in ("bathroom", "kitchen")
-    width, length = (
-        rng.uniform(2.6, 3.6) if small else rng.uniform(3.2, 5.6),
-        rng.uniform(3.4, 4.6) if small else rng.uniform(3.8, 7.2),
-    )
+    width = rng.uniform(2.6, 3.6) if small else rng.uniform(3.2, 5.6)
+    length = rng.uniform(3.4, 4.6) if small else rng.uniform(3.8, 7.2)
     height = rng.uniform(2.4, 2.9)
     side = rng.uniform(0.15, 0.85)
     yaw = math.radians((side - 0.5) * rng.uniform(20, 80) + rng.normal(0, 7))
@@ -157,9 +137,8 @@ def compose(rng: np.random.Generator, style: str, *, hard: bool = False) -> Room
     walls = [common] * 4
     if rng.random() < 0.25:
         walls[int(rng.choice((0, 1, 3)))] = mat.wall(rng)
-    room = Room(
-        (width, length, height), (*walls, mat.floor(rng, wet=small and rng.random() < 0.7), mat.ceiling(rng)), camera
-    )
+    faces = (*walls, mat.floor(rng, wet=small and rng.random() < 0.7), mat.ceiling(rng))
+    room = Room((width, length, height), faces, camera)
     warm = rng.uniform(1.2, 2.4)
     at = (width * rng.uniform(0.3, 0.7), length * rng.uniform(0.35, 0.7), height - 0.42)
     room.lights.append(Light(at, (warm, warm * rng.uniform(0.84, 0.98), warm * rng.uniform(0.66, 0.92))))
@@ -170,9 +149,7 @@ def compose(rng: np.random.Generator, style: str, *, hard: bool = False) -> Room
         composer.spacing, composer.gaps = CROWDED
     openings(composer)
     _FURNISH[use](composer)
-    for maker in (*_ALSO[use], *_ALSO[use]):
-        if rng.random() < 0.5:
-            composer.against(maker(rng))
+    composer.perhaps((*_ALSO[use], *_ALSO[use]), 0.5)
     shares = _PEOPLE[style]
     populate(composer, int(rng.choice(len(shares), p=shares)))
     decorate(composer)

@@ -60,13 +60,8 @@ def compose_street(rng: np.random.Generator) -> Room:
     pitch = math.radians(rng.normal(-1.7, 0.4))
     camera_x = lane + rng.normal(0, 0.25)
     height = rng.uniform(1.18, 1.32)
-    camera = Camera(
-        (_MIDDLE + camera_x, _START, height),
-        math.radians(rng.normal(0.5, 1.5)),
-        pitch,
-        math.radians(rng.normal(0, 0.4)),
-        FIELD_OF_VIEW,
-    )
+    yaw, roll = math.radians(rng.normal(0.5, 1.5)), math.radians(rng.normal(0, 0.4))
+    camera = Camera((_MIDDLE + camera_x, _START, height), yaw, pitch, roll, FIELD_OF_VIEW)
     room = Room((_WIDTH, _LENGTH, _HEIGHT), _faces(rng), camera)
     room.kinds = dict(enumerate(("sky", "sky", "sky", "sky", "road", "sky"), start=1))
     _light(rng, room)
@@ -91,9 +86,8 @@ def _faces(rng: Rng) -> tuple[Material, ...]:
     sky = Material("clouds", (haze, zenith), scale=45.0, phase=rng.random(), emission=24.0)
     above = Material("plain", (zenith, zenith), emission=24.0)
     grey = rng.uniform(0.09, 0.17)
-    asphalt = Material(
-        "carpet", ((grey, grey, grey * 1.03), (grey * 0.75, grey * 0.75, grey * 0.78)), phase=rng.random()
-    )
+    colours = ((grey, grey, grey * 1.03), (grey * 0.75, grey * 0.75, grey * 0.78))
+    asphalt = Material("carpet", colours, phase=rng.random())
     return (sky, sky, sky, sky, asphalt, above)
 
 
@@ -102,9 +96,8 @@ def _light(rng: Rng, room: Room) -> None:
     up, turn = math.radians(rng.uniform(28, 60)), rng.uniform(0, 2 * math.pi)
     x, y, z = math.cos(up) * math.cos(turn), math.cos(up) * math.sin(turn), math.sin(up)
     power = strength * 0.25 * _SUN**2
-    room.lights.append(
-        Light((_MIDDLE + _SUN * x, 30 + _SUN * y, _SUN * z), (power, 0.95 * power, 0.86 * power), gap=_SUN_GAP)
-    )
+    at = (_MIDDLE + _SUN * x, 30 + _SUN * y, _SUN * z)
+    room.lights.append(Light(at, (power, 0.95 * power, 0.86 * power), gap=_SUN_GAP))
     ambient = rng.uniform(0.5, 0.75)
     room.ambient = (ambient * 0.94, ambient * 0.98, ambient * 1.06)
 

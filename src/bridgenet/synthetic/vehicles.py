@@ -63,10 +63,9 @@ def car(b: Builder, rng: Rng) -> None:
     front = half - 1.15
     roof = height - belt
     run = 0.3 if estate else 0.5  # how far the rear window leans
-    b.box(
-        (0, (front - 0.6 + back + run) / 2, belt - 0.06), (width - 0.22, front - 0.6 - back - run, roof + 0.03), glass
-    )
-    b.box((0, (front - 0.6 + back + run) / 2, height - 0.06), (width - 0.3, front - 0.5 - back - run, 0.07), paint)
+    middle = (front - 0.6 + back + run) / 2
+    b.box((0, middle, belt - 0.06), (width - 0.22, front - 0.6 - back - run, roof + 0.03), glass)
+    b.box((0, middle, height - 0.06), (width - 0.3, front - 0.5 - back - run, 0.07), paint)
     for y, lean in ((front, 0.6), (back, -run)):  # windscreen and rear window
         slope = math.hypot(lean, roof)
         b.box((0, y, belt - 0.05), (width - 0.24, 0.06, slope), glass, tilt=math.atan2(lean, roof))
@@ -95,9 +94,8 @@ def truck(b: Builder, rng: Rng) -> None:
 
 def bus(b: Builder, rng: Rng) -> None:
     """A city bus, 12 m long."""
-    _coach(
-        b, rng, 2.5, rng.uniform(10.5, 12.0), 3.0, mat.hsv(rng.random(), rng.uniform(0.4, 0.85), rng.uniform(0.3, 0.6))
-    )
+    length = rng.uniform(10.5, 12.0)
+    _coach(b, rng, 2.5, length, 3.0, mat.hsv(rng.random(), rng.uniform(0.4, 0.85), rng.uniform(0.3, 0.6)))
     _wheels(b, 1.24, (3.0, -3.0), 0.48)
 
 
@@ -127,9 +125,8 @@ def _coach(b: Builder, rng: Rng, width: float, length: float, height: float, col
 
 def _ring(b: Builder, y: float, radius: float, thick: float, material: Material) -> None:
     """A wheel that one can look through."""
-    points = [
-        (0.0, y + radius * math.cos(a * math.pi / 5), radius * (1 + math.sin(a * math.pi / 5))) for a in range(10)
-    ]
+    turns = [a * math.pi / 5 for a in range(10)]
+    points = [(0.0, y + radius * math.cos(turn), radius * (1 + math.sin(turn))) for turn in turns]
     for start, end in zip(points, [*points[1:], points[0]]):
         b.capsule(start, end, thick, material)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import io
-import json
-from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import scipy.io
-from skimage.morphology import thin
 
+from bridgenet.data.info import class_lists
 from bridgenet.data.published import cityscapes, cityscapes_mtan
+from bridgenet.imaging.thinning import thin
 from bridgenet.tasks import IGNORE
 
 from .description import KINDS
@@ -26,21 +25,14 @@ _SMALLEST_SUBJECT = 0.004  # a person is salient from this share of the image on
 
 
 @functools.cache
-def _classes() -> dict[str, Any]:
-    return json.loads((resources.files("bridgenet.data") / "classes.json").read_text())
-
-
-@functools.cache
 def _index(label_set: str) -> dict[str, int]:
     """Kind → label value: "nyu" 1..40, "voc" 0..20, "context" 1..459; kinds outside the set are 0."""
-    classes = _classes()
-    names: dict[str, int]
-    if label_set == "nyu":
-        names = {name: i + 1 for i, name in enumerate(classes["nyu40"])}
-    elif label_set == "voc":
-        names = {name: i for i, name in enumerate(classes["voc21"])}
-    else:
+    classes = class_lists()
+    if label_set == "context":
         names = {name: int(i) for i, name in classes["pascal_context_459"].items()}
+    else:
+        listed, first = {"nyu": ("nyu40", 1), "voc": ("voc21", 0)}[label_set]
+        names = {name: i for i, name in enumerate(classes[listed], start=first)}
     return {kind: names[name] if (name := getattr(entry, label_set)) else 0 for kind, entry in KINDS.items()}
 
 
@@ -55,7 +47,7 @@ def label_map(scene: Scene, label_set: str) -> Array:
 
 def boundaries(ids: Array) -> Array:
     """(H, W) bool, one pixel wide: where the 4-neighbour Laplacian of an id map is not zero, thinned."""
-    return thin(cv2.Laplacian(ids.astype(np.float32), cv2.CV_32F) != 0)
+    return thin((cv2.Laplacian(ids.astype(np.float32), cv2.CV_32F) != 0)[None])[0]
 
 
 def salient(scene: Scene) -> Array:
@@ -233,7 +225,7 @@ class CITYSCAPES_MTAN:
 
 def _annotation(name: str, scene: Scene) -> Array:
     """PASCAL-Part's `anno`: every visible object of a VOC class with its mask; persons with the visible parts' masks."""
-    values, voc = _index("voc"), _classes()["voc21"]
+    values, voc = _index("voc"), class_lists()["voc21"]
     objects = []
     for instance in np.unique(scene.instances).tolist():
         index = values[scene.kinds[instance]]

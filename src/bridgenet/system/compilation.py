@@ -11,13 +11,10 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from bridgenet.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Pair = int | tuple[int, int]
 
 
 def check_compiler(device: torch.device) -> None:
@@ -39,16 +36,9 @@ def check_compiler(device: torch.device) -> None:
 
 
 def compiled(function: Function, backend: str) -> Function:
-    """The function compiled at its first call, gradients right; UserError with the compiler's first words if that fails."""
+    """The function compiled at its first call; UserError with the compiler's first words if that fails."""
 
-    def compile_graph(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
-        for node in graph.graph.nodes:
-            if node.op == "call_function" and node.target is F.avg_pool2d:
-                node.target = average_pool
-        graph.recompile()
-        return torch._dynamo.lookup_backend(backend)(graph, inputs)
-
-    fast = torch.compile(function, backend=compile_graph)
+    fast = torch.compile(function, backend=backend)
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
@@ -59,37 +49,3 @@ def compiled(function: Function, backend: str) -> Function:
             raise UserError(f"compile: PyTorch's compiler failed ({reason}); try without compile") from error
 
     return call  # type: ignore[return-value]
-
-
-def average_pool(
-    x_BCHW: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """`F.avg_pool2d`, its windows that hang over the padded map (ceil_mode) made whole first and divided afterwards.
-
-    Inductor (torch 2.14) divides the gradient of such windows by their whole size: silently wrong.
-    """
-    if not (ceil_mode and count_include_pad and divisor_override is None):
-        return F.avg_pool2d(x_BCHW, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    kernels, paddings = _pair(kernel_size), _pair(padding)
-    strides = _pair(kernel_size if stride is None else stride)
-    around: list[int] = []
-    counts = []
-    for size, kernel, step, pad in zip(x_BCHW.shape[-2:], kernels, strides, paddings):
-        last = -(-(size + 2 * pad - kernel) // step) * step  # where the last window begins
-        if last >= size + pad:  # entirely in the padding: there is none
-            last -= step
-        overhang = max(0, last + kernel - size - 2 * pad)
-        around = [pad, pad + overhang, *around]  # the last axis first
-        counts.append([min(kernel, size + 2 * pad - begin) for begin in range(0, last + 1, step)])
-    rows, columns = (torch.tensor(count, dtype=x_BCHW.dtype, device=x_BCHW.device) for count in counts)
-    return F.avg_pool2d(F.pad(x_BCHW, around), kernels, strides) * (kernels[0] * kernels[1] / (rows[:, None] * columns))
-
-
-def _pair(value: Pair) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridgenet import data
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
 from bridgenet.data.checks import check_folder
-from bridgenet.data.checks.report import Fault, Report
+from bridgenet.data.checks.report import Fault, Findings, Report
 from bridgenet.data.checks.statistics import Statistics, implausible
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.errors import UserError
 from bridgenet.system import parallel
-
-
-@dataclass
-class Findings:
-    """What one sample, or all samples together, showed: sizes of images, labels by task, faults.
-
-    `before_range`: by task sum and number of depths without regard to the range that is stated.
-    """
-
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    tasks: dict[str, Statistics] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
-
-    def add(self, other: Findings) -> None:
-        self.sizes.update(other.sizes)
-        self.faults.extend(other.faults)
-        for task, statistics in other.tasks.items():
-            self.tasks.setdefault(task, Statistics()).add(statistics)
-        for task, (total, number) in other.before_range.items():
-            before = self.before_range.get(task, (0.0, 0))
-            self.before_range[task] = before[0] + total, before[1] + number
 
 
 def check(
@@ -60,46 +37,41 @@ def check(
     Raises:
         UserError: there is no such data set or task, or no list of either split below `root`.
     """
-    found = Findings()
     source = data.get(name)
+    report: Report
     datasets: Sequence[DenseDataset]
     if isinstance(source, FolderSource):
-        report, datasets = check_folder.opened(source, tasks, found.faults)
+        report, datasets = check_folder.opened(source, tasks)
     else:
-        kind = source.kind if isinstance(source, data.OwnSource) else data.published(name)
-        report, datasets = _opened(kind, source, root, tasks, found.faults)
-    found.faults += _lists(datasets)
+        report, datasets = _opened(name, source, root, tasks)
+    report.faults += _lists(datasets)
     for dataset in datasets:
+        report.counts[dataset.split] = len(dataset)
         for task, missing in dataset.missing_files():
-            found.faults += [Fault(dataset.split, task, f"{file} is missing") for file in missing]
+            report.faults += [Fault(dataset.split, task, f"{file} is missing") for file in missing]
     samples = [(place, index) for place, dataset in enumerate(datasets) for index in range(len(dataset))]
     findings_of_all = parallel.run(_look_at, datasets, samples, workers=workers, chunk=8)
     for done, findings in enumerate(findings_of_all, start=1):
-        found.add(findings)
+        report.add(findings)
         if progress is not None:
             progress(done, len(samples))
-    for dataset in datasets:
-        report.counts[dataset.split] = len(dataset)
-    report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
     _compare(report)
     for task, statistics in report.tasks.items():
-        wrong = implausible(task, statistics)
         if isinstance(source, FolderSource):
-            entry = next(entry for entry in source.description.tasks if entry.task == task)
-            wrong = check_folder.doubtful(entry, statistics, found.before_range.get(task, (0.0, 0)))
+            wrong = check_folder.doubtful(source.entry(task), statistics, report.before_range.get(task, (0.0, 0)))
+        else:
+            wrong = implausible(task, statistics)
         if wrong:
             report.faults.append(Fault("both", task, wrong))
     return report
 
 
 def _opened(
-    dataset_class: type[DenseDataset],
-    source: data.DataSource,
-    root: str | Path,
-    tasks: Sequence[str] | None,
-    faults: list[Fault],
+    name: str, source: data.DataSource, root: str | Path, tasks: Sequence[str] | None
 ) -> tuple[Report, list[DenseDataset]]:
-    """An empty report and the splits of a data set that can be opened, by `source`; `faults` gets why others cannot."""
+    """An empty report and the splits that can be opened; the report has why others cannot."""
+    is_own = isinstance(source, data.OwnSource)
+    dataset_class = source.kind if isinstance(source, data.OwnSource) else data.published(name)
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder
@@ -107,16 +79,14 @@ def _opened(
     lists = {split: folder / dataset_class.split_file.format(split=split) if has_lists else folder for split in SPLITS}
     if has_lists and not any(path.exists() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
-    is_own = isinstance(source, data.OwnSource)
-    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file(), is_own=is_own)
+    synthetic = (folder / SYNTHETIC).is_file()
+    report = Report(info=info, folder=folder, chosen=chosen, synthetic=synthetic, is_own=is_own)
     datasets = []
     for split, path in lists.items():
-        try:
+        with report.noting(split, "list"):
             if not path.exists():
                 raise UserError(f"{path.relative_to(folder)} is missing")
             datasets.append(source(root, split, chosen, look_for_files=False))
-        except UserError as error:
-            faults.append(Fault(split, "list", str(error)))
     return report, datasets
 
 
@@ -140,25 +110,21 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
     found = Findings()
     size = None
     if dataset.image_path(index).is_file():
-        try:
+        with found.noting(dataset.split, "image"):
             image = dataset.load_image(index)
             size = (image.shape[0], image.shape[1])
             found.sizes[size] += 1
-        except UserError as error:
-            found.faults.append(Fault(dataset.split, "image", str(error)))
     for task in dataset.tasks:
         if not all(path.is_file() for path in dataset.target_paths(task, index)):
             continue
-        try:
+        with found.noting(dataset.split, task):
             target = dataset.stored_target(task, index, size or (1, 1))
-            statistics = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
-            found.tasks[task] = statistics
+            resized = size is not None and target.shape[:2] != size
+            found.tasks[task] = Statistics.of(task, target, resized=resized)
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
                 found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
             if size is not None:
                 dataset.fit_target(task, index, target, size)
-        except UserError as error:
-            found.faults.append(Fault(dataset.split, task, str(error)))
     return found
 
 

@@ -13,34 +13,29 @@ from bridgenet.data.checks.report import Fault, Report
 from bridgenet.data.checks.statistics import Statistics, implausible
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.data.folders.task_entries import TaskFiles
-from bridgenet.errors import UserError
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
 """Mean depths beyond these make the unit doubtful, unless the range that is stated goes there [m]."""
 SHOWN_IDS = 3
 
 
-def opened(
-    source: FolderSource, tasks: Sequence[str] | None, faults: list[Fault]
-) -> tuple[Report, list[FolderDataset]]:
-    """An empty report and the splits that can be opened; `faults` gets what is wrong with lists and files."""
-    info, said = source.info, source.description
-    chosen = source.choose_tasks(tasks)
+def opened(source: FolderSource, tasks: Sequence[str] | None) -> tuple[Report, list[FolderDataset]]:
+    """A report of what is wrong with lists and files, and the splits that can be opened."""
+    said, chosen = source.description, source.choose_tasks(tasks)
     folder = said.images.parent
-    report = Report(info, folder, chosen, synthetic=(folder / SYNTHETIC).is_file(), description=said.path)
+    synthetic = (folder / SYNTHETIC).is_file()
+    report = Report(info=source.info, folder=folder, chosen=chosen, synthetic=synthetic, description=said.path)
     datasets = []
     for split in SPLITS:
-        try:
+        with report.noting(split, "list", f"{said.path.name}: "):
             datasets.append(FolderDataset(source, split, chosen, look_for_files=False))
-        except UserError as error:
-            faults.append(Fault(split, "list", str(error).removeprefix(f"{said.path.name}: ")))
     pictures = source.images()
     labels = {task: source.labels(task) for task in chosen}
-    faults += _twice("image", pictures)
+    report.faults += _twice("image", pictures)
     for task, files in labels.items():
-        faults += _twice(task, files)
-        faults += _without_image(task, files, pictures)
-    faults += _without_label(pictures, labels)
+        report.faults += _twice(task, files)
+        report.faults += _without_image(task, files, pictures)
+    report.faults += _without_label(pictures, labels)
     for task in chosen:
         report.labelled[task] = sum(dataset.has_label(task, i) for dataset in datasets for i in range(len(dataset)))
     listed = {name for dataset in datasets for name in dataset.ids}
@@ -81,19 +76,15 @@ def _ids(names: Sequence[str]) -> str:
 
 def depth_before_range(dataset: FolderDataset, task: str, index: int, size: tuple[int, int]) -> tuple[float, int]:
     """Sum [m] and number of the depths in a file, those outside of the stated range as well."""
-    labels = replace(_entry(dataset, task).labels, range=(0, np.inf))
+    labels = replace(dataset.entry(task).labels, range=(0, np.inf))
     metres = labels(dataset.target_paths(task, index), size)
     return float(metres.sum(dtype=np.float64)), int((metres > 0).sum())
 
 
 def has_range(dataset: FolderDataset, task: str) -> bool:
     """Whether a task's entry states a range of depths."""
-    entry = _entry(dataset, task)
-    return entry.labels.kind == "depth" and entry.labels.range is not None
-
-
-def _entry(dataset: FolderDataset, task: str) -> TaskFiles:
-    return next(entry for entry in dataset.description.tasks if entry.task == task)
+    labels = dataset.entry(task).labels
+    return labels.kind == "depth" and labels.range is not None
 
 
 def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int]) -> str:

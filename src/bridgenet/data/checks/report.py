@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridgenet.data.base import DataSetInfo
 from bridgenet.data.checks.statistics import Statistics, describe
+from bridgenet.data.info import DataSetInfo
+from bridgenet.errors import UserError
 
 SHOWN = 5
 """Faults of one kind that are printed unless all are asked for."""
@@ -29,8 +31,43 @@ class Fault:
     text: str
 
 
-@dataclass
-class Report:
+@dataclass(kw_only=True)
+class Findings:
+    """What samples showed: one of them, several, or all.
+
+    Attributes:
+        sizes: number of images of each (height, width).
+        tasks: statistics of the labels by task.
+        faults: all that is wrong; empty if the folder is sound.
+        before_range: by task sum and number of depths without regard to the range that is stated.
+    """
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tasks: dict[str, Statistics] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def add(self, other: Findings) -> None:
+        """Take in what other samples showed."""
+        self.sizes.update(other.sizes)
+        self.faults.extend(other.faults)
+        for task, statistics in other.tasks.items():
+            self.tasks.setdefault(task, Statistics()).add(statistics)
+        for task, (total, number) in other.before_range.items():
+            before = self.before_range.get(task, (0.0, 0))
+            self.before_range[task] = before[0] + total, before[1] + number
+
+    @contextmanager
+    def noting(self, split: str, subject: str, prefix: str = "") -> Iterator[None]:
+        """A UserError of the block becomes a fault, without the `prefix` of its text."""
+        try:
+            yield
+        except UserError as error:
+            self.faults.append(Fault(split, subject, str(error).removeprefix(prefix)))
+
+
+@dataclass(kw_only=True)
+class Report(Findings):
     """The outcome of :func:`bridgenet.data.checks.check.check`.
 
     Attributes:
@@ -39,9 +76,6 @@ class Report:
         chosen: the tasks that were checked.
         synthetic: whether `bridgenet data generate` made it, so that it need not have the published counts and sizes.
         counts: samples listed by split.
-        sizes: number of images of each (height, width).
-        tasks: statistics of the labels by task.
-        faults: all that is wrong; empty if the folder is sound.
         notes: what one may want to know.
         description: the file that describes the folder, of a folder of one's own.
         is_own: whether it is read by a class of one's own: nobody knows where to get it anew.
@@ -53,9 +87,6 @@ class Report:
     chosen: list[str]
     synthetic: bool = False
     counts: dict[str, int] = field(default_factory=dict)
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    tasks: dict[str, Statistics] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     description: Path | None = None
     is_own: bool = False

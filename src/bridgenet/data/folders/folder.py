@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import SPLITS, DataSetInfo, DenseDataset, Target, choose_tasks
+from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
 from bridgenet.data.folders.labels import SUFFIXES, read_array, single
+from bridgenet.data.folders.task_entries import TaskFiles
+from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
@@ -57,7 +59,7 @@ def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str
     return {"train": [name for name in ids if name not in val], "val": [name for name in ids if name in val]}
 
 
-class FolderSource:
+class FolderSource(DataSource):
     """Opens the splits of the folder that a description is of.
 
     Args:
@@ -85,10 +87,6 @@ class FolderSource:
             needs_root=False,
         )
 
-    def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]:
-        """As of :meth:`DenseDataset.choose_tasks`."""
-        return choose_tasks(self.info, tasks)
-
     def __call__(
         self,
         root: str | Path = "",
@@ -107,17 +105,22 @@ class FolderSource:
 
     def labels(self, task: str) -> dict[str, list[Path]]:
         """The label files of a task by id."""
-        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        entry = self.entry(task)
         return files_by_id(entry.folder, entry.suffix, SUFFIXES)
+
+    def entry(self, task: str) -> TaskFiles:
+        """What the description says of a task."""
+        return next(entry for entry in self.description.tasks if entry.task == task)
 
     def ids(self, split: str, known: Mapping[str, Any]) -> list[str]:
         """The ids of a split, among images of `known` ids; a list's ids as they stand there. UserError if there are none."""
         said = self.description
+        about = f"{said.path.name}: {said.images}"
         if not known:
-            raise UserError(f"{said.path.name}: {said.images} holds no picture ({', '.join(sorted(reading.SUFFIXES))})")
+            raise UserError(f"{about} holds no picture ({', '.join(sorted(reading.SUFFIXES))})")
         if not said.lists:
             if len(known) < len(SPLITS):
-                raise UserError(f"{said.path.name}: {said.images} holds one picture, training and validation need two")
+                raise UserError(f"{about} holds one picture, training and validation need two")
             return by_chance(list(known), said.ratio, said.seed)[split]
         place = said.lists[split]
         if place.is_dir():
@@ -222,8 +225,12 @@ class FolderDataset(DenseDataset):
     def target_paths(self, task: str, index: int) -> list[Path]:
         """The label file of a sample; a path that there is not if it has none."""
         name = self.ids[index]
-        entry = next(entry for entry in self.description.tasks if entry.task == task)
+        entry = self.entry(task)
         return [self._labels[task].get(name, entry.folder / f"{name}{entry.suffix or '.*'}")]
+
+    def entry(self, task: str) -> TaskFiles:
+        """What the description says of a task."""
+        return next(entry for entry in self.description.tasks if entry.task == task)
 
     def has_label(self, task: str, index: int) -> bool:
         """Whether a sample has a label of a task."""

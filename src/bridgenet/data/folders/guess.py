@@ -33,6 +33,9 @@ NAMES = {
 """What the names of folders have in them, by task."""
 
 
+UNIT = "the unit: m, cm, mm, or a number"
+
+
 @dataclass
 class Guess:
     """What a folder of labels seems to hold.
@@ -69,8 +72,8 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
     kind = arrays[0].dtype
     number = channels.pop()
     if number == 3 and _are_unit_vectors(arrays):
-        entry = {"folder": name, "axes": ["right", "up", "towards"]}
-        return _named(name, "normals", "normals", entry, f"unit vectors, {kind}", "where x, y and z point to")
+        axes = ["right", "up", "towards"]
+        return _named(name, "normals", "normals", f"unit vectors, {kind}", "where x, y and z point to", axes=axes)
     if kind.kind == "f":
         return _numbers(name, wanted, arrays, number)
     if number != 1:
@@ -80,7 +83,7 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
     values = _range(arrays)
     if wanted == "depth" or (wanted not in ("semseg", "human_parts") and values[1] > 1000):
         text = f"{kind}, {values[0]:g} to {values[1]:g}"
-        return _named(name, "depth", "depth", {"folder": name, "unit": "mm"}, text, "the unit: m, cm, mm, or a number")
+        return _named(name, "depth", "depth", text, UNIT, unit="mm")
     return _classes(name, wanted, files, class_names)
 
 
@@ -88,8 +91,9 @@ def _spread(files: Sequence[Path], most: int) -> Sequence[Path]:
     return files[:: max(1, -(-len(files) // most))]
 
 
-def _named(name: str, task: str, kind: str, entry: dict[str, Any], found: str, to_check: str) -> Guess:
+def _named(name: str, task: str, kind: str, found: str, to_check: str = "", **entry: Any) -> Guess:
     """A guess under the published name where that is meant, else as a task of one's own kind."""
+    entry = {"folder": name, **entry}
     if task not in BUILT_IN:
         task, entry = re.sub(r"\W", "_", name), {"kind": kind, **entry}
     return Guess(task, entry, found, to_check)
@@ -101,14 +105,12 @@ def _numbers(name: str, wanted: str, arrays: Sequence[np.ndarray], channels: int
     ignore: dict[str, Any] = {"ignore": ["nan"]} if has_nan else {}
     text = f"{arrays[0].dtype}, {low:.4g} to {high:.4g}" + (", NaN among them" if has_nan else "")
     if wanted in ("edge", "sal") and low >= 0 and high <= 1 and channels == 1:
-        return _named(name, wanted, "probability", {"folder": name, **ignore}, text, "")
+        return _named(name, wanted, "probability", text, **ignore)
     if wanted == "depth" and channels == 1:
-        unit = "mm" if high > 500 else "m"
-        return _named(
-            name, "depth", "depth", {"folder": name, "unit": unit, **ignore}, text, "the unit: m, cm, mm, or a number"
-        )
-    entry = {"folder": name, "unit": "", **({"channels": channels} if channels > 1 else {}), **ignore}
-    return _named(name, "", "regression", entry, text, "the unit, and whether values are no label (`ignore`, `range`)")
+        return _named(name, "depth", "depth", text, UNIT, unit="mm" if high > 500 else "m", **ignore)
+    to_check = "the unit, and whether values are no label (`ignore`, `range`)"
+    several = {"channels": channels} if channels > 1 else {}
+    return _named(name, "", "regression", text, to_check, unit="", **several, **ignore)
 
 
 def _grey(
@@ -117,17 +119,16 @@ def _grey(
     values = set(np.unique(np.concatenate([np.unique(array) for array in arrays])).tolist())
     text = f"{len(values)} values of 8 bit"
     if wanted in ("edge", "sal"):
-        scale = {"scale": 1} if values <= {0, 1, 255} and 1 in values else {}
-        ignore = {"ignore": [255]} if scale and 255 in values else {}
-        return _named(name, wanted, "probability", {"folder": name, **scale, **ignore}, text, "")
+        scale: dict[str, Any] = {"scale": 1} if values <= {0, 1, 255} and 1 in values else {}
+        ignore: dict[str, Any] = {"ignore": [255]} if scale and 255 in values else {}
+        return _named(name, wanted, "probability", text, **scale, **ignore)
     if wanted == "depth":
-        entry = {"folder": name, "unit": ""}
-        return _named(name, "", "regression", entry, text, "8 bits hold no metric depth: taken for any numbers")
+        return _named(name, "", "regression", text, "8 bits hold no metric depth: taken for any numbers", unit="")
     if values <= {0, 255} and 255 in values:
-        return _named(name, "", "probability", {"folder": name}, "0 and 255", "whether 255 is the foreground")
+        return _named(name, "", "probability", "0 and 255", "whether 255 is the foreground")
     if wanted in ("semseg", "human_parts") or len(values) <= MOST_CLASSES:
         return _classes(name, wanted, files, class_names)
-    return _named(name, "", "probability", {"folder": name}, text, "whether it is a probability, v/255")
+    return _named(name, "", "probability", text, "whether it is a probability, v/255")
 
 
 def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequence[str]) -> Guess:
@@ -145,12 +146,10 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
         listed: list[str] | dict[int, str] = names
     else:
         listed = {value: f"class_{value}" for value in classes}
-    entry: dict[str, Any] = {"folder": name, "classes": listed}
-    if ignored:
-        entry["ignore"] = sorted(ignored)
-    shown = _shares(values)
+    ignore: dict[str, Any] = {"ignore": sorted(ignored)} if ignored else {}
     task = wanted if wanted in ("semseg", "human_parts") else ""
-    guessed = _named(name, task, "classes", entry, f"class values {shown}", "" if class_names else "the classes' names")
+    to_check = "" if class_names else "the classes' names"
+    guessed = _named(name, task, "classes", f"class values {_shares(values)}", to_check, classes=listed, **ignore)
     guessed.values = values
     return guessed
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from bridgenet import tasks
 from bridgenet.data.folders.description import FILE
 from bridgenet.data.folders.folder import files_by_id
 from bridgenet.data.folders.guess import Guess, guess
@@ -73,19 +74,13 @@ def write_description(folder: Path, out: Path | None = None, *, overwrite: bool 
         found.found = f"{len(files)} of {len(pictures)} images, {found.found}"
         name = found.task if found.task not in guesses else other.name
         if name != found.task:  # the second folder of a published task
-            found.entry = {"kind": _kind_of(found.task), **found.entry}
+            found.entry = {"kind": tasks.get(found.task).kind, **found.entry}
         guesses[name] = found
     if not guesses:
         why = "".join(f"\n       {text}" for text in passed)
         raise UserError(f"{folder} has {len(pictures)} images but no labels that belong to them{why}")
     write_atomically(out, "\n".join(_lines(folder, out, picture_folder, pictures, guesses, passed)) + "\n")
     return "\n".join(_summary(out, picture_folder, pictures, guesses, passed))
-
-
-def _kind_of(task: str) -> str:
-    from bridgenet import tasks
-
-    return tasks.get(task).kind
 
 
 def _picture_folder(folder: Path) -> Path:
@@ -102,17 +97,13 @@ def _picture_folder(folder: Path) -> Path:
 def _matching(folder: Path, pictures: Mapping[str, Any]) -> tuple[dict[str, Path], str]:
     """Label files by the id of their image, and what follows the id in their names if that is more than a suffix."""
     files = files_by_id(folder, "", SUFFIXES)
-    found = {name: paths[0] for name, paths in files.items() if name in pictures}
+    found = {name: paths for name, paths in files.items() if name in pictures}
     if found:
-        several = (
-            {path.suffix for name in found for path in files[name]}
-            if any(len(p) > 1 for p in files.values())
-            else set()
-        )
-        chosen = next((suffix for suffix in (".npy", ".exr", *sorted(several)) if suffix in several), "")
-        if not chosen:
-            return found, ""
-        return {name: path for name in found for path in files[name] if path.suffix == chosen}, chosen
+        chosen = ""
+        if any(len(paths) > 1 for paths in files.values()):
+            suffixes = {path.suffix for paths in found.values() for path in paths}
+            chosen = next(suffix for suffix in (".npy", ".exr", *sorted(suffixes)) if suffix in suffixes)
+        return {name: path for name, paths in found.items() for path in paths if path.name.endswith(chosen)}, chosen
     endings: Counter[str] = Counter()
     for name, paths in files.items():
         known = max((image for image in pictures if name.startswith(image)), key=len, default="")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists
+from bridgenet.data.base import DenseDataset, Target
 from bridgenet.data.compact import compact_normals
+from bridgenet.data.info import DataSetInfo, class_lists
 from bridgenet.data.published.readers import read_classes, read_depth, read_png, read_probability
 
 _CLASS_NAMES = tuple(class_lists()["nyu40"])

@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists, fit
+from bridgenet.data.base import DenseDataset, Target, fit
 from bridgenet.data.compact import compact_normals
+from bridgenet.data.info import DataSetInfo, class_lists
 from bridgenet.data.published.readers import read_classes, read_mat, read_png, reading
 from bridgenet.errors import UserError
 from bridgenet.imaging.thinning import thin
