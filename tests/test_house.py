@@ -38,12 +38,6 @@ STILL_IN_CIRCLES = {
     "bridgenet.prediction.writing",
 }
 STILL_NEEDLESS = {
-    ("bridgenet.benchmark.cases", "bridgenet.config"),
-    ("bridgenet.benchmark.commands", "bridgenet.benchmark.cost"),
-    ("bridgenet.benchmark.commands", "bridgenet.benchmark.plots"),
-    ("bridgenet.benchmark.commands", "bridgenet.config"),
-    ("bridgenet.benchmark.commands", "bridgenet.data"),
-    ("bridgenet.benchmark.inference", "bridgenet.prediction"),
     ("bridgenet.checkpoints", "bridgenet.hub"),
     ("bridgenet.cli.boundaries", "bridgenet.system.files"),
     ("bridgenet.cli.compare", "bridgenet.compare"),

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bridgenet.benchmark.cases import Case
+from bridgenet.benchmark.cost import Cost
 from tests.training.tiny import tiny_config
 
 
@@ -38,3 +39,13 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(argument)
 
     monkeypatch.setattr("bridgenet.benchmark.results.isolated", measure)
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting takes longer than measuring here."""
+
+    def count(config: Any, size: tuple[int, int], num_tasks: int | None) -> Cost:
+        return Cost(1000, 500, gmac=1e-6 * size[0] * size[1] * (num_tasks or 4), weight_bytes=4000, activation_bytes=9)
+
+    monkeypatch.setattr("bridgenet.benchmark.inference.count", count)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridgenet import config as configuration
 from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
 
@@ -109,8 +110,6 @@ def grid(
 
     UserError for a network or a way that is not known.
     """
-    from bridgenet import config as configuration
-
     configs = {name: configuration.load(name) for name in networks}
     chosen = list(dict.fromkeys(read_way(kind, way) for way in ways))
     return [
