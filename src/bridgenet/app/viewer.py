@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import tasks
-from bridgenet.imaging.html import as_base64, data_uri, template
+from bridgenet.imaging.pages import as_base64, data_uri, template
 from bridgenet.prediction import Prediction
 from bridgenet.tasks.visualize import as_map, colour_map, colourise, key_of, range_of
 

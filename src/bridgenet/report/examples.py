@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
+from bridgenet.checkpoints import load, weights_path
 from bridgenet.config.settings import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
@@ -55,7 +56,6 @@ def examples(
     Raises:
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
-    from bridgenet.checkpoints import load
     from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
 
     config = source.config
@@ -89,7 +89,6 @@ def examples(
 
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
-    from bridgenet.checkpoints import weights_path
     from bridgenet.evaluation.evaluate import weights_digest
 
     told = source.evaluation

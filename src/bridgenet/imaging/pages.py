@@ -1,4 +1,4 @@
-"""HTML from templates of the package: texts are escaped, pictures stand inline."""
+"""Pages from templates of the package: texts are escaped, pictures stand inline."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def template(package: str, name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters |= {"data_uri": data_uri, "base64": as_base64, "kind": lambda value: type(value).__name__}
     return environment.get_template(name)
