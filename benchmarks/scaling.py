@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from bridgenet.benchmark.cases import Case, grid, published_size
+from bridgenet.benchmark.cases import Case, grid
 from bridgenet.benchmark.commands import measure
 from bridgenet.benchmark.cost import description
 from bridgenet.benchmark.machine import check_precisions, choose_devices
 from bridgenet.benchmark.results import Results
 from bridgenet.benchmark.tables import aligned, duration, memory, spread
 from bridgenet.cli.benchmark import NETWORK, add_runs, image_size, positive
+from bridgenet.config.settings import network_size
 from bridgenet.errors import UserError
 
 QUANTITIES = {"tasks": "tasks", "sizes": "megapixels", "batches": "images"}
@@ -64,7 +65,7 @@ def points(options: argparse.Namespace, start: Case) -> tuple[list[Case], list[f
         numbers = sorted(set(options.tasks or range(1, len(description(start.config).num_outputs) + 1)))
         cases, x = [replace(start, num_tasks=number) for number in numbers], [float(number) for number in numbers]
     elif options.what == "sizes":
-        sides = published_size(start.config)
+        sides = network_size(start.config)
         own = [tuple(32 * round(side * factor / 32) or 32 for side in sides) for factor in FACTORS]
         sizes = sorted(set(options.sizes or own), key=lambda size: size[0] * size[1])
         cases, x = [replace(start, size=size) for size in sizes], [size[0] * size[1] / 1e6 for size in sizes]

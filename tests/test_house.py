@@ -40,7 +40,6 @@ STILL_IN_CIRCLES = {
 STILL_NEEDLESS = {
     ("bridgenet.checkpoints", "bridgenet.hub"),
     ("bridgenet.cli.boundaries", "bridgenet.system.files"),
-    ("bridgenet.cli.compare", "bridgenet.compare"),
     ("bridgenet.cli.data", "bridgenet.downloads.fetch"),
     ("bridgenet.cli.data", "bridgenet.downloads.weights"),
     ("bridgenet.cli.data", "bridgenet.errors"),
@@ -50,13 +49,7 @@ STILL_NEEDLESS = {
     ("bridgenet.cli.export", "bridgenet.imaging.reading"),
     ("bridgenet.cli.predict", "bridgenet.cli.progress"),
     ("bridgenet.cli.predict", "bridgenet.export.description"),
-    ("bridgenet.compare", "bridgenet.compare.checks"),
-    ("bridgenet.compare", "bridgenet.compare.plan"),
-    ("bridgenet.compare", "bridgenet.extensions"),
-    ("bridgenet.compare", "bridgenet.system.files"),
-    ("bridgenet.compare.job", "bridgenet.benchmark.machine"),
     ("bridgenet.data.folders.initial", "bridgenet.tasks"),
-    ("bridgenet.export.write", "bridgenet.export.quantisation"),
     ("bridgenet.extensions", "bridgenet.tasks"),
     ("bridgenet.hub", "bridgenet.tasks"),
     ("bridgenet.hub", "bridgenet.tasks.scores"),
@@ -67,8 +60,6 @@ STILL_NEEDLESS = {
     ("bridgenet.ops.dcnv3.operator", "bridgenet.ops.dcnv3.triton_kernels"),
     ("bridgenet.prediction.result", "bridgenet.tasks.visualize"),
     ("bridgenet.prediction.video", "bridgenet.tasks.visualize"),
-    ("bridgenet.report", "bridgenet.report.examples"),
-    ("bridgenet.report.examples", "bridgenet.checkpoints"),
     ("bridgenet.synthetic", "bridgenet.synthetic.streets"),
 }
 

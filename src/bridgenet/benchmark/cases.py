@@ -90,11 +90,6 @@ def read_way(kind: str, text: str) -> str:
     return "+".join(chosen)
 
 
-def published_size(config: RunConfig) -> Size:
-    """(height, width) of the network's training images [pixels]."""
-    return network_size(config)
-
-
 def grid(
     kind: str,
     networks: Sequence[str],
@@ -126,6 +121,6 @@ def grid(
         )
         for name, config in configs.items()
         for device, precision, way, size, batch in itertools.product(
-            devices, precisions, chosen, sizes or [published_size(config)], batches
+            devices, precisions, chosen, sizes or [network_size(config)], batches
         )
     ]

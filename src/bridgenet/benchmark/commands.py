@@ -9,13 +9,14 @@ from typing import Any
 
 from bridgenet import config as configuration
 from bridgenet.benchmark import tables
-from bridgenet.benchmark.cases import Case, grid, published_size
+from bridgenet.benchmark.cases import Case, grid
 from bridgenet.benchmark.cost import count
 from bridgenet.benchmark.inference import measure_inference
 from bridgenet.benchmark.machine import check_precisions, choose_devices, in_words
 from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.benchmark.results import NOTE, Results
 from bridgenet.benchmark.training import measure_training
+from bridgenet.config.settings import network_size
 from bridgenet.errors import UserError
 
 WORK: dict[str, Callable[[Case], dict[str, Any]]] = {"inference": measure_inference, "training": measure_training}
@@ -65,7 +66,7 @@ def cost(options: argparse.Namespace, kept: list[Results]) -> int:
     rows = [["network", "size", "parameters M", "backbone M", "GMAC", "reference M", "GMAC"]]
     for name, config in configs.items():
         counted, known = count(config), REFERENCE.get(name)
-        row = [name, tables.size(published_size(config)), f"{counted.parameters / 1e6:.1f}"]
+        row = [name, tables.size(network_size(config)), f"{counted.parameters / 1e6:.1f}"]
         row += [f"{counted.backbone_parameters / 1e6:.1f}", f"{counted.gmac:.3g}"]
         rows.append([*row, f"{known.parameters:.1f}" if known else "–", f"{known.gmac:.0f}" if known else "–"])
         results.records.append({"case": {"network": name}, "result": counted.as_dict(), "error": None})
