@@ -14,6 +14,7 @@ import torch
 from bridgenet.benchmark import machine
 from bridgenet.benchmark.isolation import Failed
 from bridgenet.cli import main as cli
+from bridgenet.cli.benchmark import SCRIPTS
 from tests.benchmark import scripts
 
 FAST = ["--runs", "1", "--product", "32", "--device", "cpu"]
@@ -126,6 +127,10 @@ def test_wrong_requests(arguments: list[str], words: str, tmp_path: Path, capsys
     out = tmp_path / "out"
     assert words in fails(["benchmark", *arguments, "--out", str(out)], capsys)
     assert not out.exists()
+
+
+def test_scripts_are_there() -> None:
+    assert all((scripts.FOLDER / script.split()[0]).is_file() for script in SCRIPTS.values())
 
 
 def test_gpu_that_is_not_there(
