@@ -23,13 +23,8 @@ WORK: dict[str, Callable[[Case], dict[str, Any]]] = {"inference": measure_infere
 PARTLY_DONE = 1
 
 
-def networks(options: argparse.Namespace, kept: list[Results]) -> int:
-    """`inference` and `training`: every combination of what was asked for.
-
-    Args:
-        options: of the command line.
-        kept: takes the file of results, so that what is in it can be told when the command is interrupted.
-    """
+def networks(options: argparse.Namespace) -> int:
+    """`inference` and `training`: every combination of what was asked for."""
     kind = options.benchmark
     devices = choose_devices(options.device)
     check_precisions(devices, options.precision)
@@ -48,7 +43,6 @@ def networks(options: argparse.Namespace, kept: list[Results]) -> int:
     if not options.batch:
         cases = [dataclasses.replace(case, batch=case.config.batch_size) for case in cases]
     results = Results(options.out, kind, devices)
-    kept.append(results)
     measure(results, cases, options)
     print(tables.case_table(results.records))
     if not results.is_empty:
@@ -57,12 +51,11 @@ def networks(options: argparse.Namespace, kept: list[Results]) -> int:
     return 0 if results.is_whole else PARTLY_DONE
 
 
-def cost(options: argparse.Namespace, kept: list[Results]) -> int:
+def cost(options: argparse.Namespace) -> int:
     """Parameters and GMAC of networks at their own image size, beside the reference's."""
     chosen = options.networks or [name for name in configuration.presets() if name != "demo"]
     configs = {name: configuration.load(name) for name in chosen}
     results = Results(options.out, "cost")
-    kept.append(results)
     rows = [["network", "size", "parameters M", "backbone M", "GMAC", "reference M", "GMAC"]]
     for name, config in configs.items():
         counted, known = count(config), REFERENCE.get(name)
@@ -79,18 +72,23 @@ def cost(options: argparse.Namespace, kept: list[Results]) -> int:
 def measure(results: Results, cases: Sequence[Case], options: argparse.Namespace) -> None:
     """Measure the cases one after the other, each told as it is finished. `options`: `runs`, `warm_up` and `product`."""
     print(f"{in_words(results.content['machine'], results.content['versions'])}\n{NOTE}", flush=True)
-    for number, case in enumerate(cases, 1):
-        gpu = case.device == "cuda"
-        case = dataclasses.replace(
-            case,
-            runs=options.runs or (30 if gpu else 7),
-            warm_up=options.warm_up or (5 if gpu else 1),
-            side=options.product or (8192 if gpu else 2048),
-        )
-        record = results.measure(WORK[case.kind], case, case.as_dict())
-        result = record["result"]
-        told = tables.spread(result["seconds"]) if result else f"– {record['error']}"
-        print(f"[{number}/{len(cases)}] {case.words}: {told}", flush=True)
+    try:
+        for number, case in enumerate(cases, 1):
+            gpu = case.device == "cuda"
+            case = dataclasses.replace(
+                case,
+                runs=options.runs or (30 if gpu else 7),
+                warm_up=options.warm_up or (5 if gpu else 1),
+                side=options.product or (8192 if gpu else 2048),
+            )
+            record = results.measure(WORK[case.kind], case, case.as_dict())
+            result = record["result"]
+            told = tables.spread(result["seconds"]) if result else f"– {record['error']}"
+            print(f"[{number}/{len(cases)}] {case.words}: {told}", flush=True)
+    except KeyboardInterrupt:
+        finished = len(results.records)
+        print(f"\nstopped; {finished} finished {'case is' if finished == 1 else 'cases are'} in {results.path}")
+        raise
 
 
 COMMANDS = {"cost": cost, "inference": networks, "training": networks}

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bridgenet.cli.arguments import INTERRUPTED, MakeParser
+from bridgenet.cli.arguments import MakeParser
 from bridgenet.errors import UserError
-
-if TYPE_CHECKING:
-    from bridgenet.benchmark.results import Results
 
 NETWORK = "preset, YAML file or folder of a run"
 SCRIPTS = {
@@ -58,17 +54,9 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         raise UserError(
             f"bridgenet benchmark {options.benchmark} is a script now: python benchmarks/{SCRIPTS[options.benchmark]}"
         )
-    from bridgenet.benchmark import commands
+    from bridgenet.benchmark.commands import COMMANDS
 
-    kept: list[Results] = []
-    try:
-        return commands.COMMANDS[options.benchmark](options, kept)
-    except KeyboardInterrupt:
-        number = len(kept[0].records) if kept else 0
-        cases = "1 finished case is" if number == 1 else f"{number} finished cases are"
-        done = f"{cases} in {kept[0].path}" if kept else "nothing was measured"
-        print(f"\nstopped; {done}")
-        return INTERRUPTED
+    return COMMANDS[options.benchmark](options)
 
 
 def _grid(parser: argparse.ArgumentParser, ways: str, batch: int | None) -> None:
