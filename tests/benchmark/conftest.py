@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bridgenet.benchmark import cost
-from bridgenet.benchmark.cases import Case, Size, published_size
+from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import Cost
-from bridgenet.config.settings import RunConfig
 from tests.training.tiny import tiny_config
 
 
@@ -41,15 +39,13 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(argument)
 
     monkeypatch.setattr("bridgenet.benchmark.results.isolated", measure)
-    monkeypatch.setattr("bridgenet.benchmark.inference.count", counted_once)
 
 
-COUNTED: dict[str, Cost] = {}
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting takes longer than measuring here."""
 
+    def count(config: Any, size: tuple[int, int], num_tasks: int | None) -> Cost:
+        return Cost(1000, 500, gmac=1e-6 * size[0] * size[1] * (num_tasks or 4), weight_bytes=4000, activation_bytes=9)
 
-def counted_once(config: RunConfig, size: Size | None = None, num_tasks: int | None = None) -> Cost:
-    """:func:`bridgenet.benchmark.cost.count`, which takes longer than measuring here, computed once a network."""
-    key = repr((cost.description(config, num_tasks), size or published_size(config)))
-    if key not in COUNTED:
-        COUNTED[key] = cost.count(config, size, num_tasks)
-    return COUNTED[key]
+    monkeypatch.setattr("bridgenet.benchmark.inference.count", count)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridgenet import UserError
-from bridgenet.benchmark.cases import Case, grid, published_size, read_way
+from bridgenet.benchmark.cases import Case, grid, read_way
+from bridgenet.config.settings import network_size
 
 
 def test_grid_has_every_combination(tiny: Path) -> None:
@@ -55,5 +56,5 @@ def test_as_json(case: Case) -> None:
 
 
 def test_published_size(case: Case) -> None:
-    assert published_size(case.config) == (32, 32)
-    assert published_size(grid("inference", ["pascal-vit-base"])[0].config) == (512, 512)
+    assert network_size(case.config) == (32, 32)
+    assert network_size(grid("inference", ["pascal-vit-base"])[0].config) == (512, 512)

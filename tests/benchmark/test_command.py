@@ -12,23 +12,12 @@ import pytest
 import torch
 
 from bridgenet.benchmark import machine
-from bridgenet.benchmark.cost import Cost
-from bridgenet.benchmark.data import RATES
 from bridgenet.benchmark.isolation import Failed
-from bridgenet.benchmark.rates import summary
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
+from bridgenet.cli.benchmark import SCRIPTS
+from tests.benchmark import scripts
 
 FAST = ["--runs", "1", "--product", "32", "--device", "cpu"]
-
-
-@pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counting takes longer than measuring here."""
-
-    def count(config: Any, size: tuple[int, int], num_tasks: int | None) -> Cost:
-        return Cost(1000, 500, gmac=1e-6 * size[0] * size[1] * (num_tasks or 4), weight_bytes=4000, activation_bytes=9)
-
-    monkeypatch.setattr("bridgenet.benchmark.inference.count", count)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -58,7 +47,9 @@ def test_inference(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert {tuple(r["case"]["size"]) for r in content["records"]} == {(32, 48)}
     assert content["machine"]["cores"] >= 1 and content["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert "[4/4]" in shown and "Weights are random" in shown and content["versions"]["torch"] in shown
-    assert f"→ {out}/inference.json   {out}/inference.png" in shown
+    assert f"→ {out}/inference.json" in shown
+    draw = scripts.load("draw")
+    draw.main([str(out / "inference.json")])
     assert (out / "inference.png").stat().st_size > 1000
 
 
@@ -74,47 +65,6 @@ def test_training_takes_the_recipes_batch(tiny: Path, tmp_path: Path) -> None:
     assert cli.run(["benchmark", "training", str(tiny), "--out", str(tmp_path), *FAST]) == 0
     (record,) = read(tmp_path / "training.json")["records"]
     assert record["case"]["batch"] == 2 and record["result"]["gmac_source"] == "counted"
-
-
-@pytest.mark.usefixtures("here", "counts")
-@pytest.mark.parametrize(
-    ("what", "options", "quantity", "x"),
-    [
-        ("tasks", [], "tasks", [1, 2, 3, 4]),
-        ("sizes", ["--sizes", "32x32", "64x32", "64x64"], "megapixels", [0.001024, 0.002048, 0.004096]),
-        ("batches", ["--batches", "3", "1", "2"], "images", [1, 2, 3]),
-    ],
-)
-def test_scaling(
-    what: str, options: list[str], quantity: str, x: list[float], tiny: Path, tmp_path: Path, capsys: Any
-) -> None:
-    assert cli.run(["benchmark", what, str(tiny), *options, "--out", str(tmp_path), *FAST]) == 0
-    content = read(tmp_path / f"{what}.json")
-    assert (content["quantity"], content["x"]) == (quantity, pytest.approx(x))
-    assert content["lines"]["gmac"]["r2"] == pytest.approx(1)
-    shown = capsys.readouterr().out
-    assert f"· {quantity}   R²" in shown
-    assert (tmp_path / f"{what}.png").is_file()
-
-
-@pytest.mark.usefixtures("here", "counts")
-def test_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["benchmark", "metrics", "--batch", "1", "--size", "32x32", "--runs", "1", "--out", str(tmp_path)]
-    assert cli.run(arguments) == 0
-    assert "depth" in capsys.readouterr().out
-    assert set(read(tmp_path / "metrics.json")["records"][0]["result"]["tasks"]) >= {"semseg", "edge"}
-
-
-def test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    result = {"rates": {name: summary([60.0, 70.0]) for name in RATES}}
-    result |= {"bytes_per_sample": 10, "cache_bytes_per_sample": 10}
-    monkeypatch.setattr("bridgenet.benchmark.results.isolated", lambda work, case: result)
-    arguments = ["benchmark", "data", "pascal", "--size", "96x128", "--samples", "6", "--out", str(tmp_path)]
-    assert cli.run(arguments) == 0
-    assert "rooms in pascal's layout, 96×128" in capsys.readouterr().out
-    (record,) = read(tmp_path / "data.json")["records"]
-    assert (record["case"]["layout"], record["case"]["samples"]) == ("pascal", 6)
-    assert record["result"]["rates"]["loading"]["median"] == 65
 
 
 def test_cost(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,8 +117,9 @@ def test_interruption_keeps_what_is_finished(
         (["inference", "demo", "--ways", "fast"], "'fast' is not a way of inference (optimised, plain, compiled"),
         (["inference", "demo", "--end-to-end", "--batch", "2"], "leave out --batch"),
         (["inference", "demo", "--precision", "int8"], "invalid choice: 'int8'"),
-        (["batches", "demo", "--batches", "1", "2"], "three points or more, there are 2"),
-        (["data", "nyu"], "'nyu' is not a data set (did you mean nyud?)"),
+        (["data", "nyud", "--size", "96x128"], "data is a script now: python benchmarks/loading.py"),
+        (["metrics"], "metrics is a script now: python benchmarks/metrics.py"),
+        (["sizes", "demo", "--help"], "sizes is a script now: python benchmarks/scaling.py sizes"),
         (["inferense", "demo"], "invalid choice"),
     ],
 )
@@ -178,11 +129,15 @@ def test_wrong_requests(arguments: list[str], words: str, tmp_path: Path, capsys
     assert not out.exists()
 
 
+def test_scripts_are_there() -> None:
+    assert all((scripts.FOLDER / script.split()[0]).is_file() for script in SCRIPTS.values())
+
+
 def test_gpu_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for what in (["inference", "demo"], ["tasks", "demo"], ["metrics"]):
+    for what in (["inference", "demo"], ["training", "demo"]):
         assert "--device cuda: there is no GPU" in fails(["benchmark", *what, "--device", "cuda"], capsys)
     assert machine.choose_devices(["auto", "cpu"]) == ["cpu"]
 

@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from bridgenet import tasks
 from bridgenet.benchmark import inference, rates
 from bridgenet.benchmark.cases import Case
-from bridgenet.benchmark.data import RATES, DataCase, measure_data
+from bridgenet.benchmark.cost import count
 from bridgenet.benchmark.inference import measure_inference
-from bridgenet.benchmark.metrics import MetricsCase, measure_metrics
 from bridgenet.benchmark.training import measure_training
 from bridgenet.model.backbones.timm_backbones import Pyramid
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
-from tests.benchmark.conftest import counted_once as count
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -88,9 +85,7 @@ def test_number_of_tasks(case: Case, clock: None, monkeypatch: pytest.MonkeyPatc
 
 def test_end_to_end_decodes(case: Case, clock: None, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = []
-    monkeypatch.setattr(
-        "bridgenet.prediction.predict_image", lambda network, picture, max_pixels: pictures.append(picture.shape)
-    )
+    monkeypatch.setattr(inference, "predict_image", lambda network, picture, max_pixels: pictures.append(picture.shape))
     measure_inference(dataclasses.replace(case, end_to_end=True))
     assert pictures == [(32, 32, 3)] * 3
 
@@ -138,17 +133,3 @@ def test_checkpointing_is_set(case: Case, clock: None, monkeypatch: pytest.Monke
     )
     measure_training(dataclasses.replace(case, kind="training", way="checkpointed", batch=2))
     assert asked == [True, "decoder"]
-
-
-def test_metrics_of_all_tasks() -> None:
-    result = measure_metrics(MetricsCase(batch=1, size=(40, 50), runs=2, warm_up=1))
-    assert list(result["tasks"]) == tasks.names()
-    for found in result["tasks"].values():
-        assert len(found["seconds"]["values"]) == 2 and found["seconds"]["min"] > 0
-
-
-def test_samples_from_files() -> None:
-    pytest.importorskip("bridgenet.benchmark.loading")
-    result = measure_data(DataCase(images=1, size=(64, 96), samples=1, batch=1, runs=2))
-    assert list(result["rates"]) == list(RATES)
-    assert all(found["min"] > 0 and len(found["values"]) == 2 for found in result["rates"].values())

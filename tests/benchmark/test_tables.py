@@ -1,4 +1,4 @@
-"""Tables and pictures of what was measured."""
+"""Tables of what was measured."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bridgenet.benchmark import plots, tables
-from bridgenet.benchmark.data import RATES
-from bridgenet.benchmark.lines import fit
+from bridgenet.benchmark import tables
 from bridgenet.benchmark.rates import summary
 
 
@@ -75,40 +73,3 @@ def test_rates_of_each_precision() -> None:
     lines = tables.rates_line([record([4.7]), record(), record([2.0], precision="bfloat16")]).splitlines()
     assert lines[0].startswith("cpu float32: G 160 to 170 GFLOP/s (float32 product of 2048³); products 165,")
     assert lines[1].startswith("cpu bfloat16: G 160 to 170 GFLOP/s (float32 product")
-
-
-def test_line_in_words() -> None:
-    line = fit([1, 2, 3], [2.5, 4.0, 5.5])
-    words = "time = 1 s + 1.5 s · tasks   R² 1.0000, largest deviation 0.0 %"
-    assert tables.line_in_words("time", "s", "tasks", line) == words
-    assert tables.line_in_words("GMAC", "", "images", fit([1, 2, 3], [3, 2, 1])).startswith("GMAC = 4 − 1 · images")
-
-
-def test_scaling_table_has_the_cost_of_a_unit() -> None:
-    rows = tables.scaling_table("tasks", [record([2.0]), record()], [4, 8]).splitlines()
-    assert rows[1].split()[:6] == ["4", "2.00", "s", "(2.00", "to", "2.00)"]
-    assert "500 ms" in rows[1] and "killed" in rows[2]
-
-
-def test_pictures() -> None:
-    records = [record([4.6, 4.7]), record(), record([2.0, 2.2], precision="bfloat16", batch=8)]
-    drawn = plots.draw_cases("cases", records)
-    assert drawn.mode == "RGB" and np.asarray(drawn).std() > 1
-    points = [record([float(x)]) for x in (1, 2, 3)]
-    x = [1.0, 2.0, 3.0]
-    with_line = plots.draw_scaling("tasks", "tasks", x, points, {"seconds": fit(x, x)})
-    without = plots.draw_scaling("tasks", "tasks", x, points, {})
-    assert with_line.size == without.size and (np.asarray(with_line) != np.asarray(without)).any()
-    values = {"depth": summary([0.01, 0.02])}
-    bars, with_goal = plots.draw_bars("bars", "ms", values), plots.draw_bars("bars", "ms", values, goal=0.03)
-    assert bars.size == with_goal.size and (np.asarray(bars) != np.asarray(with_goal)).any()
-
-
-def test_data_table() -> None:
-    result = {"rates": {name: summary([60.0, 70.0, 80.0]) for name in RATES}}
-    result |= {"bytes_per_sample": 2_500_000, "cache_bytes_per_sample": 1_250_000}
-    lines = tables.data_table("nyud", result).splitlines()
-    assert lines[1].split()[-5:] == ["70", "(60", "to", "80)", "24"]
-    assert lines[2].split()[0] == "cached" and lines[2].split()[-1] == "–"
-    assert lines[-1] == "a sample takes 2.50 MB in a batch, 1.25 MB in a cache"
-    assert "24" not in tables.data_table("pascal", result)

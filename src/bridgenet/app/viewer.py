@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import tasks
+from bridgenet.imaging.pages import as_base64, data_uri, template
 from bridgenet.prediction import Prediction
 from bridgenet.tasks.visualize import as_map, colour_map, colourise, key_of, range_of
 
@@ -27,60 +25,41 @@ MOST_CLASSES = 18
 
 def views(prediction: Prediction) -> str:
     """All tasks side by side."""
-    photo = _picture(prediction.image, "JPEG")
     names = prediction.class_names
-    parts = [_view(task, values, photo, names.get(task, ())) for task, values in prediction.maps.items()]
-    return f'<div class="bn-views">{"".join(parts)}</div>'
+    return template("bridgenet.app", "viewer.html.j2").render(
+        photo=_picture(prediction.image, photograph=True),
+        views=[_view(task, values, names.get(task, ())) for task, values in prediction.maps.items()],
+    )
 
 
-def _view(task: str, values: NDArray[Any], photo: str, names: Sequence[str]) -> str:
+def _view(task: str, values: NDArray[Any], names: Sequence[str]) -> dict[str, Any]:
+    """What the template shows of a task."""
     known = tasks.get(task)
     small = _reduced(values, VALUES_SIDE, nearest=True)
     array = (small if small.ndim == 3 else small[..., None]).astype("<f4")
     unit = {"depth": " m", "normals": "", "probability": "", "classes": ""}.get(known.kind, f" {known.unit}".rstrip())
+    shown = as_map(task, values)
+    key = key_of(task, [shown], names, MOST_CLASSES, range_of(task, shown))
+    found: dict[str, Any] = {"swatches": key.swatches, "stops": []}
+    if key.bar is not None:
+        colours, ends, bar_unit = key.bar
+        found["stops"] = colour_map(colours, np.linspace(0, 1, 9)[None])[0].tolist()
+        found["ends"] = [f"{end:.3g}{bar_unit}" for end in ends]
     data = {
-        "values": base64.b64encode(array.tobytes()).decode(),
+        "values": as_base64(array.tobytes()),
         "height": array.shape[0],
         "width": array.shape[1],
         "channels": array.shape[2],
         "names": json.dumps(list(names) if known.kind == "classes" else []),
         "unit": unit,
     }
-    attributes = " ".join(f'data-{key}="{html.escape(str(value))}"' for key, value in data.items())
-    title = html.escape(known.title)
-    return f"""<section class="bn-view" {attributes}>
-<h3>{title}<span class="bn-tip"></span></h3>
-<div class="bn-stage"><img alt="photo" src="{photo}"><img class="bn-map" alt="{title}" src="{_picture(colourise(task, values), "PNG")}"></div>
-<label>photo<input class="bn-slide" aria-label="{title}: photo" type="range" min="0" max="100" value="0"></label>
-<label>opacity<input class="bn-opacity" aria-label="{title}: opacity" type="range" min="0" max="100" value="100"></label>
-{_key(task, values, names)}</section>"""
+    return found | {"data": data, "title": known.title, "picture": _picture(colourise(task, values))}
 
 
-def _key(task: str, values: NDArray[Any], names: Sequence[str]) -> str:
-    shown = as_map(task, values)
-    key = key_of(task, [shown], names, MOST_CLASSES, range_of(task, shown))
-    if key.bar is None:
-        swatches = (
-            f"<span>{_swatch(colour) if colour else ''}{html.escape(title)}</span>" for colour, title in key.swatches
-        )
-        return f'<div class="bn-key">{"".join(swatches)}</div>'
-    colours, (low, high), unit = key.bar
-    stops = colour_map(colours, np.linspace(0, 1, 9)[None])[0]
-    gradient = ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops.tolist())
-    bar = f'<b style="background: linear-gradient(90deg, {gradient})"></b>'
-    return f'<div class="bn-bar"><span>{low:.3g}{html.escape(unit)}</span>{bar}<span>{high:.3g}{html.escape(unit)}</span></div>'
-
-
-def _swatch(colour: Sequence[int]) -> str:
-    red, green, blue = colour
-    return f'<i style="background: rgb({red} {green} {blue})"></i>'
-
-
-def _picture(image: NDArray[np.uint8], kind: str) -> str:
-    """A picture as a data address."""
-    buffer = io.BytesIO()
-    Image.fromarray(_reduced(image, LONG_SIDE, nearest=kind == "PNG")).save(buffer, kind, quality=88)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _picture(image: NDArray[np.uint8], *, photograph: bool = False) -> str:
+    """A picture as a data URI, reduced for the page."""
+    reduced = Image.fromarray(_reduced(image, LONG_SIDE, nearest=not photograph))
+    return data_uri(reduced, photograph=photograph, optimize=False)
 
 
 def _reduced(values: NDArray[Any], long_side: int, *, nearest: bool) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridgenet import config as configuration
 from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
 
@@ -89,11 +90,6 @@ def read_way(kind: str, text: str) -> str:
     return "+".join(chosen)
 
 
-def published_size(config: RunConfig) -> Size:
-    """(height, width) of the network's training images [pixels]."""
-    return network_size(config)
-
-
 def grid(
     kind: str,
     networks: Sequence[str],
@@ -109,8 +105,6 @@ def grid(
 
     UserError for a network or a way that is not known.
     """
-    from bridgenet import config as configuration
-
     configs = {name: configuration.load(name) for name in networks}
     chosen = list(dict.fromkeys(read_way(kind, way) for way in ways))
     return [
@@ -127,6 +121,6 @@ def grid(
         )
         for name, config in configs.items()
         for device, precision, way, size, batch in itertools.product(
-            devices, precisions, chosen, sizes or [published_size(config)], batches
+            devices, precisions, chosen, sizes or [network_size(config)], batches
         )
     ]

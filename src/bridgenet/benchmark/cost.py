@@ -11,9 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from bridgenet.benchmark.cases import Case, Size, published_size
+from bridgenet.benchmark.cases import Case, Size
 from bridgenet.benchmark.reference import REFERENCE
-from bridgenet.config.settings import RunConfig
+from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.ops import definitions
 from bridgenet.training.parts import network_config
@@ -69,7 +69,7 @@ def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = N
     """The cost of one image of `size` (height, width), the published size by default."""
     with torch.device("meta"):
         network = build_network(description(config, num_tasks)).eval()
-        image = torch.empty(1, 3, *(size or published_size(config)))
+        image = torch.empty(1, 3, *(size or network_size(config)))
     with torch.no_grad(), definitions(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
         network(image)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
@@ -85,6 +85,6 @@ def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = N
 def gmac_of(case: Case, counted: Cost) -> tuple[float, str]:
     """GMAC of one image, and whose count it is: the reference's where its network and size are measured, else ours."""
     known = REFERENCE.get(case.network)
-    if known and case.num_tasks is None and case.size == published_size(case.config):
+    if known and case.num_tasks is None and case.size == network_size(case.config):
         return known.gmac, "reference"
     return counted.gmac, "counted"

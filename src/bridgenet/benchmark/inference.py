@@ -17,6 +17,7 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.config import build_network
 from bridgenet.model.inference import consume
 from bridgenet.ops import definitions
+from bridgenet.prediction import predict_image
 from bridgenet.system import allocator
 from bridgenet.system.memory import peak_memory
 
@@ -119,7 +120,5 @@ def _tensors_in(case: Case, network: BridgeNet, run_network: Callable[..., Any])
 
 
 def _picture_in(case: Case, network: Any) -> Callable[[], Any]:
-    from bridgenet.prediction import predict_image
-
     picture = np.random.default_rng(0).integers(0, 256, (*case.size, 3), dtype=np.uint8)
     return lambda: predict_image(network, picture, max_pixels=case.size[0] * case.size[1])

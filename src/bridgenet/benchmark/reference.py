@@ -34,11 +34,3 @@ REFERENCE = {
 
 TRAINING = {"nyud-vit-base": Reference(221.9, 369, 0.73, 12.9)}
 """By preset: a training step with a batch of 2, three forward passes' arithmetic over time and G."""
-
-METRICS = {"semseg": 494.0, "depth": 243.0, "normals": 1115.0, "sal": 498.0}
-"""By task: one update of its metric with a batch of 6 at 448×576 [ms]."""
-METRICS_GOAL = 25.0
-"""[ms]"""
-
-LOADING = {"nyud": 24.0}
-"""By data set: training samples a second that one core makes of files of 425×560."""

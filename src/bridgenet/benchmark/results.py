@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -74,15 +73,3 @@ class Results:
         """Keep something beside the records."""
         self.content.update(values)
         self.write()
-
-    def picture(self, draw: Callable[[], Any]) -> Path | None:
-        """Draw NAME.png beside the file; None if there is nothing to draw."""
-        from bridgenet.report.plots import save
-
-        path = self.path.with_suffix(".png")
-        if self.is_empty:
-            with contextlib.suppress(OSError):  # of an earlier measurement
-                path.unlink()
-            return None
-        save(draw(), path)
-        return path

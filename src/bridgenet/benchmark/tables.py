@@ -6,9 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bridgenet.benchmark.data import RATES
-from bridgenet.benchmark.lines import Line
-from bridgenet.benchmark.reference import LOADING, METRICS, METRICS_GOAL, REFERENCE, TRAINING, Reference
+from bridgenet.benchmark.reference import REFERENCE, TRAINING, Reference
 
 Record = Mapping[str, Any]
 
@@ -133,54 +131,3 @@ def rates_line(records: Sequence[Record]) -> str:
             f"products {best[0]}, convolutions {best[1]} GFLOP/s; copies {copies:.0f} GB/s"
         )
     return "\n".join(lines)
-
-
-def scaling_table(quantity: str, records: Sequence[Record], x: Sequence[float]) -> str:
-    """One row per point: the quantity, time, GMAC, memory."""
-    rows = [[quantity, "time", "a unit", "share", "memory", "GMAC"]]
-    for value, record in zip(x, records):
-        result = record["result"]
-        if result is None:
-            rows.append([f"{value:g}", f"– {record['error']}", "", "", "", ""])
-            continue
-        rows.append(
-            [
-                f"{value:g}",
-                spread(result["seconds"]),
-                duration(result["seconds"]["median"] / value),
-                f"{result['share']:.2f}",
-                memory(result["memory"]),
-                f"{result['gmac']:.4g}",
-            ]
-        )
-    return aligned(rows)
-
-
-def line_in_words(what: str, unit: str, quantity: str, line: Line) -> str:
-    """`time = 0.84 s + 1.31 s · tasks   R² 0.9991, largest deviation 1.2 %`."""
-    sign, unit = "−" if line.slope < 0 else "+", f" {unit}" if unit else ""
-    return (
-        f"{what} = {line.intercept:.3g}{unit} {sign} {abs(line.slope):.3g}{unit} · {quantity}   "
-        f"R² {line.r2:.4f}, largest deviation {100 * line.deviation:.1f} %"
-    )
-
-
-def metrics_table(result: Mapping[str, Any]) -> str:
-    """One row per task: time of an update, the reference's, whether the goal is met."""
-    rows = [["task", "an update", "reference", f"under {METRICS_GOAL:g} ms"]]
-    for name, found in result["tasks"].items():
-        known = f"{METRICS[name]:.0f} ms" if name in METRICS else "–"
-        met = "yes" if 1000 * found["seconds"]["median"] < METRICS_GOAL else "no"
-        rows.append([name, spread(found["seconds"]), known, met])
-    return aligned(rows)
-
-
-def data_table(layout: str, result: Mapping[str, Any]) -> str:
-    """Samples a second, and bytes of a sample."""
-    rows = [["", "", "samples/s", "reference"]]
-    for name, found in result["rates"].items():
-        told = f"{found['median']:.0f} ({found['min']:.0f} to {found['max']:.0f})"
-        known = f"{LOADING[layout]:.0f}" if name == "loading" and layout in LOADING else "–"
-        rows.append([name, RATES[name], told, known])
-    in_batch, in_cache = (result[key] / 1e6 for key in ("bytes_per_sample", "cache_bytes_per_sample"))
-    return aligned(rows, left=2) + f"\na sample takes {in_batch:.2f} MB in a batch, {in_cache:.2f} MB in a cache"

@@ -1,17 +1,22 @@
-"""`bridgenet benchmark …`: what networks, training steps, data and metrics cost on this machine."""
+"""`bridgenet benchmark …`: what networks and training steps cost on this machine."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bridgenet.cli.arguments import INTERRUPTED, MakeParser
-
-if TYPE_CHECKING:
-    from bridgenet.benchmark.results import Results
+from bridgenet.cli.arguments import MakeParser
+from bridgenet.errors import UserError
 
 NETWORK = "preset, YAML file or folder of a run"
+SCRIPTS = {
+    "tasks": "scaling.py tasks",
+    "sizes": "scaling.py sizes",
+    "batches": "scaling.py batches",
+    "data": "loading.py",
+    "metrics": "metrics.py",
+}
+"""Commands of version 0.1.0, and the scripts of the source tree that they are now."""
 
 
 def add_command(command: MakeParser) -> None:
@@ -21,7 +26,7 @@ def add_command(command: MakeParser) -> None:
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         added = parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.add_argument("--out", type=Path, default=Path("benchmark"), help=f"folder for {name}.json and {name}.png")
+        added.add_argument("--out", type=Path, default=Path("benchmark"), help=f"folder for {name}.json")
         return added
 
     cost = add("cost", "parameters and multiply-adds, counted, not measured")
@@ -38,51 +43,20 @@ def add_command(command: MakeParser) -> None:
     training.add_argument("networks", nargs="+", metavar="NETWORK", help=NETWORK)
     _grid(training, "optimised plain compiled checkpointed", batch=None)
 
-    tasks = add("tasks", "inference against the number of tasks, with a line through it")
-    tasks.add_argument("--tasks", type=_positive, nargs="+", help="numbers (default: 1 to those of the data set)")
-    sizes = add("sizes", "inference against the number of pixels, with a line through it")
-    sizes.add_argument("--sizes", type=_size, nargs="+", metavar="HxW", help="default: 1/2 to 5/4 of the network's own")
-    batches = add("batches", "inference against the batch, with a line through it")
-    batches.add_argument("--batches", type=_positive, nargs="+", default=[1, 2, 3, 4])
-    for scaling in (tasks, sizes, batches):
-        scaling.add_argument("networks", nargs=1, metavar="NETWORK", help=NETWORK)
-        _runs(scaling)
-        scaling.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-        scaling.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-        scaling.add_argument("--way", default="optimised", help="optimised, plain, compiled")
-    tasks.add_argument("--size", type=_size, metavar="HxW", help="of the images (default: the network's own)")
-    tasks.add_argument("--batch", type=_positive, default=1)
-    sizes.add_argument("--batch", type=_positive, default=1)
-    batches.add_argument("--size", type=_size, metavar="HxW", help="of the images (default: the network's own)")
-
-    data = add("data", "training samples from files, on one core; rooms in a published layout are made for it")
-    data.add_argument("dataset", metavar="nyud|pascal", help="the layout")
-    data.add_argument("--size", type=_size, metavar="HxW", help="of the pictures (default: the data set's own)")
-    data.add_argument("--images", type=_positive, default=24, help="pictures made")
-    data.add_argument("--batch", type=_positive, default=3)
-    data.add_argument("--samples", type=_positive, default=60, help="loaded in each run")
-    data.add_argument("--runs", type=_positive, default=5)
-
-    metrics = add("metrics", "updates of the tasks' metrics")
-    metrics.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
-    metrics.add_argument("--batch", type=_positive, default=6)
-    metrics.add_argument("--size", type=_size, metavar="HxW", default=(448, 576))
-    metrics.add_argument("--runs", type=_positive, default=30)
+    for name in SCRIPTS:  # takes whatever it took before, flags too
+        moved = parsers.add_parser(name, add_help=False, prefix_chars="\0")
+        moved.add_argument("words", nargs="*")
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """The command; returns the exit code."""
-    from bridgenet.benchmark import commands
+    if options.benchmark in SCRIPTS:
+        raise UserError(
+            f"bridgenet benchmark {options.benchmark} is a script now: python benchmarks/{SCRIPTS[options.benchmark]}"
+        )
+    from bridgenet.benchmark.commands import COMMANDS
 
-    kept: list[Results] = []
-    try:
-        return commands.COMMANDS[options.benchmark](options, kept)
-    except KeyboardInterrupt:
-        number = len(kept[0].records) if kept else 0
-        cases = "1 finished case is" if number == 1 else f"{number} finished cases are"
-        done = f"{cases} in {kept[0].path}" if kept else "nothing was measured"
-        print(f"\nstopped; {done}")
-        return INTERRUPTED
+    return COMMANDS[options.benchmark](options)
 
 
 def _grid(parser: argparse.ArgumentParser, ways: str, batch: int | None) -> None:
@@ -94,20 +68,22 @@ def _grid(parser: argparse.ArgumentParser, ways: str, batch: int | None) -> None
         "--ways", nargs="+", default=["optimised"], metavar="WAY", help=f"of: {ways}, or several joined by +"
     )
     told = "default: 1" if batch else f"default: {own}"
-    parser.add_argument("--batch", type=_positive, nargs="+", default=[batch] if batch else [], help=told)
-    parser.add_argument("--size", type=_size, nargs="+", metavar="HxW", default=[], help=f"of the images ({own})")
-    _runs(parser)
+    parser.add_argument("--batch", type=positive, nargs="+", default=[batch] if batch else [], help=told)
+    parser.add_argument("--size", type=image_size, nargs="+", metavar="HxW", default=[], help=f"of the images ({own})")
+    add_runs(parser)
 
 
-def _runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=_positive, help="timed runs of each case (default: 7, on a GPU 30)")
-    parser.add_argument("--warm-up", type=_positive, help="runs before them (default: 1, on a GPU 5)")
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """How often each case is run, and what G is the rate of."""
+    parser.add_argument("--runs", type=positive, help="timed runs of each case (default: 7, on a GPU 30)")
+    parser.add_argument("--warm-up", type=positive, help="runs before them (default: 1, on a GPU 5)")
     parser.add_argument(
-        "--product", type=_positive, metavar="SIDE", help="of the matrices for G (default: 2048, on a GPU 8192)"
+        "--product", type=positive, metavar="SIDE", help="of the matrices for G (default: 2048, on a GPU 8192)"
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as argparse reads it."""
     try:
         value = int(text)
     except ValueError:
@@ -117,7 +93,8 @@ def _positive(text: str) -> int:
     return value
 
 
-def _size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
+    """(height, width) from `448x576`, as argparse reads it."""
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is no size, expected HEIGHTxWIDTH, e.g. 448x576")

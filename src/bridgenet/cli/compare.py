@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bridgenet.cli.arguments import INTERRUPTED, PARTLY_DONE, MakeParser, add_trust
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.compare import compare
 from bridgenet.errors import UserError
 from bridgenet.system.signals import terminated_like_interrupted
 
@@ -33,7 +34,6 @@ def add_command(command: MakeParser) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """The command; returns the exit code: 1 if some runs failed."""
-    from bridgenet.compare import compare
     from bridgenet.training.run import Interrupted
 
     out = options.out or Path("comparisons") / options.plan.stem

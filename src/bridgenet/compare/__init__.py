@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
+from bridgenet.compare.checks import check_configs, check_data
+from bridgenet.compare.plan import Plan, read_plan
 from bridgenet.errors import UserError
+from bridgenet.extensions import trusting
+from bridgenet.system.files import write_atomically, write_json
 
 if TYPE_CHECKING:
-    from bridgenet.compare.plan import Plan
     from bridgenet.compare.runs import PlannedRun
 
 LOCK = ".lock"
@@ -57,11 +62,7 @@ def compare(
         UserError: the plan is wrong, or the folder holds runs of another.
         Interrupted: Ctrl-C while runs are made; they saved what they had.
     """
-    from bridgenet.compare.checks import check_configs, check_data
-    from bridgenet.compare.plan import read_plan
     from bridgenet.compare.runs import RUNS, make_runs, planned_runs
-    from bridgenet.extensions import trusting
-    from bridgenet.system.files import write_atomically
 
     out = Path(out)
     with trusting(trust):
@@ -112,9 +113,7 @@ def _write(
     """Measure the networks' costs on `device`, and write the tables of the finished runs; at least one is."""
     from bridgenet.compare import tables
     from bridgenet.compare.results import as_data, entries_of, headlines_of, latencies_of, machines_of, measure_costs
-    from bridgenet.report.markdown import markdown
-    from bridgenet.report.page import page
-    from bridgenet.system.files import write_atomically, write_json
+    from bridgenet.report.page import markdown, page
 
     finished = sum(run.result is not None for run in runs)
     unfinished = [run.words for run in runs if run.result is None]
@@ -155,20 +154,12 @@ def _check_folder(out: Path) -> None:
         raise UserError(f"{out} holds {', '.join(foreign[:3])} and no comparison; give another --out")
 
 
-@contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Make the folder, and hold it. UserError if another process does."""
-    from filelock import FileLock, Timeout
-
+def _alone_in(out: Path) -> AbstractContextManager[Any]:
+    """Make the folder, and hold it for as long as the context lasts. UserError if another process does."""
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK)
     try:
-        lock.acquire(timeout=0)
+        return FileLock(out / LOCK).acquire(timeout=0)
     except Timeout:
         raise UserError(
             f"another bridgenet compare is making runs in {out}. Wait for it, or give another --out"
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from bridgenet import config as configuration
 from bridgenet import extensions
+from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.system.files import write_json
@@ -59,7 +60,6 @@ def run_job(job: Job) -> dict[str, Any]:
     """
     import torch
 
-    from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.checkpoints import LAST, read_information
     from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate_source, open_dataset
     from bridgenet.training.run import train

@@ -74,51 +74,40 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
             for task, headline in shown.items()
         }
 
-    reference = [headline_scores(result) for result in found[plan.reference].values()]
-    mean: Scores = {
-        task: {headline.key: spread([scores[task][headline.key] for scores in reference]).mean}
-        for task, headline in shown.items()
-    }
-    by_seed = {
+    scores = {
         name: {seed: headline_scores(result) for seed, result in results.items()} for name, results in found.items()
     }
-    gain = {
-        name: {seed: _relative_gain(scores, mean) for seed, scores in results.items()}
-        for name, results in by_seed.items()
+
+    def over_seeds(name: str, task: str) -> Spread:
+        return spread([own[task][shown[task].key] for own in scores[name].values()])
+
+    reference: Scores = {task: {shown[task].key: over_seeds(plan.reference, task).mean} for task in shown}
+    relative = {
+        name: {seed: gains(own, reference) | {"Δm": _relative_gain(own, reference)} for seed, own in results.items()}
+        for name, results in scores.items()
     }
-    task_gains = {
-        name: {seed: gains(scores, mean) for seed, scores in results.items()} for name, results in by_seed.items()
-    }
-    entries = []
-    for name, results in found.items():
-        if not results:
-            continue
-        common = [seed for seed in results if seed in found[plan.against]]
-        is_other = name != plan.against
-        entries.append(
-            Entry(
-                name=name,
-                seeds=tuple(results),
-                scores={
-                    task: spread([scores[task][headline.key] for scores in by_seed[name].values()])
-                    for task, headline in shown.items()
-                },
-                gain=spread(list(gain[name].values())),
-                difference=_paired(gain[name], gain[plan.against], common) if is_other else None,
-                differences={
-                    task: paired(
-                        [task_gains[name][seed].get(task, math.nan) for seed in common],
-                        [task_gains[plan.against][seed].get(task, math.nan) for seed in common],
-                    )
-                    for task in shown
-                    if is_other
-                },
-                seconds=spread([_number(result["seconds"]) for result in results.values()]),
-                memory=spread([_number(result["memory"]) for result in results.values()]),
-                cost=costs.get(name, {}),
-            )
+
+    def difference(name: str, what: str) -> Difference:
+        """To the configuration that all are tested against, of a task's gain or of all tasks'."""
+        seeds = [seed for seed in found[name] if seed in found[plan.against]]
+        own, other = ([relative[side][seed].get(what, math.nan) for seed in seeds] for side in (name, plan.against))
+        return paired(own, other)
+
+    return [
+        Entry(
+            name=name,
+            seeds=tuple(results),
+            scores={task: over_seeds(name, task) for task in shown},
+            gain=spread([own["Δm"] for own in relative[name].values()]),
+            difference=difference(name, "Δm") if name != plan.against else None,
+            differences={task: difference(name, task) for task in shown if name != plan.against},
+            seconds=spread([_number(result["seconds"]) for result in results.values()]),
+            memory=spread([_number(result["memory"]) for result in results.values()]),
+            cost=costs.get(name, {}),
         )
-    return entries
+        for name, results in found.items()
+        if results
+    ]
 
 
 def _relative_gain(scores: Scores, reference: Scores) -> float:
@@ -128,10 +117,6 @@ def _relative_gain(scores: Scores, reference: Scores) -> float:
         return {task for task, values in side.items() if all(map(math.isfinite, values.values()))}
 
     return relative_gain(scores, reference) if numbers(scores) == numbers(reference) != set() else math.nan
-
-
-def _paired(values: dict[int, float], others: dict[int, float], seeds: Sequence[int]) -> Difference:
-    return paired([values[seed] for seed in seeds], [others[seed] for seed in seeds])
 
 
 def _number(value: float | None) -> float:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image
+from matplotlib.figure import Figure as Drawing
 
 from bridgenet import tasks
 from bridgenet.benchmark.tables import aligned, duration
@@ -153,8 +153,6 @@ _AXES = (
 
 def _plot(entries: Sequence[Entry], key: str, title: str) -> Figure | None:
     """Δm against a cost, with the deviation over seeds."""
-    from matplotlib.figure import Figure as Drawing
-
     points = []
     for entry in entries:
         x = entry.seconds.mean / 60 if key == "seconds" else entry.cost.get(key)
@@ -179,8 +177,7 @@ def _plot(entries: Sequence[Entry], key: str, title: str) -> Figure | None:
     axes.set(xlabel=title, ylabel="Δm [%]")
     axes.set_xlim(left=0)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    picture: Image.Image = rendered(drawing)
-    return Figure(picture, f"Δm against {title} of {', '.join(entry.name for _, entry in points)}")
+    return Figure(rendered(drawing), f"Δm against {title} of {', '.join(entry.name for _, entry in points)}")
 
 
 def csv_table(headlines: dict[str, Headline], entries: Sequence[Entry]) -> str:

@@ -70,14 +70,11 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the exporters' notes to their developers."""
-    names = ("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir")
-    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
-        for logger, _ in before:
-            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in before:
-            logger.setLevel(level)
+        logging.disable(before)

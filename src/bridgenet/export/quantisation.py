@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bridgenet.export.capture import quiet
 from bridgenet.export.description import KEY, Description
 from bridgenet.export.predictor import open_exported
 
@@ -45,14 +45,10 @@ def quantise(
 
     exact = open_exported(path)
     expected = [exact.predict_image(picture).maps for picture in pictures]
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)  # its notes are written to the root logger
-    try:
+    with quiet():
         quantize_dynamic(
             path, path, op_types_to_quantize=list(OPERATORS), per_channel=True, weight_type=QuantType.QInt8
         )
-    finally:
-        logging.getLogger().setLevel(level)
     quantised = open_exported(path)
     found = [quantised.predict_image(picture).maps for picture in pictures]
     kinds = {task: values["kind"] for task, values in description.tasks.items()}

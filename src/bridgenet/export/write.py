@@ -18,6 +18,7 @@ from bridgenet.export.capture import capture, least_size, quiet
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
 from bridgenet.export.predictor import ExportedPredictor, open_exported
+from bridgenet.export.quantisation import quantise
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
 from bridgenet.model.records import record_of
@@ -100,8 +101,6 @@ def export(
                 )
             say(f"compared with PyTorch, largest deviation: {say_deviation(description.deviation)}")
             if int8:
-                from bridgenet.export.quantisation import quantise
-
                 description = quantise(working, description, pictures or random_images(description), say)
             else:
                 write(description)

@@ -9,8 +9,8 @@ from bridgenet import tasks
 from bridgenet.errors import UserError
 from bridgenet.report import figures, tables
 from bridgenet.report.blocks import Block, File, Section, Strip, Text
-from bridgenet.report.markdown import markdown
-from bridgenet.report.page import GENERATOR, page
+from bridgenet.report.examples import examples
+from bridgenet.report.page import GENERATOR, markdown, page
 from bridgenet.report.sources import Source, read_sources
 from bridgenet.system.files import write_atomically
 from bridgenet.version import __version__
@@ -76,8 +76,6 @@ Pictures = dict[str, dict[str, list[Strip]] | str]
 
 
 def _pictures(sources: Sequence[Source], device: str, progress: Callable[[str], Progress] | None) -> Pictures:
-    from bridgenet.report.examples import examples
-
     found: Pictures = {}
     for source in sources:
         show = progress(f"pictures of {source.name}") if progress is not None else None

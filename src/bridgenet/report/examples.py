@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
+from bridgenet.checkpoints import weights_path
+from bridgenet.checkpoints.files import weights_digest
 from bridgenet.config.settings import RunConfig, shrink_of
 from bridgenet.errors import UserError
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
+from bridgenet.prediction.model import load_network
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import image_score, ranked
@@ -56,7 +59,6 @@ def examples(
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
     from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
-    from bridgenet.prediction.model import load_network
 
     config = source.config
     if config is None:
@@ -89,8 +91,6 @@ def examples(
 
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
-    from bridgenet.checkpoints import weights_path
-    from bridgenet.checkpoints.files import weights_digest
 
     told = source.evaluation
     if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from matplotlib.figure import Figure as Drawing
 
 from bridgenet import tasks
 from bridgenet.report.blocks import Figure, Figures
@@ -18,8 +18,6 @@ DPI = 150
 
 def learning_curves(sources: Sequence[Source]) -> Figures | None:
     """The loss and each task's headline against the step, the runs overlaid; None if none has a log."""
-    from matplotlib.figure import Figure as Drawing
-
     runs = {source.name: source.rows for source in sources if source.rows}
     if not runs:
         return None
@@ -57,8 +55,6 @@ def precision_recall(sources: Sequence[Source]) -> Figure | None:
 
 def confusion(task: str, source: Source) -> Figure | None:
     """The confusion matrix, each row a share of the true class, of the classes that occur; None without one."""
-    from matplotlib.figure import Figure as Drawing
-
     matrix = confusion_of(source, task)
     if matrix is None:
         return None
@@ -80,6 +76,7 @@ def confusion(task: str, source: Source) -> Figure | None:
     axes.set_ylabel("true", fontsize=8)
     bar = drawing.colorbar(drawn, ax=axes, fraction=0.04, label="share of the true class's pixels")
     bar.ax.tick_params(labelsize=7)
-    picture: Image.Image = rendered(drawing)
     alt = f"{source.name}: confusion matrix of {len(shown)} classes; right on the diagonal"
-    return Figure(picture, alt, f"{source.name}: confusion matrix, classes that occur", width=round(100 * (side + 0.6)))
+    return Figure(
+        rendered(drawing), alt, f"{source.name}: confusion matrix, classes that occur", width=round(100 * (side + 0.6))
+    )

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,8 +31,6 @@ def precision_recall_curve(boundaries: Mapping[str, Mapping[str, Any]]) -> Image
     Args:
         boundaries: by title, what :meth:`bridgenet.metrics.boundary.BoundaryScores.as_dict` gives.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(5.6, 5.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     recall, precision = np.meshgrid(np.linspace(0.01, 1, 100), np.linspace(0.01, 1, 100))
@@ -53,8 +54,6 @@ def precision_recall_curve(boundaries: Mapping[str, Mapping[str, Any]]) -> Image
 
 def training_curves(rows: Rows) -> Image.Image:
     """Loss and headline scores of one run against the step, in one picture."""
-    from matplotlib.figure import Figure
-
     shown = evaluated_tasks({"": rows})
     height = max(1, math.ceil(len(shown) / 2))
     figure = Figure(figsize=(13, max(4.4, 2.5 * height)), dpi=100, layout="constrained")
@@ -75,8 +74,6 @@ def evaluated_tasks(runs: Mapping[str, Rows]) -> list[str]:
 
 def plot_loss(axes: Any, runs: Mapping[str, Rows]) -> None:
     """The training loss of runs, by their titles, on matplotlib axes; of a single run as logged as well."""
-    from matplotlib.ticker import LogFormatter
-
     axes.set(title="Training loss", xlabel="step")
     axes.grid(alpha=0.3)
     drawn = []
@@ -159,8 +156,6 @@ def literal(text: str) -> str:
 
 def rendered(figure: Any) -> Image.Image:
     """A matplotlib figure as a picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())

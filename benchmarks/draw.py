@@ -1,24 +1,30 @@
-"""What was measured, as pictures."""
+"""Pictures of what was measured: of every WHAT.json, WHAT.png beside it.
+
+    python benchmarks/draw.py benchmark/inference.json benchmark/tasks.json
+
+Takes what `bridgenet benchmark inference` and `training`, `scaling.py`, `loading.py` and `metrics.py` write.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
-from bridgenet.benchmark.lines import Line
-from bridgenet.benchmark.tables import NAMES, differing, duration
-from bridgenet.report.plots import COLOURS, literal, rendered
+from bridgenet.benchmark.tables import NAMES, differing, duration, shared, size
+from bridgenet.report.plots import COLOURS, literal, rendered, save
 
 Record = Mapping[str, Any]
 
 
 def draw_cases(title: str, records: Sequence[Record]) -> Image.Image:
     """A bar per case for the time, with its range, its floor and its share of G, and one for the peak of memory."""
-    from matplotlib.figure import Figure
-
     done = [record for record in records if record["result"]]
     labels = _labels([record["case"] for record in done])
     figure = Figure(figsize=(12, 1.6 + 0.42 * len(done)), dpi=110, layout="constrained")
@@ -61,11 +67,9 @@ def _labels(cases: Sequence[Record]) -> list[str]:
 
 
 def draw_scaling(
-    title: str, quantity: str, x: Sequence[float], records: Sequence[Record], lines: Mapping[str, Line]
+    title: str, quantity: str, x: Sequence[float], records: Sequence[Record], lines: Mapping[str, Record]
 ) -> Image.Image:
     """Time, multiply-adds and memory against a quantity, each with its line where there is one."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(12, 4.2), dpi=110, layout="constrained")
     figure.suptitle(literal(title), fontsize=11)
     found = [(value, record["result"]) for value, record in zip(x, records) if record["result"]]
@@ -82,8 +86,8 @@ def draw_scaling(
             axes.vlines(places, low, high, color=colour)
         if (line := lines.get(name)) is not None:
             ends = np.array([0, places.max()])
-            told = f"R² {line.r2:.4f}, within {100 * line.deviation:.1f} %"
-            axes.plot(ends, line.intercept + line.slope * ends, color=colour, linewidth=1, alpha=0.6, label=told)
+            told = f"R² {line['r2']:.4f}, within {100 * line['deviation']:.1f} %"
+            axes.plot(ends, line["intercept"] + line["slope"] * ends, color=colour, linewidth=1, alpha=0.6, label=told)
             axes.legend(frameon=False, fontsize=8, loc="upper left")
         axes.set(xlabel=quantity, ylabel=label)
         axes.set_xlim(left=0)
@@ -101,8 +105,6 @@ def draw_bars(
         values: by name, what :func:`bridgenet.benchmark.rates.summary` gives; drawn times `factor`.
         goal: drawn as a line, in the unit of the drawing.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7, 1.4 + 0.35 * len(values)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     medians, low, high = (factor * np.array([x[key] for x in values.values()]) for key in ("median", "min", "max"))
@@ -118,3 +120,38 @@ def draw_bars(
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     return rendered(figure)
+
+
+def draw(content: Record) -> Image.Image | None:
+    """What a file of results holds; None if no case gave a result."""
+    kind, records = content["kind"], content["records"]
+    done = [record for record in records if record["result"]]
+    if not done:
+        return None
+    case, result = done[0]["case"], done[0]["result"]
+    if kind == "data":
+        title = f"Training samples of {case['layout']}, one core"
+        return draw_bars(title, "samples a second: median and range", result["rates"])
+    if kind == "metrics":
+        title = f"One update of a metric, batch {case['batch']}, {size(case['size'])}, {case['device']}"
+        seconds = {name: found["seconds"] for name, found in result["tasks"].items()}
+        return draw_bars(title, "ms: median and range", seconds, factor=1000, goal=result["goal"])
+    if "lines" in content:
+        title = ", ".join(case[key] for key in ("network", "device", "precision", "way"))
+        return draw_scaling(title, content["quantity"], content["x"], records, content["lines"])
+    title = f"{kind}: {content['machine']['processor']}, {shared([record['case'] for record in records])}"
+    return draw_cases(title, records)
+
+
+def main(files: Sequence[str]) -> None:
+    for file in map(Path, files):
+        picture = draw(json.loads(file.read_text(encoding="utf-8")))
+        if picture is None:
+            print(f"{file}: no case gave a result")
+            continue
+        save(picture, file.with_suffix(".png"))
+        print(f"→ {file.with_suffix('.png')}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,47 @@
+"""Pages from templates of the package: texts are escaped, pictures stand inline."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from PIL import Image
+
+
+@functools.cache
+def template(package: str, name: str) -> Template:
+    """The template in the file `name` of a package's folder.
+
+    Filters beside Jinja's: `data_uri` of pictures, `base64` of texts and bytes, `kind`: the name of an object's class.
+    """
+    environment = Environment(
+        loader=PackageLoader(package, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"data_uri": data_uri, "base64": as_base64, "kind": lambda value: type(value).__name__}
+    return environment.get_template(name)
+
+
+def data_uri(picture: Image.Image, *, photograph: bool = False, optimize: bool = True) -> str:
+    """A picture as a data URI: PNG, or JPEG for a photograph, where a tenth of the size shows the same.
+
+    Args:
+        optimize: take the time to find the smallest PNG.
+    """
+    buffer = io.BytesIO()
+    if photograph:
+        picture.convert("RGB").save(buffer, format="JPEG", quality=88)
+    else:
+        picture.save(buffer, format="PNG", optimize=optimize)
+    return f"data:image/{'jpeg' if photograph else 'png'};base64,{as_base64(buffer.getvalue())}"
+
+
+def as_base64(content: str | bytes) -> str:
+    """Bytes, or a text's in UTF-8, in Base64."""
+    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
