@@ -59,7 +59,7 @@ def test_importing_is_light() -> None:
 
 
 def test_predicting_loads_nothing_of_training_and_evaluation() -> None:
-    unused = "accelerate", "torchmetrics", "scipy", "skimage", "tensorboard", "rich", "jsonargparse"
+    unused = "accelerate", "torchmetrics", "scipy", "skimage", "tensorboard", "rich"
     code = f"import sys, bridgenet.prediction, bridgenet.checkpoints, bridgenet.tasks.visualize\nprint([m for m in {unused} if m in sys.modules])"
     assert python(code) == "[]\n"
 

@@ -25,7 +25,8 @@ from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, re
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.model.build import build_network
+from bridgenet.model.description import NetworkConfig
 from bridgenet.model.inference import Precision, optimize_for_inference, resolve_precision
 from bridgenet.system.files import replacing
 
@@ -248,7 +249,7 @@ def open_reference(
 
 def sketch(config: NetworkConfig, state: Mapping[str, Tensor], path: Path) -> BridgeNet:
     """The network without memory (meta device), to compare weights with before anything large is made."""
-    for settings in ({"refine_depth": config.refine_depth}, config.backbone_kwargs):
+    for settings in (config.decoder, config.backbone):
         for name in ("refine_depth", "depth", "depths"):
             found = settings.get(name, 0)
             for depth in found if isinstance(found, list | tuple) else [found]:

@@ -23,7 +23,7 @@ from bridgenet.hub import licence_id
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import BRIDGENET
-from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+from bridgenet.model.decoders.bridgenet.options import NUM_STAGES
 from bridgenet.system.files import replacing
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
@@ -158,7 +158,7 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
 def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
     """The weights of the authors' files that no computation reads, in the authors' names."""
     assert network.config is not None
-    width = network.config.embed_dim + network.config.extra_channels
+    width: Any = network.decoder.out_channels
     narrow, num_tasks, first = width // 4, len(network.tasks), network.backbone.channels[0]
     lateral = (narrow, first, 3, 3) if isinstance(network.backbone, InternImage) else (first, narrow, 3, 3)
     prefix = "multi_task_decoder."
@@ -177,20 +177,21 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
 def _check_known_to_authors(network: BridgeNet) -> None:
     if network.config is None:
         raise UserError("this network has no description (network.config); build it with bridgenet.build_network")
-    if network.config.decoder != BRIDGENET:
+    decoder = network.config.decoder
+    if decoder.name != BRIDGENET:
         raise UserError(
-            f"the authors' code does not know the decoder {network.config.decoder}; write .safetensors or a folder instead"
+            f"the authors' code does not know the decoder {decoder.name}; write .safetensors or a folder instead"
         )
-    if network.config.num_stages != NUM_STAGES:
+    if decoder["num_stages"] != NUM_STAGES:
         raise UserError(
-            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {network.config.num_stages}; write "
+            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {decoder['num_stages']}; write "
             ".safetensors or a folder instead"
         )
-    if lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(network.config, name)]:
+    if lacking := [name for name in ("tpp", "bfe", "tfr") if not decoder[name]]:
         raise UserError(
             f"the authors' code knows no decoder without {lacking[0].upper()}; write .safetensors or a folder instead"
         )
-    kwargs, order = network.config.backbone_kwargs, list(network.tasks)
+    kwargs, order = network.config.backbone, list(network.tasks)
     if isinstance(network.backbone, InternImage):
         known = kwargs.get("layer_scale", True) and kwargs.get("post_norm", True)
     else:
@@ -198,7 +199,7 @@ def _check_known_to_authors(network: BridgeNet) -> None:
         known = all(map(_AUTHORS_VIT.fullmatch, keys)) and "backbone.model.cls_token" in keys
     if not known:
         raise UserError(
-            f"the authors' code does not know the backbone {network.config.backbone} (it knows ViT with a class token, and "
+            f"the authors' code does not know the backbone {network.config.backbone.name} (it knows ViT with a class token, and "
             "InternImage); write .safetensors or a folder instead"
         )
     if foreign := [task for task in order if task not in _AUTHORS_TASKS]:

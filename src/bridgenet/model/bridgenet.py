@@ -17,7 +17,7 @@ from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import resize
 
 if TYPE_CHECKING:
-    from bridgenet.model.config import NetworkConfig
+    from bridgenet.model.description import NetworkConfig
     from bridgenet.prediction import Prediction
 
 
