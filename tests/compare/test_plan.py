@@ -68,7 +68,7 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\], expected different whole numbers"),
         ({"seeds": []}, r"seeds is \[\]"),
         ({"seeds": 3}, "seeds is 3"),
-        ({"configurations": {}}, "configurations: expected at least one"),
+        ({"configurations": {}}, "configurations is .*, expected at least one, by name"),
         ({"configurations": {"a/b": None}}, "'a/b' is no name that a folder may have"),
         ({"configurations": {"..": None}}, r"'\.\.' is no name"),
         ({"reference": "alon"}, r"reference: 'alon' is not a configuration \(did you mean alone\?\)"),
