@@ -123,7 +123,7 @@ def test_wrong_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("optimizer: {learning_rate: 1}\ndata: {tasks: [depht]}\n")
     assert fails(["train", str(path), "--out", str(tmp_path / "run")], capsys).splitlines() == [
         f"{path}: unknown key optimizer.learning_rate (did you mean optimizer.lr?)",
-        f"       {path}: tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge, disparity, inverse_depth)",
+        f"       {path}: data.tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge, disparity, inverse_depth)",
     ]
     assert not (tmp_path / "run").exists()
 

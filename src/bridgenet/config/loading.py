@@ -58,7 +58,7 @@ def load(
 
     layers: list[tuple[str, Mapping[str, Any], Path]] = [_read(source)] if source is not None else []
     layers += [(f"{name}: ", values, folder or Path()) for name, values in (changes or {}).items()]
-    layers += [("--", _nested(key, value), Path()) for key, value in _overrides(overrides)]
+    layers += [(name, _nested(key, value), Path()) for name, key, value in _overrides(overrides)]
     is_recorded, is_preset = source is not None and Path(source).is_dir(), str(source) in presets()
     network = NetworkSettings()
     values: dict[str, Any] = {"network": {"backbone": network.backbone, "decoder": network.decoder}}
@@ -79,9 +79,19 @@ def load(
 
 
 def _told(where: str, problem: str) -> str:
-    if where == "--" and problem.startswith("unknown key "):
-        return problem.replace("unknown key ", "unknown option --").replace("did you mean ", "did you mean --")
-    return where + problem
+    """A problem of a file, or of the flag `where`, which is told as it was typed."""
+    if not where.startswith("--"):
+        return where + problem
+    if not problem.startswith("unknown key "):
+        return f"--{problem}"
+    key = problem.split()[2]
+    typed = where if _key(where) == key else f"--{key}"
+    return f"unknown option {typed}{problem.removeprefix(f'unknown key {key}').replace('mean ', 'mean --')}"
+
+
+def _key(name: str) -> str:
+    """The dotted name that a flag means: hyphens and underscores are the same."""
+    return name[2:].replace("-", "_")
 
 
 def _wrong_decoder(values: Mapping[str, Any]) -> list[str]:
@@ -122,7 +132,8 @@ def _modern(values: Mapping[Any, Any], folder: Path, where: str) -> dict[Any, An
     if isinstance(found.get("network"), Mapping):
         found["network"], renamed = in_parts(found["network"])
         if renamed and where:
-            warnings.warn(f"{where}{'; '.join(renamed)}. The old names go with the next version", stacklevel=3)
+            file = "" if where.startswith("--") else where
+            warnings.warn(f"{file}{'; '.join(renamed)}. The old names go with the next version", stacklevel=3)
     group = found.get("data")
     group = {"name": group} if isinstance(group, str | list) else group
     if isinstance(group, Mapping) and "name" in group:
@@ -166,17 +177,16 @@ class _Entry(dict[str, Any]):
     """One entry of a setting that has entries by name, as `--loss.weights.edge 70` gives it: the others stay."""
 
 
-def _overrides(words: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of the command line, `--NAME VALUE` or `--NAME=VALUE`; UserError for what is neither."""
+def _overrides(words: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Flags, their dotted names, and values of the command line, `--NAME VALUE` or `--NAME=VALUE`; UserError for what is neither."""
     left = iter(words)
     for word in left:
         name, equals, text = word.partition("=")
-        key = name[2:].replace("-", "_")
         if not name.startswith("--"):
             raise UserError(f"unexpected {word}, settings are given as --NAME VALUE")
         if not equals and (text := next(left, "--")).startswith("--"):
             raise UserError(f"{name}: expected a value")
-        yield key, _value(key, text)
+        yield name, _key(name), _value(_key(name), text)
 
 
 def _value(key: str, text: str) -> Any:
