@@ -14,7 +14,7 @@ import torch
 
 from bridgenet import config as configuration
 from bridgenet import data
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.model.inference import optimize_for_inference
 from bridgenet.ops import definitions
 from bridgenet.training.run import network_config

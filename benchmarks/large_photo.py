@@ -27,12 +27,9 @@ def untrained() -> bridgenet.BridgeNet:
     """The demo's network with the tasks of NYUD-v2, made ready for inference."""
     config = bridgenet.NetworkConfig(
         num_outputs={"semseg": CLASSES, "depth": 1, "normals": 3, "edge": 1},
-        backbone="resnet10t",
-        backbone_kwargs={"strides": [2, 4, 8, 16]},
+        backbone={"name": "resnet10t", "strides": [2, 4, 8, 16]},
         image_size=(96, 128),
-        embed_dim=48,
-        extra_channels=16,
-        refine_depth=3,
+        decoder={"name": "bridgenet", "embed_dim": 48, "extra_channels": 16, "refine_depth": 3},
     )
     return bridgenet.optimize_for_inference(bridgenet.build_network(config))
 

@@ -17,7 +17,7 @@ from bridgenet.cli.main import run
 from bridgenet.data.folders.own_class import is_dataset
 from bridgenet.data.folders.task_entries import _is_task
 from bridgenet.extensions import is_decoding, is_loss, is_metric, load_object, subclass_of
-from bridgenet.model.own import try_own_parts
+from bridgenet.model.build import try_own_parts
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_told(mine: Path, text: str, check: Any, message: s
 
 
 def test_decoder_of_ones_own_from_training_to_prediction(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(mine, network__decoder="mine_parts:Decoder", network__decoder_kwargs={"width": 6}) == 0
+    assert train(mine, network__decoder={"name": "mine_parts:Decoder", "width": 6}) == 0
     network = bridgenet.load_network(mine / "run")
     assert type(network.decoder).__name__ == "Decoder" and network.decoder.out_channels == 6
     image = str(mine / "NYUDv2/images/0001.png")
@@ -210,7 +210,7 @@ def test_decoder_of_ones_own_from_training_to_prediction(mine: Path, capsys: pyt
 def test_decoder_that_gives_something_else(
     mine: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], message: str
 ) -> None:
-    assert train(mine, network__decoder="mine_parts:Decoder", network__decoder_kwargs=settings) == 2
+    assert train(mine, network__decoder={"name": "mine_parts:Decoder", **settings}) == 2
     told = capsys.readouterr().err
     assert message in told and "network.decoder: mine_parts:Decoder" in told
     assert not (mine / "run").exists()
@@ -236,17 +236,16 @@ def test_authors_code_does_not_know_it(mine: Path, capsys: pytest.CaptureFixture
 
 
 def test_backbone_of_ones_own(mine: Path) -> None:
-    config = bridgenet.NetworkConfig(
-        {"depth": 1}, "mine_parts:Backbone", (32, 48), embed_dim=8, extra_channels=8, refine_depth=1
-    )
+    decoder = {"name": "bridgenet", "embed_dim": 8, "extra_channels": 8, "refine_depth": 1}
+    config = bridgenet.NetworkConfig({"depth": 1}, "mine_parts:Backbone", (32, 48), decoder)
     network = bridgenet.build_network(config)
     assert network.backbone.image_size == (32, 48)
     assert network.eval()(torch.zeros(1, 3, 37, 50)).logits["depth"].shape == (1, 1, 37, 50)
     try_own_parts(network)
-    config.backbone_kwargs = {"told": (4, 8, 8, 9)}
+    config.backbone["told"] = (4, 8, 8, 9)
     with pytest.raises(UserError, match=r"gives maps of \[4, 8, 8, 8\] channels, but says \[4, 8, 8, 9\]"):
         try_own_parts(bridgenet.build_network(config))
-    config.backbone_kwargs = {"told": (4, 8)}
+    config.backbone["told"] = (4, 8)
     with pytest.raises(UserError, match="expected those of its four maps"):
         bridgenet.build_network(config)
 

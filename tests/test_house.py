@@ -18,14 +18,9 @@ STILL_NEEDLESS: set[tuple[str, str]] = {
     ("bridgenet.cli.evaluate", "bridgenet.tasks.scores"),
     ("bridgenet.cli.export", "bridgenet.imaging.reading"),
     ("bridgenet.cli.predict", "bridgenet.export.description"),
-    ("bridgenet.model.backbones", "bridgenet.model.own"),
-    ("bridgenet.model.decoders", "bridgenet.model.decoders.dpt"),
-    ("bridgenet.model.decoders", "bridgenet.model.decoders.multi_task"),
     ("bridgenet.ops.dcnv3.operator", "bridgenet.ops.dcnv3.triton_kernels"),
     ("bridgenet.prediction.result", "bridgenet.tasks.visualize"),
     ("bridgenet.prediction.video", "bridgenet.tasks.visualize"),
-    ("bridgenet.report.examples", "bridgenet.checkpoints.files"),
-    ("bridgenet.report.examples", "bridgenet.prediction.model"),
 }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridgenet.data.base import DataSetInfo, DenseDataset, Target
     from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
-    from bridgenet.model.config import NetworkConfig, build_network
+    from bridgenet.model.build import NetworkConfig, build_network
     from bridgenet.model.inference import optimize_for_inference
     from bridgenet.prediction.model import Model, load, load_network, save
     from bridgenet.system.allocator import tune as tune_allocator
@@ -38,9 +38,9 @@ _LAZY = {
     "BridgeNetOutput": "bridgenet.model.bridgenet:BridgeNetOutput",
     "DataSetInfo": "bridgenet.data.base:DataSetInfo",
     "DenseDataset": "bridgenet.data.base:DenseDataset",
-    "NetworkConfig": "bridgenet.model.config:NetworkConfig",
+    "NetworkConfig": "bridgenet.model.description:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
-    "build_network": "bridgenet.model.config:build_network",
+    "build_network": "bridgenet.model.build:build_network",
     "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
     "tune_allocator": "bridgenet.system.allocator:tune",
 }

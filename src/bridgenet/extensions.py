@@ -186,6 +186,16 @@ def describe(found: Any) -> str:
     return f"a {type(found).__name__}"
 
 
+def made(kind: Any, where: str, path: str, /, *arguments: Any, **settings: Any) -> Any:
+    """An object of a class of the user's; whatever he raises in making it as a UserError that begins with `where`."""
+    try:
+        return kind(*arguments, **settings)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where}: {path} cannot be made: {in_words(error)}") from error
+
+
 @contextmanager
 def failing_as(where: str) -> Iterator[None]:
     """Whatever the user's code raises inside of the block as a UserError that begins with `where`."""

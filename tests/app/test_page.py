@@ -32,9 +32,7 @@ def make_network() -> bridgenet.BridgeNet:
         {"semseg": 3, "depth": 1},
         "test_resnet",
         (32, 32),
-        embed_dim=8,
-        extra_channels=8,
-        refine_depth=1,
+        {"name": "bridgenet", "embed_dim": 8, "extra_channels": 8, "refine_depth": 1},
         class_names={"semseg": ["wall", "floor", "sofa"]},
     )
     return bridgenet.build_network(config).eval()

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bridgenet import config as configuration
 from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import _Bytes, count, description, gmac_of
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 
 
 def test_parameters_are_those_of_the_network(case: Case) -> None:

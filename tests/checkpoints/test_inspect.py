@@ -126,7 +126,10 @@ def test_nearest_preset() -> None:
     config = config_of(published("nyud-vit-large"))
     assert config is not None
     assert module.nearest_preset(config) == ("nyud-vit-large", [])
-    assert module.nearest_preset(replace(config, refine_depth=6)) == ("nyud-vit-large", ["refine_depth 6 (preset 18)"])
+    assert module.nearest_preset(replace(config, decoder={**config.decoder, "refine_depth": 6})) == (
+        "nyud-vit-large",
+        ["refine_depth 6 (preset 18)"],
+    )
 
 
 def test_backbones(tmp_path: Path) -> None:

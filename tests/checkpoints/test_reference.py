@@ -162,7 +162,7 @@ PUBLISHED = [
     name
     for name in config.presets()
     if name.startswith(("nyud-vit", "nyud-int", "pascal-vit", "pascal-int"))
-    and config.load(name).network.decoder == "bridgenet"
+    and config.load(name).network.decoder.name == "bridgenet"
 ]
 
 
@@ -175,7 +175,7 @@ def published(name: str) -> bridgenet.BridgeNet:
         num_outputs={task: info.num_outputs[task] for task in tasks.in_order(info.num_outputs)},
         backbone=settings.network.backbone,
         image_size=(448, 576) if settings.data.name == "nyud" else (512, 512),
-        refine_depth=settings.network.refine_depth,
+        decoder=settings.network.decoder,
     )
     with torch.device("meta"):
         return bridgenet.build_network(description)
@@ -184,7 +184,7 @@ def published(name: str) -> bridgenet.BridgeNet:
 def content_as_released(network: bridgenet.BridgeNet) -> dict[str, Any]:
     """What a released file of this network holds: all of the authors' keys, and the training's state."""
     names, weights = reference_names(network), network.state_dict()
-    state = {theirs: weights[ours] for ours, theirs in names.items()} | unused_weights(network, config_of(network))
+    state = {theirs: weights[ours] for ours, theirs in names.items()} | unused_weights(network)
     for key in list(state):
         if key.endswith("running_mean"):
             state[key.replace("running_mean", "num_batches_tracked")] = torch.tensor(20000)
@@ -201,11 +201,12 @@ def test_published_networks_are_recognised(name: str) -> None:
     found = recognise(state, None, path)
     assert found.num_outputs == expected.num_outputs
     assert list(found.num_outputs) == list(expected.num_outputs)
-    assert (found.backbone, found.backbone_kwargs, found.image_size) == (expected.backbone, {}, expected.image_size)
-    assert (found.embed_dim, found.extra_channels) == (512, 64)
-    assert found.refine_depth == [settings.network.refine_depth] * 3
-    assert found.dilations == [1, 2, 5]
-    assert found.base_divisor == network.backbone.base_divisor
+    assert (found.backbone, found.image_size) == (expected.backbone, expected.image_size)
+    decoder = found.decoder
+    assert (decoder["embed_dim"], decoder["extra_channels"]) == (512, 64)
+    assert decoder["refine_depth"] == [settings.network.decoder.complete()["refine_depth"]] * 3
+    assert decoder["dilations"] == [1, 2, 5]
+    assert decoder["base_divisor"] == network.backbone.base_divisor
     assert found.dataset == settings.data.name
     again = sketch(found, state, path)
     assert {key: x.shape for key, x in again.state_dict().items()} == {
@@ -221,7 +222,7 @@ def test_published_vit_contradicted() -> None:
         network = bridgenet.build_network(bridgenet.NetworkConfig({"depth": 1}, "vit_base_patch16_384", (448, 576)))
     state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
     given = {"backbone_kwargs": {"num_heads": 12, "select_list": [3, 6, 9]}, "mtt_resolution_downsample_rate": 2}
-    assert recognise(state, given, Path("x")).backbone == "vit_base_patch16_384"
+    assert recognise(state, given, Path("x")).backbone == {"name": "vit_base_patch16_384"}
     with pytest.raises(UserError, match=r"num_heads 12.*says 16"):
         recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
     with pytest.raises(UserError, match=r"mtt_resolution_downsample_rate 2.*says 1"):
@@ -232,8 +233,8 @@ def test_published_vit_contradicted() -> None:
     "style", [{"post_norm": False}, {"layer_scale": False}, {"layer_scale": False, "post_norm": False}]
 )
 def test_other_styles_of_internimage_are_recognised(style: dict[str, Any]) -> None:
-    _, kwargs = BACKBONES["internimage"]
-    network = build("internimage", backbone_kwargs=kwargs | style)
+    name, kwargs = BACKBONES["internimage"]
+    network = build(backbone={"name": name, **kwargs, **style})
     state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
     given = {
         "backbone_kwargs": {"offset_scale": 1.0},
@@ -241,4 +242,4 @@ def test_other_styles_of_internimage_are_recognised(style: dict[str, Any]) -> No
         "dilated_ratio": [1, 2, 5],
         "image_size": [64, 96],
     }
-    assert recognise(state, given, Path("x")).backbone_kwargs == kwargs | style
+    assert recognise(state, given, Path("x")).backbone.arguments == kwargs | style

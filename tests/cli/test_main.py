@@ -59,7 +59,7 @@ def test_importing_is_light() -> None:
 
 
 def test_predicting_loads_nothing_of_training_and_evaluation() -> None:
-    unused = "accelerate", "torchmetrics", "scipy", "skimage", "tensorboard", "rich", "jsonargparse"
+    unused = "accelerate", "torchmetrics", "scipy", "skimage", "tensorboard", "rich"
     code = f"import sys, bridgenet.prediction, bridgenet.checkpoints, bridgenet.tasks.visualize\nprint([m for m in {unused} if m in sys.modules])"
     assert python(code) == "[]\n"
 
@@ -123,7 +123,7 @@ def test_wrong_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("optimizer: {learning_rate: 1}\ndata: {tasks: [depht]}\n")
     assert fails(["train", str(path), "--out", str(tmp_path / "run")], capsys).splitlines() == [
         f"{path}: unknown key optimizer.learning_rate (did you mean optimizer.lr?)",
-        f"       {path}: tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge, disparity, inverse_depth)",
+        f"       {path}: data.tasks: 'depht' is not a task (did you mean depth?) (semseg, depth, human_parts, sal, normals, edge, disparity, inverse_depth)",
     ]
     assert not (tmp_path / "run").exists()
 

@@ -58,7 +58,7 @@ def plan(nyud_root: Path, tmp_path: Path) -> Path:
         "seeds": [5],
         "configurations": {
             "bridgenet": None,
-            "heads": {"network": {"decoder": "multi_task", "decoder_kwargs": {"width": 8}}, "steps": 1},
+            "heads": {"network": {"decoder": {"name": "multi_task", "width": 8}}, "steps": 1},
         },
     }
     path.write_text(yaml.safe_dump(values))

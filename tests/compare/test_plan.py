@@ -16,7 +16,7 @@ from bridgenet.compare.checks import check_configs, check_data
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import read_plan
 from bridgenet.config.settings import LossSettings
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.training.parts import network_config
 
 GOOD = {
@@ -26,8 +26,8 @@ GOOD = {
     "reference": "alone",
     "configurations": {
         "bridgenet": None,
-        "no-tpp": {"network": {"tpp": False}},
-        "alone": {"network": {"decoder": "single_task", "decoder_kwargs": {"width": 16}}, "steps": 5},
+        "no-tpp": {"network": {"decoder": {"tpp": False}}},
+        "alone": {"network": {"decoder": {"name": "single_task", "width": 16}}, "steps": 5},
     },
 }
 
@@ -43,16 +43,16 @@ def test_settings_come_from_base_then_common_then_own(tmp_path: Path) -> None:
     assert (plan.seeds, plan.reference, plan.against, plan.boundaries) == ((3, 1), "alone", "bridgenet", True)
     assert plan.title == "plan"
     whole, part, alone = plan.configs.values()
-    assert whole.network.backbone == "resnet10t" and whole.network.backbone_kwargs == {"strides": [2, 4, 8, 16]}
+    assert whole.network.backbone == {"name": "resnet10t", "strides": [2, 4, 8, 16]}
     assert (whole.steps, part.steps, alone.steps) == (3, 3, 5)
-    assert (whole.network.tpp, part.network.tpp) == (True, False)
+    assert "tpp" not in whole.network.decoder and part.network.decoder["tpp"] is False
     assert whole.data.size == (32, 48) and whole.loss.weights == {"edge": 7}
-    assert (alone.network.decoder, alone.network.decoder_kwargs) == ("single_task", {"width": 16})
+    assert alone.network.decoder == {"name": "single_task", "width": 16}
 
 
 def test_settings_survive_the_way_to_the_runs_process(tmp_path: Path) -> None:
     for config in read_plan(written(tmp_path)).configs.values():
-        assert as_config(config.as_dict()) == config
+        assert as_config(config.as_dict()).as_dict() == config.as_dict()
 
 
 def test_base_beside_the_plan(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\], expected different whole numbers"),
         ({"seeds": []}, r"seeds is \[\]"),
         ({"seeds": 3}, "seeds is 3"),
-        ({"configurations": {}}, "configurations: expected at least one"),
+        ({"configurations": {}}, "configurations is .*, expected at least one, by name"),
         ({"configurations": {"a/b": None}}, "'a/b' is no name that a folder may have"),
         ({"configurations": {"..": None}}, r"'\.\.' is no name"),
         ({"reference": "alon"}, r"reference: 'alon' is not a configuration \(did you mean alone\?\)"),
@@ -76,7 +76,10 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"benchmark": ["rooms-v1"]}, r"benchmark: '\['rooms-v1'\]' is not one"),
         ({"base": 5}, "base is 5, expected a preset or a YAML file"),
         ({"seeds": [2**70]}, "seeds is .*expected different whole numbers"),
-        ({"settings": {"steps": datetime.date(2026, 1, 2)}}, "settings: steps: "),
+        (
+            {"settings": {"steps": datetime.date(2026, 1, 2)}},
+            "settings: steps is '2026-01-02', expected a whole number",
+        ),
         ({"against": "other"}, "against: 'other' is not a configuration"),
         ({"boundaries": "yes please"}, "boundaries is 'yes please', expected true or false"),
         ({"benchmark": "rooms-v7"}, r"benchmark: 'rooms-v7' is not one \(did you mean rooms-v1\?\)"),
@@ -86,12 +89,27 @@ def test_base_beside_the_plan(tmp_path: Path) -> None:
         ({"settings": ["steps"]}, r"\['steps'\] is no group of settings"),
         ({"settings": []}, r"settings: \[\] is no group of settings"),
         ({"configurations": {"alone": False, "bridgenet": None}}, "configurations.alone: False is no group"),
-        ({"configurations": {"alone": {"network": None}}}, r"configurations\.alone: network is None, expected a group"),
-        ({"configurations": {"alone": {"steps": 0}}}, r"configurations\.alone: steps is 0, expected at least 1"),
-        ({"settings": {"batch_size": 0}}, "all configurations: batch_size is 0, expected at least 1"),
+        (
+            {"configurations": {"alone": {"network": None}}},
+            r"configurations\.alone: network is nothing, expected a group",
+        ),
+        (
+            {"configurations": {"alone": {"steps": 0}}},
+            r"configurations\.alone: steps is 0, expected a whole number, at least 1",
+        ),
+        ({"settings": {"batch_size": 0}}, "settings: batch_size is 0, expected a whole number, at least 1"),
         ({"configurations": {2: None, "alone": None}}, "configurations: 2 is no text, put the name in quotes"),
         ({"configurations": {"alone": None, "Alone": None}}, "'Alone' is there in other letters, too"),
-        ({"settings": {"steps": "many"}}, "settings: steps: .*Expected a <class 'int'>"),
+        (
+            {"settings": {"network": {"decoder": "multitask"}}},
+            r"settings: network\.decoder: 'multitask' is not a decoder",
+        ),
+        ({"settings": {"network": {"decoder": {"num_stages": 7}}}}, r"network\.decoder\.num_stages is 7, expected 3"),
+        (
+            {"settings": {"network": {"decoder": {"name": "dpt", "width": 7}}}},
+            r"network\.decoder\.width is 7, expected a",
+        ),
+        ({"settings": {"steps": "many"}}, "settings: steps is 'many', expected a whole number, at least 1"),
     ],
 )
 def test_mistakes(changes: dict[str, object], words: str, tmp_path: Path) -> None:
@@ -120,7 +138,7 @@ def test_plans_of_this_project(path: Path) -> None:
 
 def test_a_folder_of_the_presets_name_is_not_the_base(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
-    assert read_plan(written(tmp_path)).configs["bridgenet"].network.backbone == "resnet10t"
+    assert read_plan(written(tmp_path)).configs["bridgenet"].network.backbone.name == "resnet10t"
 
 
 def test_mistakes_of_all_configurations_are_told_once(tmp_path: Path) -> None:
@@ -172,11 +190,11 @@ def test_data_that_is_not_there_is_told_once(nyud_root: Path, tmp_path: Path) ->
     [
         (
             {
-                "typo": {"network": {"decoder": "multitask"}},
-                "deep": {"network": {"num_stages": 7}},
-                "odd": {"network": {"decoder": "dpt", "decoder_kwargs": {"width": 7}}},
+                "typo": {"network": {"backbone": "resnet9999"}},
+                "deep": {"network": {"decoder": {"refine_depth": [1, 2]}}},
+                "odd": {"network": {"decoder": {"embed_dim": 7}}},
             },
-            r"typo: .*multitask.*\n.*deep: num_stages is 7.*\n.*odd: .*width is 7",
+            r"typo: .*resnet9999.*\n.*deep: refine_depth is \[1, 2\].*\n.*odd: embed_dim is 7",
         ),
         (
             {

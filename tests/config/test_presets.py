@@ -9,11 +9,11 @@ import torch
 from timm.models import get_pretrained_cfg
 
 from bridgenet import config
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.training.run import network_config
 
 PRESETS = [name for name in config.presets() if not name.startswith("demo")]
-BY_TIMM = [name for name in PRESETS if not config.load(name).network.backbone.startswith("internimage")]
+BY_TIMM = [name for name in PRESETS if not config.load(name).network.backbone.name.startswith("internimage")]
 
 
 def card(name: str) -> str:
@@ -31,7 +31,8 @@ def test_card(name: str) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_network_can_be_built(name: str) -> None:
     settings = network_config(config.load(name))
-    settings.refine_depth = 1
+    if settings.decoder.name == "bridgenet":
+        settings.decoder["refine_depth"] = 1
     with torch.device("meta"):
         network = build_network(settings)
     assert network.tasks == settings.num_outputs
@@ -39,7 +40,7 @@ def test_network_can_be_built(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in BY_TIMM if "-vit-" not in name])
 def test_card_names_the_backbones_weights_and_their_licence(name: str) -> None:
-    backbone = config.load(name).network.backbone
+    backbone = config.load(name).network.backbone.name
     published = get_pretrained_cfg(backbone)
     assert published is not None
     assert published.has_weights

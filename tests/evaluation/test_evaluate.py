@@ -21,7 +21,7 @@ from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.evaluation.boundaries import evaluate_boundaries, jobs_of, scores_of
 from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_source, write_edges
 from bridgenet.model.bridgenet import BridgeNetOutput
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.system.files import write_json
 from bridgenet.tasks.scores import gains, read_scores, relative_gain
 from bridgenet.training.parts import network_config

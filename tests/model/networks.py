@@ -37,7 +37,7 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
 """A timm name or InternImage's, and what makes it small, by the kind of backbone."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    **{name: {"decoder": name, "decoder_kwargs": {"width": 16}} for name in ("multi_task", "single_task", "dpt")},
+    **{name: {"decoder": {"name": name, "width": 16}} for name in ("multi_task", "single_task", "dpt")},
     **{f"no {part}": {part: False} for part in ("tpp", "bfe", "tfr")},
     "nothing": {"tpp": False, "bfe": False, "tfr": False},
     "1 stage": {"num_stages": 1},
@@ -53,22 +53,30 @@ NETWORKS = [
 """What :func:`build` knows by name: BridgeNet on a backbone, or a variant on one."""
 
 
-def config(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.NetworkConfig:
-    variant, _, backbone = backbone.rpartition(" on ")
-    name, kwargs = BACKBONES.get(backbone, (backbone, {}))
+def config(backbone: Any = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.NetworkConfig:
+    """A small network's description; `changes` of its own, or of the options of the decoder `bridgenet`."""
+    variant = ""
+    if isinstance(backbone, str):
+        variant, _, backbone = backbone.rpartition(" on ")
+        name, kwargs = BACKBONES.get(backbone, (backbone, {}))
+        backbone = {"name": name, **kwargs}
     settings: dict[str, Any] = {
         "num_outputs": dict(list(NUM_OUTPUTS.items())[:num_tasks]),
-        "backbone": name,
-        "backbone_kwargs": dict(kwargs),
+        "backbone": backbone,
         "image_size": SIZE,
-        "embed_dim": 16,
-        "extra_channels": 8,
-        "refine_depth": 2,
     }
-    return bridgenet.NetworkConfig(**(settings | VARIANTS.get(variant, {}) | changes))
+    given = VARIANTS.get(variant, {}) | changes
+    of_network = {key: given[key] for key in given if key in bridgenet.NetworkConfig.__dataclass_fields__}
+    options = {key: value for key, value in given.items() if key not in of_network}
+    return bridgenet.NetworkConfig(**({"decoder": decoder(**options)} | settings | of_network))
 
 
-def build(backbone: str = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:
+def decoder(**options: Any) -> dict[str, Any]:
+    """BridgeNet's small, without drop path."""
+    return {"name": "bridgenet", "embed_dim": 16, "extra_channels": 8, "refine_depth": 2, "drop_path": 0.0} | options
+
+
+def build(backbone: Any = "resnet", num_tasks: int = 4, **changes: Any) -> bridgenet.BridgeNet:
     """A small network with the same weights in every call."""
     torch.manual_seed(0)
     return bridgenet.build_network(config(backbone, num_tasks, **changes))

@@ -86,7 +86,7 @@ def test_not_for_the_authors_code(tmp_path: Path) -> None:
 def test_refused() -> None:
     with pytest.raises(UserError, match=r"num_stages is 0, expected 3 \(as published\), or 1 to 4"):
         build("resnet", num_stages=0)
-    with pytest.raises(UserError, match=r"network\.tpp is a part of bridgenet; the decoder is multi_task"):
-        build("multi_task on resnet", tpp=False)
-    with pytest.raises(UserError, match=r"decoder_kwargs \(width\) are of other decoders"):
-        build("resnet", decoder_kwargs={"width": 8})
+    with pytest.raises(UserError, match=r"unknown key network\.decoder\.tpp \(known: width\)"):
+        build("resnet", decoder={"name": "multi_task", "tpp": False})
+    with pytest.raises(UserError, match=r"unknown key network\.decoder\.width"):
+        build("resnet", width=8)

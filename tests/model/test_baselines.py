@@ -99,14 +99,14 @@ def test_dpt_without_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"depth": 3}, r"multi_task has no setting depth \(settings: width\)"),
+        ({"depth": 3}, r"unknown key network\.decoder\.depth \(did you mean network\.decoder\.width\?\)"),
         ({"width": 12}, "width is 12, expected a positive multiple of 8"),
         ({"width": "wide"}, "width is 'wide'"),
     ],
 )
 def test_settings(settings: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        build("multi_task on resnet", decoder_kwargs=settings)
+        build("resnet", decoder={"name": "multi_task", **settings})
 
 
 def test_names_of_decoders() -> None:

@@ -10,12 +10,12 @@ import torch
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.decoders.bridgenet.tfr import RefinerBlock
 from bridgenet.ops import definitions
-from tests.model.networks import build, images, targets
+from tests.model.networks import build, decoder, images, targets
 
 
 def trained_once(*, by_definition: bool = False, checkpointed: bool = False, precision=torch.float64) -> dict:
     """Gradients and running statistics after one training step's forward and backward pass."""
-    network = build("resnet", 4, refiner_drop_path=0.5).to(precision).train()
+    network = build("resnet", 4, decoder=decoder(drop_path=0.5)).to(precision).train()
     network.decoder.set_checkpointing(checkpointed)
     torch.manual_seed(3)  # drop path
     truth = {task: x.to(precision) for task, x in targets(network).items()}

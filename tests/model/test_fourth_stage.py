@@ -70,8 +70,8 @@ def test_save_load_and_conversion(tmp_path: Path) -> None:
 
 def test_descriptions_of_before_have_three() -> None:
     values = config().as_dict()
-    del values["num_stages"]
-    assert bridgenet.NetworkConfig.from_dict(values).num_stages == 3
+    del values["decoder"]["num_stages"]
+    assert bridgenet.NetworkConfig.from_dict(values).decoder["num_stages"] == 3
 
 
 @pytest.mark.parametrize(

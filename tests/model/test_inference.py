@@ -54,7 +54,7 @@ def test_results_are_those_of_the_definitions(backbone: str) -> None:
 @torch.no_grad()
 def test_backbones_that_use_their_layers_in_ways_of_their_own(name: str, settings: dict) -> None:
     """Swin V2 reads its linear layers' weights itself; PVT v2's MLP has a convolution between `fc1` and its GELU."""
-    network = build(num_tasks=1, backbone=name, backbone_kwargs=settings).eval()
+    network = build(num_tasks=1, backbone={"name": name, **settings}).eval()
     expected = network(images())
     assert deviation(optimize_for_inference(network)(images()), expected) < 2e-5
 

@@ -5,7 +5,7 @@ import torch
 
 from bridgenet import UserError
 from bridgenet.model.layers import ChannelNorm, join_heads, resize, split_heads, to_map, to_tokens
-from tests.model.networks import build
+from tests.model.networks import build, decoder
 
 
 def test_resize_keeps_what_has_the_size() -> None:
@@ -46,7 +46,7 @@ def test_channel_norm() -> None:
         ({"refine_depth": [1, 2]}, r"refine_depth is \[1, 2\]"),
         ({"dilations": []}, r"dilations is \[\]"),
         ({"dilations": [[1], [1]]}, "dilations is"),
-        ({"dilations": [0]}, "dilations is"),
+        ({"dilations": [0]}, r"dilations is \[0\]"),
         ({"num_outputs": {}}, "at least one task"),
     ],
 )
@@ -65,7 +65,7 @@ def test_dilations_are_repeated_or_given_per_stage() -> None:
 
 
 def test_drop_path_grows_to_its_rate() -> None:
-    network = build("internimage", refine_depth=3, drop_path=0.3, refiner_drop_path=0.2)
+    network = build("internimage", drop_path=0.3, decoder=decoder(refine_depth=3, drop_path=0.2))
     chain = network.decoder.stages[0].tfr.chains["depth"]
     assert [block.drop_path.drop_prob for block in chain] == pytest.approx([0, 0.1, 0.2])
     levels = [block.drop_path.drop_prob for level in network.backbone.levels for block in level.blocks]

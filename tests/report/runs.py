@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from bridgenet.checkpoints import BEST, LAST, save
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 

@@ -100,7 +100,7 @@ def test_the_licence_is_told_and_travels(nyud_root: Path, tmp_path: Path, capsys
     name, kwargs = "vit_small_patch16_dinov3.lvd1689m", {"embed_dim": 64, "depth": 4, "num_heads": 2}
     torch.save(timm.create_model(name, **kwargs).state_dict(), tmp_path / "dinov3.pth")
     file = str(tmp_path / "dinov3.pth")
-    config = changed(nyud_root, backbone=name, backbone_kwargs=kwargs, backbone_checkpoint=file, drop_path=0.0)
+    config = changed(nyud_root, backbone={"name": name, **kwargs}, backbone_checkpoint=file, drop_path=0.0)
     config = replace(config, data=replace(config.data, size=(64, 64), eval_size=(64, 64)), steps=1)
     train(config, tmp_path / "run", device="cpu")
     assert f"note: the licence of dinov3.pth ({name}) is dinov3-license if it holds" in capsys.readouterr().out

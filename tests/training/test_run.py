@@ -238,8 +238,8 @@ def test_a_loss_that_is_no_number_stops_the_run(nyud_root: Path, tmp_path: Path)
 def test_weights_of_another_network_are_not_resumed(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, steps=1)
     train(config, tmp_path / "run", device="cpu")
-    config.network.embed_dim = 16
-    with pytest.raises(UserError, match=r"other settings: network\.embed_dim was 8, now 16"):
+    config.network.decoder["embed_dim"] = 16
+    with pytest.raises(UserError, match=r"other settings: network\.decoder\.embed_dim was 8, now 16"):
         train(config, tmp_path / "run", resume=True, device="cpu")
 
 
@@ -300,7 +300,7 @@ def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Pa
     torch.save({"model": {backbone_name(key): x for key, x in backbone.state_dict().items()}}, file)
     config = tiny_config(nyud_root, steps=1)
     network = replace(
-        config.network, backbone="internimage_b", backbone_kwargs=size, backbone_checkpoint=str(file), drop_path=0.0
+        config.network, backbone={"name": "internimage_b", **size}, backbone_checkpoint=str(file), drop_path=0.0
     )
     config = replace(config, network=replace(network, checkpoint_backbone=True))
     run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
@@ -311,4 +311,4 @@ def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Pa
     train(replace(config, steps=2), tmp_path / "run", resume=True, device="cpu")
     trained = bridgenet.load(tmp_path / "run", device="cpu")
     assert set(trained.network.backbone.state_dict()) == set(backbone.state_dict())
-    assert trained.config.backbone_kwargs == size | style
+    assert trained.config.backbone.arguments == size | style

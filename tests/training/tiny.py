@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from bridgenet.config.settings import DataSettings, NetworkSettings, OptimizerSettings, RunConfig
+from bridgenet.model.description import Part
 
 
 def tiny_config(root: Path, **changes: Any) -> RunConfig:
     """Six steps of batch 2 at 32×32 on the data below `root`, with drop path."""
     settings: dict[str, Any] = {
         "network": NetworkSettings(
-            backbone="test_resnet",
+            backbone=Part(name="test_resnet"),
             pretrained=False,
-            embed_dim=8,
-            extra_channels=8,
-            refine_depth=2,
+            decoder=Part(name="bridgenet", embed_dim=8, extra_channels=8, refine_depth=2, drop_path=0.3),
             drop_path=0.1,
-            refiner_drop_path=0.3,
         ),
         "data": DataSettings(root=str(root), size=(32, 32), eval_size=(32, 32), workers=0),
         "optimizer": OptimizerSettings(name="adamw", lr=1e-3),

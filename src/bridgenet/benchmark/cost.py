@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from bridgenet.benchmark.cases import Case, Size
 from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.config.settings import RunConfig, network_size
-from bridgenet.model.config import NetworkConfig, build_network
+from bridgenet.model.build import build_network
+from bridgenet.model.description import NetworkConfig
 from bridgenet.ops import definitions
 from bridgenet.training.parts import network_config
 

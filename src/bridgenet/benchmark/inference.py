@@ -14,7 +14,7 @@ from bridgenet.benchmark.cost import Cost, count, description, gmac_of
 from bridgenet.benchmark.rates import Rates, seconds_of, summary
 from bridgenet.evaluation.evaluate import autocast
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.model.inference import consume
 from bridgenet.ops import definitions
 from bridgenet.prediction import predict_image

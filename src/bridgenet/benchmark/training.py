@@ -17,7 +17,7 @@ from bridgenet.benchmark.samples import decoded_batch
 from bridgenet.config.settings import shrink_of
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import build_network
+from bridgenet.model.build import build_network
 from bridgenet.ops import definitions
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.training.optimisation import make_optimizer

@@ -24,9 +24,9 @@ from bridgenet.checkpoints.source import Source, open_source, reference_names
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
 from bridgenet.model.decoders import BRIDGENET
-from bridgenet.model.decoders.bridgenet.decoder import NUM_STAGES
+from bridgenet.model.decoders.bridgenet.options import NUM_STAGES
+from bridgenet.model.description import NetworkConfig
 from bridgenet.model.records import Record, record, record_of
 from bridgenet.system.files import replacing
 
@@ -150,7 +150,7 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
     order = list(network.tasks)
     own = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     state = {names[key] if key in names else reference_name(key, order): value for key, value in own.items()}
-    state |= unused_weights(network, known.config)
+    state |= unused_weights(network)
     text = json.dumps(description(known.config, known.information))
     step, epoch = (known.information.get(key) for key in ("step", "epoch"))
     return {
@@ -161,9 +161,9 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
     }
 
 
-def unused_weights(network: BridgeNet, config: NetworkConfig) -> dict[str, Tensor]:
+def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
     """The weights of the authors' files that no computation reads, in the authors' names."""
-    width = config.embed_dim + config.extra_channels
+    width: Any = network.decoder.out_channels
     narrow, num_tasks, first = width // 4, len(network.tasks), network.backbone.channels[0]
     lateral = (narrow, first, 3, 3) if isinstance(network.backbone, InternImage) else (first, narrow, 3, 3)
     prefix = "multi_task_decoder."
@@ -184,21 +184,21 @@ def _check_known_to_authors(network: BridgeNet) -> Record:
     known = record_of(network)
     if known is None:
         raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
-    config = known.config
-    if config.decoder != BRIDGENET:
+    decoder = known.config.decoder
+    if decoder.name != BRIDGENET:
         raise UserError(
-            f"the authors' code does not know the decoder {config.decoder}; write .safetensors or a folder instead"
+            f"the authors' code does not know the decoder {decoder.name}; write .safetensors or a folder instead"
         )
-    if config.num_stages != NUM_STAGES:
+    if decoder["num_stages"] != NUM_STAGES:
         raise UserError(
-            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {config.num_stages}; write "
+            f"the authors' code knows decoders of {NUM_STAGES} stages, this one has {decoder['num_stages']}; write "
             ".safetensors or a folder instead"
         )
-    if lacking := [name for name in ("tpp", "bfe", "tfr") if not getattr(config, name)]:
+    if lacking := [name for name in ("tpp", "bfe", "tfr") if not decoder[name]]:
         raise UserError(
             f"the authors' code knows no decoder without {lacking[0].upper()}; write .safetensors or a folder instead"
         )
-    kwargs, order = config.backbone_kwargs, list(network.tasks)
+    kwargs, order = known.config.backbone, list(network.tasks)
     if isinstance(network.backbone, InternImage):
         is_theirs = kwargs.get("layer_scale", True) and kwargs.get("post_norm", True)
     else:
@@ -206,7 +206,7 @@ def _check_known_to_authors(network: BridgeNet) -> Record:
         is_theirs = all(map(_AUTHORS_VIT.fullmatch, keys)) and "backbone.model.cls_token" in keys
     if not is_theirs:
         raise UserError(
-            f"the authors' code does not know the backbone {config.backbone} (it knows ViT with a class token, and "
+            f"the authors' code does not know the backbone {known.config.backbone.name} (it knows ViT with a class token, and "
             "InternImage); write .safetensors or a folder instead"
         )
     if foreign := [task for task in order if task not in _AUTHORS_TASKS]:

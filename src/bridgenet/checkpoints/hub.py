@@ -32,7 +32,7 @@ from bridgenet.checkpoints.own import HUB_WEIGHTS, description, save
 from bridgenet.errors import UserError, nearest
 from bridgenet.extensions import module_of
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.system.files import write_atomically
 from bridgenet.tasks.scores import in_words
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,8 +29,8 @@ from bridgenet.checkpoints.reference import DROPPED, internimage_size, internima
 from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
-from bridgenet.model.config import NetworkConfig
 from bridgenet.model.decoders import BRIDGENET
+from bridgenet.model.description import NetworkConfig, Part
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
 
@@ -165,14 +165,15 @@ def _without(text: str, path: Path) -> str:
 
 
 def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str, Any]) -> None:
-    depth = config.refine_depth
-    found.backbone, found.backbone_settings = config.backbone, config.backbone_kwargs
+    found.backbone, found.backbone_settings = config.backbone.name, config.backbone.arguments
     found.tasks, found.image_size = dict(config.num_outputs), config.image_size
-    if config.decoder == BRIDGENET:
-        found.embed_dim, found.width = config.embed_dim, config.embed_dim + config.extra_channels
-        found.refine_depth = [depth] * config.num_stages if isinstance(depth, int) else list(depth)
+    decoder = config.decoder
+    if decoder.name == BRIDGENET:
+        found.embed_dim, found.width = decoder["embed_dim"], decoder["embed_dim"] + decoder["extra_channels"]
+        depth = decoder["refine_depth"]
+        found.refine_depth = [depth] * decoder["num_stages"] if isinstance(depth, int) else list(depth)
     else:
-        found.decoder = config.decoder
+        found.decoder = decoder.name
     for name in ("step", "epoch", "origin", "licence", *RECORDED):
         setattr(found, name, information.get(name))
     name, differences = nearest_preset(config)
@@ -213,30 +214,28 @@ def _presets() -> dict[str, RunConfig]:
 
 def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
     """The preset that is most like this network, and in what it differs, e.g. `refine_depth 6 (preset 18)`."""
-    depth = config.refine_depth
-    own = {
-        "tasks": config.num_outputs,
-        "image_size": tuple(config.image_size),
-        "backbone": config.backbone,
-        "backbone_kwargs": dict(config.backbone_kwargs),
-        "decoder": config.decoder,
-        "embed_dim": config.embed_dim,
-        "extra_channels": config.extra_channels,
-        "num_stages": config.num_stages,
-        "tpp": config.tpp,
-        "bfe": config.bfe,
-        "tfr": config.tfr,
-        "refine_depth": depth[0] if isinstance(depth, list) and len(set(depth)) == 1 else depth,
-        "dilations": list(config.dilations),
-    }
+    own = _compared(config.num_outputs, config.image_size, config.backbone, config.decoder)
     differences: dict[str, list[str]] = {}
     for name, settings in _presets().items():
-        network, info = settings.network, data.info(settings.data.name)
-        preset: dict[str, Any] = {key: getattr(network, key) for key in own if hasattr(network, key)}
-        preset |= {"tasks": info.num_outputs, "image_size": network_size(settings)}
-        differences[name] = [f"{key} {own[key]} (preset {preset[key]})" for key in own if own[key] != preset[key]]
+        outputs, network = data.info(settings.data.name).num_outputs, settings.network
+        preset = _compared(outputs, network_size(settings), network.backbone, network.decoder)
+        differences[name] = [
+            f"{key} {own[key]} (preset {preset[key]})" for key in own if key in preset and own[key] != preset[key]
+        ]
     name = min(differences, key=lambda name: len(differences[name]))
     return name, differences[name]
+
+
+def _compared(
+    num_outputs: Mapping[str, int], image_size: Sequence[int], backbone: Part, decoder: Part
+) -> dict[str, Any]:
+    """What a network is compared with presets in."""
+    options = decoder.complete().arguments
+    if isinstance(depth := options.get("refine_depth"), list) and len(set(depth)) == 1:
+        options["refine_depth"] = depth[0]
+    named = {"backbone": backbone.name, "backbone settings": backbone.arguments, "decoder": decoder.name}
+    compared = {key: value for key, value in options.items() if key not in ("squeezes", "base_divisor", "drop_path")}
+    return {"tasks": num_outputs, "image_size": tuple(image_size), **named, **compared}
 
 
 def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
@@ -263,6 +262,6 @@ def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
         published = {(768, 12, 16): "vit_base_patch16_384", (1024, 24, 16): "vit_large_patch16_384"}
         found.backbone = published.get(tuple(found.backbone_settings.values()))
     if found.backbone is not None:
-        names = [name for name, settings in _presets().items() if settings.network.backbone == found.backbone]
+        names = [name for name, settings in _presets().items() if settings.network.backbone.name == found.backbone]
         found.preset = " or ".join(names) + " (network.backbone_checkpoint)" if names else None
     return found

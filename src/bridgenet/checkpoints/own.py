@@ -19,7 +19,7 @@ from torch import Tensor
 from bridgenet.checkpoints.files import State, is_safetensors, read_file
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.model.inference import PreparedNetwork
 from bridgenet.model.records import record_of
 from bridgenet.system.files import replacing

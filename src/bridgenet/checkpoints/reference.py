@@ -14,7 +14,8 @@ from bridgenet import data, tasks
 from bridgenet.checkpoints.files import State
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.internimage import SIZES
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.decoders import BRIDGENET
+from bridgenet.model.description import NetworkConfig
 
 # Ours → theirs. {n}: the task's position in the task order, where the authors number instead of naming tasks.
 _DECODER = [
@@ -272,25 +273,27 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
         (name for name in data.DATASETS if told.num_outputs.items() <= data.info(name).num_outputs.items()), None
     )
     names = data.info(dataset).class_names if dataset else {}
-    config = NetworkConfig(
-        num_outputs=told.num_outputs,
-        backbone=told.backbone,
-        backbone_kwargs=kwargs,
-        image_size=(image_size[0], image_size[1]),
-        embed_dim=told.embed_dim,
-        extra_channels=told.width - told.embed_dim,
-        refine_depth=told.depths,
-        dilations=given.get("dilated_ratio") or [1, 2, 5],
-        squeezes=told.squeezes,
-        base_divisor=given.get("mtt_resolution_downsample_rate") or base_divisor,
-        class_names={task: list(names[task]) for task in order if task in names},
-        dataset=dataset,
-    )
+    decoder = {
+        "name": BRIDGENET,
+        "embed_dim": told.embed_dim,
+        "extra_channels": told.width - told.embed_dim,
+        "refine_depth": told.depths,
+        "dilations": given.get("dilated_ratio") or [1, 2, 5],
+        "squeezes": told.squeezes,
+        "base_divisor": given.get("mtt_resolution_downsample_rate") or base_divisor,
+    }
+    description = {
+        "num_outputs": told.num_outputs,
+        "backbone": {"name": told.backbone, **kwargs},
+        "image_size": image_size,
+        "decoder": decoder,
+        "class_names": {task: list(names[task]) for task in order if task in names},
+        "dataset": dataset,
+    }
     try:
-        config.check()
+        return NetworkConfig.from_dict(description)
     except UserError as error:
         raise UserError(f"{path}: with the given configuration {error}") from None
-    return config
 
 
 def _check_agreement(given: Mapping[str, Any], told: Mapping[str, Any], path: Path) -> None:

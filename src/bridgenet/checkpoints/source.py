@@ -20,8 +20,9 @@ from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, re
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig, build_network
-from bridgenet.model.records import record
+from bridgenet.model.build import build_network
+from bridgenet.model.description import NetworkConfig
+from bridgenet.model.records import record, record_of
 
 AUTHORS_LICENCE = "cc-by-nc-4.0"
 """Of the weights that the authors released, and so of whatever is converted from a file in their names."""
@@ -59,7 +60,8 @@ class Source:
         self._state = None
         with extensions.trusting(self.trust):
             network = _filled(self.config, state, self.path, reference_names if self.kind == "authors" else None)
-        record(network, self.config, self.information)
+        known = record_of(network)
+        record(network, known.config if known is not None else self.config, self.information)
         return network.eval()
 
     def check_unchanged(self) -> None:
@@ -158,7 +160,7 @@ def open_reference(
 
 def sketch(config: NetworkConfig, state: Mapping[str, Tensor], path: Path) -> BridgeNet:
     """The network without memory (meta device), to compare weights with before anything large is made."""
-    for settings in ({"refine_depth": config.refine_depth}, config.backbone_kwargs):
+    for settings in (config.decoder, config.backbone):
         for name in ("refine_depth", "depth", "depths"):
             found = settings.get(name, 0)
             for depth in found if isinstance(found, list | tuple) else [found]:

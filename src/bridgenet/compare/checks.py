@@ -21,7 +21,7 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
     """
     import torch
 
-    from bridgenet.model.config import build_network
+    from bridgenet.model.build import build_network
     from bridgenet.training.parts import make_criterion, network_config, own_metrics
     from bridgenet.training.reporting import check_trackers
     from bridgenet.training.weighting import make_weighting

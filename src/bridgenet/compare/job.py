@@ -95,11 +95,7 @@ def run_job(job: Job) -> dict[str, Any]:
 
 def as_config(settings: dict[str, Any]) -> RunConfig:
     """The inverse of :meth:`RunConfig.as_dict`."""
-    arguments = [
-        f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in configuration.flatten(settings).items()
-    ]
-    return configuration.load(None, arguments)
+    return configuration.load(None, changes={"the run's settings": settings})
 
 
 def _stop_with_parent(parent: int) -> None:

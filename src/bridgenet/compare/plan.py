@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from annotated_types import Ge, Lt, MinLen
 
 from bridgenet import config as configuration
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.validation import Words, lines, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
-KEYS = ("title", "benchmark", "base", "settings", "seeds", "boundaries", "reference", "against", "configurations")
+_SEEDS = Words("different whole numbers below 2**32, e.g. [0, 1, 2]")
+
+
+@strict
+@dataclass
+class _File:
+    """What the file may hold; :func:`read_plan` tells what it means."""
+
+    configurations: Annotated[dict[str, Any], MinLen(1), Words("at least one, by name")]
+    title: Any = None
+    benchmark: Any = None
+    base: Annotated[str | None, Words("a preset or a YAML file")] = None
+    settings: Any = None
+    seeds: Annotated[list[Annotated[int, Ge(0), Lt(2**32)]], MinLen(1), _SEEDS] = field(default_factory=list)
+    boundaries: bool = True
+    reference: Any = None
+    against: Any = None
 
 
 @dataclass(frozen=True)
@@ -73,15 +91,13 @@ def read_plan(path: str | Path) -> Plan:
         raise UserError(f"{path} is empty, expected a plan with 'configurations'")
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}, expected a plan with 'configurations'")
-    problems = [f"unknown key {key}{nearest(str(key), KEYS)}" for key in values if key not in KEYS]
+    problems = validated(_File, values)[1]
     entries = values.get("configurations")
-    if not isinstance(entries, dict) or not entries:
-        problems.append("configurations: expected at least one, by name")
+    if not isinstance(entries, dict):
         entries = {}
     seeds = values.get("seeds", [0, 1, 2])
-    whole = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
-        problems.append(f"seeds is {seeds!r}, expected different whole numbers below 2**32, e.g. [0, 1, 2]")
+    if isinstance(seeds, list) and len(set(map(str, seeds))) < len(seeds):
+        problems.append(f"seeds is {seeds!r}, expected {_SEEDS.text}")
     problems += [
         f"configurations: '{name}' is no name that a folder may have"
         if isinstance(name, str)
@@ -100,8 +116,6 @@ def read_plan(path: str | Path) -> Plan:
     for key, name in (("reference", reference), ("against", against)):
         if entries and not (isinstance(name, str) and name in entries):
             problems.append(f"{key}: '{name}' is not a configuration{nearest(str(name), map(str, entries))}")
-    if type(values.get("boundaries", True)) is not bool:
-        problems.append(f"boundaries is {values['boundaries']!r}, expected true or false")
     benchmark = values.get("benchmark")
     layout = None
     if isinstance(benchmark, str) and benchmark in BENCHMARKS:
@@ -111,13 +125,11 @@ def read_plan(path: str | Path) -> Plan:
             f"benchmark: '{benchmark}' is not one{nearest(str(benchmark), BENCHMARKS)} ({', '.join(BENCHMARKS)})"
         )
     base = values.get("base")
-    if not isinstance(base, str | None):
-        problems.append(f"base is {base!r}, expected a preset or a YAML file")
-        base = None
+    base = base if isinstance(base, str) else None
     configs, found = _configs(entries, base, values.get("settings"), path.parent, layout)
     problems += found
     if problems:
-        raise UserError("\n       ".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
+        raise UserError(lines(dict.fromkeys(problems), f"{path}: "))
     return Plan(
         title=str(values.get("title") or path.stem),
         benchmark=benchmark,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import types
+import typing
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,33 +13,18 @@ from typing import Any
 import yaml
 
 from bridgenet import extensions, tasks
-from bridgenet.config.settings import (
-    DataSettings,
-    LossSettings,
-    NetworkSettings,
-    OptimizerSettings,
-    RunConfig,
-    wrong_numbers,
-)
+from bridgenet.config.settings import NetworkSettings, RunConfig
 from bridgenet.errors import UserError, nearest
+from bridgenet.model.decoders import wrong_options
+from bridgenet.model.description import Part
+from bridgenet.model.legacy import in_parts
+from bridgenet.system.validation import fields_of, keys, lines, validated
 from bridgenet.system.yaml_text import load_yaml
 
-
-def _keys(settings: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Dotted names of all settings, and whether a setting is a group of others."""
-    for entry in dataclasses.fields(settings):
-        group = _GROUPS.get(str(entry.type))
-        yield prefix + entry.name, group is not None
-        if group is not None:
-            yield from _keys(group, f"{prefix}{entry.name}.")
-
-
-_GROUPS: dict[str, type] = {
-    group.__name__: group for group in (NetworkSettings, DataSettings, OptimizerSettings, LossSettings)
-}
-KEYS: dict[str, bool] = dict(_keys(RunConfig))
+KEYS: dict[str, bool] = keys(RunConfig)
 """Dotted name of every setting → whether it is a group of others."""
 LEAVES = [key for key, is_group in KEYS.items() if not is_group]
+_PARTS = [f"network.{name}" for name, kind in fields_of(NetworkSettings).items() if kind is Part]
 
 
 def presets() -> list[str]:
@@ -65,47 +52,59 @@ def load(
         folder: where descriptions of data that `changes` name are looked for, too.
 
     Raises:
-        UserError: nothing of that name; all that is wrong in file and changes, together; what is wrong on the command line.
+        UserError: nothing of that name; all that is wrong in file, changes and overrides, together.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
-
     from bridgenet import data
 
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RunConfig, as_group=False)
-    layers = [_read(source)] if source is not None else []
-    layers += [(name, _with_data(values, folder or Path())) for name, values in (changes or {}).items()]
-    wrong: list[str] = []
-    for name, values in layers:
-        settings, problems = _flatten(values)
-        problems += _wrong_values(parser, settings) + _wrong_names(settings)
-        wrong += [f"{name}: {problem}" for problem in problems]
-        if not problems:
-            parser.set_defaults(settings)
+    layers: list[tuple[str, Mapping[str, Any], Path]] = [_read(source)] if source is not None else []
+    layers += [(f"{name}: ", values, folder or Path()) for name, values in (changes or {}).items()]
+    layers += [(name, _nested(key, value), Path()) for name, key, value in _overrides(overrides)]
+    is_recorded, is_preset = source is not None and Path(source).is_dir(), str(source) in presets()
+    network = NetworkSettings()
+    values: dict[str, Any] = {"network": {"backbone": network.backbone, "decoder": network.decoder}}
+    config, known, wrong = RunConfig(), [], []
+    for number, (where, layer, beside) in enumerate(layers):
+        values = _merged(values, _modern(layer, beside, "" if number == 0 and is_recorded else where))
+        found, problems = validated(RunConfig, values)
+        if number or not is_preset:  # their options are right, and reading them imports the decoder
+            problems += _wrong_decoder(values)
+        problems += _wrong_names(values)
+        wrong += [_told(where, problem) for problem in problems if problem not in known]
+        known += problems
+        config = found or config
     if wrong:
-        raise UserError("\n       ".join(wrong))
-    try:
-        parsed = parser.parse_args(_arguments(overrides))
-        config = RunConfig(**vars(parser.instantiate(parsed)))
-    except ArgumentError as error:
-        raise UserError(f"--{_in_words(error)}") from None
-    chosen = {
-        "data.tasks": config.data.tasks,
-        "data.name": config.data.name,
-        "loss.weights": config.loss.weights,
-        "loss.functions": config.loss.functions,
-        "metrics": config.metrics,
-    }
-    problems = _wrong_names(chosen) + wrong_numbers(config)
-    if problems:
-        where = f"{list(changes)[-1]}: " if changes else ""
-        raise UserError("\n       ".join(where + problem for problem in problems))
+        raise UserError(lines(wrong))
     config.data.name = data.absolute(config.data.name)
     return config
 
 
-def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
-    """The name to use in errors and the content of a preset, YAML file or run folder."""
+def _told(where: str, problem: str) -> str:
+    """A problem of a file, or of the flag `where`, which is told as it was typed."""
+    if not where.startswith("--"):
+        return where + problem
+    if not problem.startswith("unknown key "):
+        return f"--{problem}"
+    key = problem.split()[2]
+    typed = where if _key(where) == key else f"--{key}"
+    return f"unknown option {typed}{problem.removeprefix(f'unknown key {key}').replace('mean ', 'mean --')}"
+
+
+def _key(name: str) -> str:
+    """The dotted name that a flag means: hyphens and underscores are the same."""
+    return name[2:].replace("-", "_")
+
+
+def _wrong_decoder(values: Mapping[str, Any]) -> list[str]:
+    network = values["network"]
+    decoder = network.get("decoder") if isinstance(network, Mapping) else None
+    if not isinstance(decoder, Mapping) or not isinstance(decoder.get("name"), str):
+        return []  # which is told already
+    part = Part(decoder)
+    return wrong_options(part.name, part.arguments)
+
+
+def _read(source: str | Path) -> tuple[str, dict[str, Any], Path]:
+    """What errors begin with, the content of a preset, YAML file or run folder, and its folder."""
     path = Path(source)
     if path.is_dir():
         path = path / "config.yaml"
@@ -124,16 +123,22 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{source} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
-    return str(source), _with_data(values, path.parent)
+    return f"{source}: ", values, path.parent
 
 
-def _with_data(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Settings whose `data` is a group, descriptions of data found in `folder`."""
-    found = values.get("data")
-    group = {"name": found} if isinstance(found, str | list) else found
+def _modern(values: Mapping[Any, Any], folder: Path, where: str) -> dict[Any, Any]:
+    """Settings in today's form, descriptions of data found in `folder`; a warning for old names, where `where` is given."""
+    found = dict(values)
+    if isinstance(found.get("network"), Mapping):
+        found["network"], renamed = in_parts(found["network"])
+        if renamed and where:
+            file = "" if where.startswith("--") else where
+            warnings.warn(f"{file}{'; '.join(renamed)}. The old names go with the next version", stacklevel=3)
+    group = found.get("data")
+    group = {"name": group} if isinstance(group, str | list) else group
     if isinstance(group, Mapping) and "name" in group:
         group = {**group, "name": _beside(group["name"], folder)}
-    return {**values, "data": group} if "data" in values else dict(values)
+    return {**found, "data": group} if "data" in found else found
 
 
 def _beside(names: Any, folder: Path) -> Any:
@@ -148,87 +153,100 @@ def _beside(names: Any, folder: Path) -> Any:
     return str(path) if path is not None and path.is_file() else names
 
 
-def _flatten(values: Mapping[Any, Any], prefix: str = "") -> tuple[dict[str, Any], list[str]]:
-    """Settings by dotted name, and what is wrong with the names."""
-    settings: dict[str, Any] = {}
-    problems: list[str] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if name not in KEYS:
-            problems.append(f"unknown key {name}{nearest(name, KEYS)}")
-        elif not KEYS[name]:
-            settings[name] = value
-        elif isinstance(value, Mapping):
-            inner, inner_problems = _flatten(value, f"{name}.")
-            settings |= inner
-            problems += inner_problems
+def _merged(values: Mapping[Any, Any], changes: Mapping[Any, Any], prefix: str = "") -> dict[Any, Any]:
+    """Settings with changes. The arguments of a backbone or decoder stay as long as its name does."""
+    merged = dict(values)
+    for key, value in changes.items():
+        before, name = merged.get(key, {}), f"{prefix}{key}"
+        if name in _PARTS and isinstance(value, str):
+            value = {"name": value}
+        if not (isinstance(value, Mapping) and isinstance(before, Mapping)):
+            merged[key] = value
+        elif KEYS.get(name):
+            merged[key] = _merged(before, value, f"{name}.")
+        elif isinstance(value, _Entry) or (
+            name in _PARTS and value.get("name", before.get("name")) == before.get("name")
+        ):
+            merged[key] = {**before, **value}
         else:
-            problems.append(f"{name} is {value!r}, expected a group of settings")
-    return settings, problems
+            merged[key] = value
+    return merged
 
 
-def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a whole configuration (`RunConfig.as_dict`) by dotted name."""
-    return _flatten(values)[0]
+class _Entry(dict[str, Any]):
+    """One entry of a setting that has entries by name, as `--loss.weights.edge 70` gives it: the others stay."""
 
 
-def _wrong_values(parser: Any, settings: Mapping[str, Any]) -> list[str]:
-    """Settings by dotted name whose values are of another kind. All are parsed at once, and singly only to tell the wrong ones."""
-    from jsonargparse import ArgumentError
+def _overrides(words: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Flags, their dotted names, and values of the command line, `--NAME VALUE` or `--NAME=VALUE`; UserError for what is neither."""
+    left = iter(words)
+    for word in left:
+        name, equals, text = word.partition("=")
+        if not name.startswith("--"):
+            raise UserError(f"unexpected {word}, settings are given as --NAME VALUE")
+        if not equals and (text := next(left, "--")).startswith("--"):
+            raise UserError(f"{name}: expected a value")
+        yield name, _key(name), _value(_key(name), text)
 
+
+def _value(key: str, text: str) -> Any:
+    """A value of the command line; as it is for settings that take text, else as YAML."""
+    if text in ("null", "~"):
+        return None
+    kind = _annotation(key)
+    takes = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    if str in takes and not (list[str] in takes and text.startswith("[")):
+        return text
     try:
-        parser.parse_object(_nested(settings))
-    except ArgumentError as error:
-        together = _in_words(error)
-    else:
-        return []
-    problems = []
-    for key, value in settings.items():
-        try:
-            parser.parse_object(_nested({key: value}))
-        except ArgumentError as error:
-            problems.append(_in_words(error))
-    return problems or [together]
+        return load_yaml(text)
+    except yaml.YAMLError:
+        return text
 
 
-def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups in place of dotted names."""
-    nested: dict[str, Any] = {}
-    for key, value in settings.items():
-        *groups, name = key.split(".")
-        inner = nested
-        for group in groups:
-            inner = inner.setdefault(group, {})
-        inner[name] = value
+def _annotation(key: str) -> Any:
+    kind: Any = RunConfig
+    for name in ("data.name" if key == "data" else key).split("."):
+        kind = fields_of(kind).get(name) if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__") else None
+    return kind
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    """Groups in place of a dotted name."""
+    names = key.split(".")
+    nested = value
+    for depth in range(len(names) - 1, -1, -1):
+        nested = (_Entry if depth and ".".join(names[:depth]) in LEAVES else dict)({names[depth]: nested})
     return nested
 
 
-def _arguments(overrides: Sequence[str]) -> list[str]:
-    """The overrides with underscores in names; UserError for names that are not settings."""
-    arguments = []
-    for given in overrides:
-        name, equals, value = given.partition("=")
-        name = "--data.name" if name == "--data" else name
-        if given.startswith("--"):
-            key = name[2:].replace("-", "_")
-            if not any(key == known or key.startswith(f"{known}.") for known in LEAVES):
-                raise UserError(f"unknown option {name}{nearest(key, LEAVES).replace('mean ', 'mean --')}")
-            name = f"--{key}"
-        arguments.append(name + equals + value)
-    return arguments
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings of a whole configuration (`RunConfig.as_dict`) by dotted name, as flags take them."""
+    settings: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if KEYS.get(name):
+            settings |= flatten(value, f"{name}.")
+        elif name in _PARTS:
+            settings[name] = value["name"]
+            settings |= {f"{name}.{argument}": x for argument, x in value.items() if argument != "name"}
+        else:
+            settings[name] = value
+    return settings
 
 
-def _in_words(error: Exception) -> str:
-    """jsonargparse's message in one line: `optimizer.lr: Expected a <class 'float'>. Got value: x`."""
-    return " ".join(str(error).split()).removeprefix("Parser key ").replace('"', "")
-
-
-def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
+def _wrong_names(values: Mapping[str, Any]) -> list[str]:
     """Names that mean nothing: of tasks and of the data set."""
+
     from bridgenet import data
 
+    def given(key: str) -> Any:
+        group, _, name = key.rpartition(".")
+        inside = values.get(group) if group else values
+        return inside.get(name) if isinstance(inside, Mapping) else None
+
     problems: list[str] = []
-    for name in _as_list(settings.get("data.name") or []):
+    names = [name for name in _as_list(given("data.name")) if isinstance(name, str)]
+    for name in names:
         path = data.description_path(name)
         if (path is not None and path.is_file()) or extensions.is_path(name):
             try:
@@ -239,19 +257,18 @@ def _wrong_names(settings: Mapping[str, Any]) -> list[str]:
             return problems  # opening it says what is wrong; its tasks are not known
     for key in ("data.tasks", "loss.weights", "loss.functions", "metrics"):
         problems += [
-            f"{'tasks' if key == 'data.tasks' else key}: '{task}' is not a task{nearest(str(task), tasks.names())} "
-            f"({', '.join(tasks.names())})"
-            for task in settings.get(key) or ()
+            f"{key}: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"
+            for task in _as_list(given(key))
             if task not in tasks.names()
         ]
-    for name in _as_list(settings.get("data.name") or []):
-        if name not in data.DATASETS and data.description_path(name) is None and not extensions.is_path(name):
-            problems.append(
-                f"data.name: '{name}' is not a data set{nearest(str(name), data.DATASETS)} ({', '.join(data.DATASETS)}, "
-                "the YAML file that describes a folder, or package.module:Class)"
-            )
+    problems += [
+        f"data.name: '{name}' is not a data set{nearest(name, data.DATASETS)} ({', '.join(data.DATASETS)}, "
+        "the YAML file that describes a folder, or package.module:Class)"
+        for name in names
+        if name not in data.DATASETS and data.description_path(name) is None and not extensions.is_path(name)
+    ]
     return problems
 
 
-def _as_list(value: Any) -> list[str]:
-    return [str(entry) for entry in value] if isinstance(value, list | tuple) else [str(value)]
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple | Mapping) else [] if value is None else [value]

@@ -5,60 +5,49 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
 
 from bridgenet.errors import UserError
+from bridgenet.model.decoders import BRIDGENET
+from bridgenet.model.description import Part, Size
+from bridgenet.system.validation import Count, NotNegative, Positive, Rate, strict
+
+NotNegativeInt = Annotated[int, Ge(0)]
 
 
+@strict
 @dataclass
 class NetworkSettings:
-    """The network. See :class:`bridgenet.NetworkConfig` for the terms.
+    """The network.
 
     Attributes:
-        backbone: internimage_t, _s, _b, _l, any timm model, or one's own class, `package.module:Class`.
+        backbone: a name, or `{name, **arguments}`; see :class:`bridgenet.NetworkConfig`.
         pretrained: start from timm's pretrained weights (Hugging Face hub).
         backbone_checkpoint: start from this local file instead (timm's, OpenGVLab's).
-        backbone_kwargs: settings of the backbone itself.
         checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
             it: less memory, more time, the same numbers (InternImage and plain transformers).
         checkpoint_decoder: the same of the refiner blocks.
         freeze_backbone: leave the backbone's weights as they are; its batch norms and drop path are in evaluation mode.
-        decoder: bridgenet; multi_task, single_task or dpt, which it is compared with; or one's own class,
-            `package.module:Class`.
-        decoder_kwargs: settings of the decoders other than bridgenet, e.g. width.
-        tpp: of bridgenet: without, intermediate predictions come straight from the preliminary features.
-        bfe: of bridgenet: without, the refiner sees the backbone feature alone.
-        tfr: of bridgenet: without, the bridge feature is added and no blocks refine.
-        num_stages: of the decoder: 3 as published; 1 or 2; 4 adds a stage on the backbone's finest map.
-        embed_dim: width E of the task features.
-        extra_channels: C − E.
-        refine_depth: refiner blocks per stage, d.
-        dilations: of the refiner blocks, repeated.
+        decoder: a name, or `{name, **arguments}`; see :class:`bridgenet.NetworkConfig`.
         drop_path: rate of the backbone's last block.
-        refiner_drop_path: rate of each stage's last refiner block.
     """
 
-    backbone: str = "vit_base_patch16_384"
+    backbone: Part = field(default_factory=lambda: Part(name="vit_base_patch16_384"))
     pretrained: bool = True
     backbone_checkpoint: str | None = None
-    backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     checkpoint_backbone: bool = False
     checkpoint_decoder: bool = False
     freeze_backbone: bool = False
-    decoder: str = "bridgenet"
-    decoder_kwargs: dict[str, Any] = field(default_factory=dict)
-    tpp: bool = True
-    bfe: bool = True
-    tfr: bool = True
-    num_stages: int = 3
-    embed_dim: int = 512
-    extra_channels: int = 64
-    refine_depth: int = 18
-    dilations: list[int] = field(default_factory=lambda: [1, 2, 5])
-    drop_path: float = 0.15
-    refiner_drop_path: float = 0.15
+    decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
+    drop_path: Rate = 0.15
+
+    def __post_init__(self) -> None:
+        self.backbone, self.decoder = Part.of(self.backbone), Part.of(self.decoder)
 
 
+@strict
 @dataclass
 class DataSettings:
     """The data.
@@ -86,16 +75,17 @@ class DataSettings:
     weights: list[float] | None = None
     root: str | None = None
     tasks: list[str] | None = None
-    size: tuple[int, int] | None = None
-    eval_size: tuple[int, int] | None = None
+    size: Size | None = None
+    eval_size: Size | None = None
     partial: bool = False
     augment: bool = True
-    shrink: int | None = None
-    workers: int = 2
+    shrink: Count | None = None
+    workers: NotNegativeInt = 2
     cache: Literal["none", "memory", "disk"] = "none"
     cache_folder: str | None = None
 
 
+@strict
 @dataclass
 class OptimizerSettings:
     """The optimiser; what is not named here is PyTorch's default.
@@ -111,14 +101,15 @@ class OptimizerSettings:
     """
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: float = 2e-5
-    weight_decay: float = 1e-6
-    betas: tuple[float, float] = (0.9, 0.999)
-    layer_decay: float = 1.0
-    power: float = 0.9
-    grad_clip: float = 10.0
+    lr: Positive = 2e-5
+    weight_decay: NotNegative = 1e-6
+    betas: tuple[Rate, Rate] = (0.9, 0.999)
+    layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    power: NotNegative = 0.9
+    grad_clip: Positive = 10.0
 
 
+@strict
 @dataclass
 class LossSettings:
     """The losses.
@@ -134,11 +125,12 @@ class LossSettings:
 
     weights: dict[str, float] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
-    intermediate_weight: float = 0.5
+    intermediate_weight: NotNegative = 0.5
     weighting: Literal["fixed", "uncertainty", "dwa", "pcgrad"] = "fixed"
-    uncertainty_lr: float = 1e-3
+    uncertainty_lr: Positive = 1e-3
 
 
+@strict
 @dataclass
 class RunConfig:
     """Everything that decides what a run does, except where it is written.
@@ -168,22 +160,24 @@ class RunConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     metrics: dict[str, str] = field(default_factory=dict)
-    steps: int = 20_000
-    batch_size: int = 3
-    accumulate: int = 1
+    steps: Count = 20_000
+    batch_size: Count = 3
+    accumulate: Count = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-    seed: int = 42
-    evaluate_every: int = 1000
-    evaluation_batch_size: int = 6
-    save_every: int = 500
-    log_every: int = 10
+    seed: NotNegativeInt = 42
+    evaluate_every: Count = 1000
+    evaluation_batch_size: Count = 6
+    save_every: Count = 500
+    log_every: Count = 10
     trackers: list[str] = field(default_factory=lambda: ["tensorboard"])
-    log_images: int = 4
+    log_images: NotNegativeInt = 4
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain YAML types."""
-        return _plain(dataclasses.asdict(self))
+        """Plain YAML types, with every option of the decoder."""
+        values = _plain(dataclasses.asdict(self))
+        values["network"]["decoder"] = dict(self.network.decoder.complete())
+        return values
 
 
 def _plain(value: Any) -> Any:
@@ -208,43 +202,6 @@ def network_size(config: RunConfig) -> tuple[int, int]:
     from bridgenet.data.pipeline.transforms import shrunk_size
 
     return shrunk_size(config.data.size or data.info(config.data.name).size, shrink_of(config))
-
-
-def wrong_numbers(config: RunConfig) -> list[str]:
-    """Numbers that make no run."""
-    counts = ["steps", "batch_size", "accumulate", "evaluate_every", "evaluation_batch_size", "save_every", "log_every"]
-    problems = [
-        f"{name} is {getattr(config, name)}, expected at least 1" for name in counts if getattr(config, name) < 1
-    ]
-    for name, rate in (("optimizer.lr", config.optimizer.lr), ("loss.uncertainty_lr", config.loss.uncertainty_lr)):
-        if not rate > 0:
-            problems.append(f"{name} is {rate}, expected more than 0")
-    if not config.loss.intermediate_weight >= 0:
-        problems.append(f"loss.intermediate_weight is {config.loss.intermediate_weight}, expected 0 or more")
-    for name, value in (("seed", config.seed), ("data.workers", config.data.workers)):
-        if value < 0:
-            problems.append(f"{name} is {value}, expected 0 or more")
-    if config.optimizer.weight_decay < 0 or config.optimizer.power < 0 or config.log_images < 0:
-        problems.append("optimizer.weight_decay, optimizer.power and log_images must be 0 or more")
-    if not all(0 <= beta < 1 for beta in config.optimizer.betas):
-        problems.append(
-            f"optimizer.betas is {config.optimizer.betas}, expected two numbers of at least 0 and less than 1"
-        )
-    if not 0 < config.optimizer.layer_decay <= 1:
-        problems.append(
-            f"optimizer.layer_decay is {config.optimizer.layer_decay}, expected more than 0, at most 1 (off)"
-        )
-    if not config.optimizer.grad_clip > 0:
-        problems.append(f"optimizer.grad_clip is {config.optimizer.grad_clip}, expected more than 0")
-    for name in ("drop_path", "refiner_drop_path"):
-        if not 0 <= getattr(config.network, name) < 1:
-            problems.append(f"network.{name} is {getattr(config.network, name)}, expected at least 0 and less than 1")
-    if config.data.shrink is not None and config.data.shrink < 1:
-        problems.append(f"data.shrink is {config.data.shrink}, expected at least 1")
-    for name in ("size", "eval_size"):
-        if (size := getattr(config.data, name)) is not None and min(size) < 1:
-            problems.append(f"data.{name} is {size}, expected (height, width) of at least 1")
-    return problems
 
 
 MIN_BFLOAT16_SIDE = 64

@@ -126,7 +126,7 @@ def describe(network: BridgeNet) -> Description:
         size_divisor=network.backbone.size_divisor,
         least_size=least_size(network),
         size=None,
-        backbone=config.backbone,
+        backbone=config.backbone.name,
         dataset=config.dataset,
         information=dict(known.information),
         version=__version__,

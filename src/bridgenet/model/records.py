@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 if TYPE_CHECKING:
-    from bridgenet.model.config import NetworkConfig
+    from bridgenet.model.description import NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bridgenet.checkpoints.hub import download
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.model.inference import Precision, consume, optimize_for_inference, resolve_precision, twin
 from bridgenet.model.records import record_of
 from bridgenet.prediction.hub import HubMixin
@@ -153,10 +153,13 @@ class Model(HubMixin):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
         revision: str | None = None,
-        device: str = "cpu",
-        trust: Collection[str] = (),
+        **model_kwargs: Any,
     ) -> Any:
-        """A model from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`."""
+        """A model from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`.
+
+        Args:
+            model_kwargs: `device`, by default the CPU; `trust`.
+        """
         # Not the usual mixin's: it would fetch config.json as well and hand its entries to the constructor.
         path = Path(pretrained_model_name_or_path)
         if not path.exists():
@@ -168,7 +171,7 @@ class Model(HubMixin):
                 local_files_only=local_files_only,
                 token=token,
             )
-        return load(path, device=device, trust=trust)
+        return load(path, **{"device": "cpu", **model_kwargs})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or (not hasattr(BridgeNet, name) and name not in ("backbone", "decoder", "heads")):
@@ -248,7 +251,7 @@ def load(
     """
     opened = open_source(source, config=config, trust=trust)
     network = opened.network().to(_device(device))
-    model = Model(network, opened.config, opened.information, precision=precision, compile=compile)
+    model = Model(network, precision=precision, compile=compile)
     model._source = opened
     if model.dtype != torch.float32 or compile:
         del network

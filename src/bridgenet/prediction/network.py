@@ -14,7 +14,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.model.layers import resize
 from bridgenet.model.records import record_of
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.ops.normalisation import normalise
 from bridgenet.tasks.decoding import decode
 

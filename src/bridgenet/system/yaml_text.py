@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -23,3 +24,9 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.value in names[:number] and key.value != "<<":
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+# As YAML 1.2 and everyone writes them; PyYAML alone takes 1e-5, without a point, for text.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
+)

@@ -94,11 +94,15 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
         UserError: lists those that differ.
     """
     found = configuration.load(out)
-    own = dict(configuration.flatten(found.as_dict()))
-    given = dict(configuration.flatten(config.as_dict()))
-    differing = [key for key in given if given[key] != own.get(key) and key not in may_change]
+    own = configuration.flatten(found.as_dict())
+    given = configuration.flatten(config.as_dict())
+    differing = [
+        key
+        for key in {**given, **own}
+        if given.get(key) != own.get(key) and not any(f"{key}.".startswith(f"{name}.") for name in may_change)
+    ]
     if differing:
-        changes = "; ".join(f"{key} was {own.get(key)}, now {given[key]}" for key in differing)
+        changes = "; ".join(f"{key} was {own.get(key)}, now {given.get(key)}" for key in differing)
         raise UserError(
             f"{out} was started with other settings: {changes}. To go on as it was: bridgenet train {out} --resume"
         )

@@ -14,7 +14,7 @@ from bridgenet.errors import UserError
 from bridgenet.extensions import failing_as, is_loss, is_metric, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
+from bridgenet.model.description import NetworkConfig
 from bridgenet.tasks import IGNORE
 
 
@@ -29,20 +29,9 @@ def network_config(config: RunConfig) -> NetworkConfig:
     return NetworkConfig(
         num_outputs={task: outputs[task] for task in chosen},
         backbone=settings.backbone,
-        backbone_kwargs=dict(settings.backbone_kwargs),
-        decoder=settings.decoder,
-        decoder_kwargs=dict(settings.decoder_kwargs),
+        decoder=settings.decoder.complete(),
         image_size=network_size(config),
-        tpp=settings.tpp,
-        bfe=settings.bfe,
-        tfr=settings.tfr,
-        embed_dim=settings.embed_dim,
-        extra_channels=settings.extra_channels,
-        num_stages=settings.num_stages,
-        refine_depth=settings.refine_depth,
-        dilations=list(settings.dilations),
         drop_path=settings.drop_path,
-        refiner_drop_path=settings.refiner_drop_path,
         class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
         dataset=info.name,
         task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},

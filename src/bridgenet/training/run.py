@@ -36,8 +36,8 @@ from bridgenet.evaluation.evaluate import check_canvas, evaluate, evaluation_siz
 from bridgenet.losses import process_mean
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import build_network
-from bridgenet.model.own import try_own_parts
+from bridgenet.model.build import build_network, try_own_parts
+from bridgenet.model.description import Part
 from bridgenet.model.records import information_of, record
 from bridgenet.ops.linear import use_pointwise
 from bridgenet.system.compilation import check_compiler
@@ -93,8 +93,8 @@ class Run:
         description = read_description(out / LAST)[0] if resume else network_config(config)
         own_metrics(config)
         if checkpoint:
-            told = backbone_settings(description.backbone, checkpoint)
-            description.backbone_kwargs = told | description.backbone_kwargs
+            told = backbone_settings(description.backbone.name, checkpoint)
+            description.backbone = Part(told | description.backbone)
         self.train_set, self.val_set = open_dataset(config, "train"), open_dataset(config, "val")
         check_canvas(self.val_set, evaluation_size(config))
         labels = check_labels(self.train_set)
@@ -117,7 +117,7 @@ class Run:
         self.network = build_network(description, pretrained=config.network.pretrained and not (resume or checkpoint))
         if checkpoint:
             load_backbone(self.network.backbone, checkpoint)
-            record(self.network, description, weights_information(description.backbone, checkpoint))
+            record(self.network, description, weights_information(description.backbone.name, checkpoint))
         try_own_parts(self.network)
         if config.network.freeze_backbone:
             self.network.backbone.freeze()

@@ -118,7 +118,7 @@ def test_mistakes_elsewhere(folder: Path, line: str, told: str) -> None:
 
 def test_file_that_describes_nothing(folder: Path) -> None:
     assert mistakes(folder, "- a") == ["holds ['a'], expected keys like `images: images` and `tasks: …`"]
-    assert "tasks is nothing, expected at least one" in mistakes(folder, "name: x")[0]
+    assert "tasks is missing, expected at least one" in mistakes(folder, "name: x")[0]
     (folder / "data.yaml").write_text("a: [")
     with pytest.raises(UserError, match="is not valid YAML"):
         read_description(folder / "data.yaml")

@@ -13,21 +13,53 @@ All keys are told in docs/own-data.md.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from annotated_types import Gt, Lt, MinLen
 
-from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles, said
+from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles
 from bridgenet.errors import UserError
+from bridgenet.system.validation import Count, Words, lines, said, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
 FILE = "data.yaml"
 """A folder that holds such a file can be named in its place."""
-KEYS = ("name", "root", "images", "image_suffix", "split", "size", "tasks")
+
+
+@strict
+@dataclass
+class _File:
+    """What the file may hold; whether the folders are there :class:`_Reader` finds out."""
+
+    tasks: Annotated[dict[str, Any], MinLen(1), Words("at least one, like `semseg: {folder: labels, classes: […]}`")]
+    name: str = ""
+    root: Annotated[str, MinLen(1), Words("the name of a folder")] = "."
+    images: Annotated[str, MinLen(1), Words("the name of a folder")] = "images"
+    image_suffix: str = ""
+    split: Annotated[dict[str, Any], Words("{train: train.txt, val: val.txt} or {val: 0.1, seed: 0}")] = field(
+        default_factory=lambda: {"val": 0.1}
+    )
+    size: Annotated[tuple[Count, Count] | None, Words("[height, width] in pixels")] = None
+
+
+@strict
+@dataclass
+class _Lists:
+    train: Annotated[str, Words("a file with one id a line, or a sub-folder/ of images")]
+    val: Annotated[str, Words("a file with one id a line, or a sub-folder/ of images")]
+
+
+@strict
+@dataclass
+class _Share:
+    val: Annotated[float, Gt(0), Lt(1), Words("a share between 0 and 1")]
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +107,7 @@ def read_description(path: Path) -> Description:
     reader = _Reader(path)
     description = reader.description(values, hashlib.sha256(content).hexdigest())
     if reader.problems or description is None:
-        raise UserError("\n       ".join(f"{path.name}: {problem}" for problem in reader.problems))
+        raise UserError(lines(reader.problems, f"{path.name}: "))
     return description
 
 
@@ -86,65 +118,44 @@ class _Reader(TaskEntries):
         if not isinstance(values, dict):
             self.problems.append(f"holds {said(values)}, expected keys like `images: images` and `tasks: …`")
             return None
-        self._known_keys(values, KEYS, "")
-        root = self._folder(values.get("root", "."), "root", self.path.parent)
-        images = root and self._folder(values.get("images", "images"), "images", root)
-        lists, ratio, seed = self._split(values.get("split", {"val": 0.1}), root, images)
-        tasks = self._tasks(values.get("tasks"), root)
-        folder_name = self.path.parent.name if self.path.name == FILE else self.path.stem
-        name = self._text(values, "name", "") or folder_name
-        image_suffix = self._text(values, "image_suffix", "")
-        size = self._size(values.get("size"))
+        file, problems = validated(_File, values)
+        self.problems += problems
+        if file is None:  # what else is wrong is told, too
+            wrong = {problem.split()[0].partition(".")[0] for problem in problems}
+            read = {key: values[key] for key in ("root", "images", "split") if key in values and key not in wrong}
+            file = _File(values.get("tasks", {}), **read)
+        root = self._folder(file.root, "root", self.path.parent)
+        images = root and self._folder(file.images, "images", root)
+        lists, ratio, seed = self._split(file.split, root, images)
+        tasks = self._tasks(values.get("tasks"), root)  # whose keys may be numbers
         if self.problems or root is None or images is None:
             return None
-        return Description(self.path, name, images, image_suffix, lists, ratio, seed, size, tuple(tasks), digest)
+        folder_name = self.path.parent.name if self.path.name == FILE else self.path.stem
+        name = file.name or folder_name
+        return Description(
+            self.path, name, images, file.image_suffix, lists, ratio, seed, file.size, tuple(tasks), digest
+        )
 
-    def _split(self, value: Any, root: Path | None, images: Path | None) -> tuple[dict[str, Path], float, int]:
-        nothing: tuple[dict[str, Path], float, int] = {}, 0.1, 0
-        if not isinstance(value, dict):
-            self.wrong(
-                "split", f"is {said(value)}, expected {{train: train.txt, val: val.txt}} or {{val: 0.1, seed: 0}}"
-            )
-            return nothing
-        share = value.get("val")
-        if isinstance(share, int | float) and not isinstance(share, bool):
-            self._known_keys(value, ("val", "seed"), "split.")
-            seed = value.get("seed", 0)
-            if not 0 < share < 1:
-                self.wrong("split.val", f"is {share}, expected a share between 0 and 1")
-            if type(seed) is not int:
-                self.wrong("split.seed", f"is {said(seed)}, expected a whole number")
-            return {}, float(share), seed
-        self._known_keys(value, ("train", "val"), "split.")
+    def _split(
+        self, value: dict[str, Any], root: Path | None, images: Path | None
+    ) -> tuple[dict[str, Path], float, int]:
+        if isinstance(value.get("val"), int | float):
+            share, problems = validated(_Share, value, "split.")
+            self.problems += problems
+            return {}, share.val if share else 0.1, share.seed if share else 0
+        named, problems = validated(_Lists, value, "split.")
+        self.problems += problems
         lists = {}
-        for split in ("train", "val"):
-            named = value.get(split)
-            if not isinstance(named, str):
-                self.wrong(
-                    f"split.{split}",
-                    f"is {said(named)}, expected a file with one id a line, or a sub-folder/ of images",
-                )
-                continue
-            if named.endswith("/"):
-                places = [images / named] if images else []
+        for split, place in dataclasses.asdict(named).items() if named else ():
+            is_folder = place.endswith("/")
+            if is_folder:
+                places = [images / place] if images else []
             else:
-                places = [self.path.parent / named, *([root / named] if root else [])]
-            found = next(
-                (place for place in places if (place.is_dir() if named.endswith("/") else place.is_file())), None
-            )
-            if found is None and places:
-                kind = "folder" if named.endswith("/") else "file"
-                self.wrong(
-                    f"split.{split}", f"is {named}, but {' or '.join(map(str, dict.fromkeys(places)))} is no {kind}"
-                )
-            elif found is not None:
+                places = [self.path.parent / place, *([root / place] if root else [])]
+            found = next((x for x in places if (x.is_dir() if is_folder else x.is_file())), None)
+            if found is not None:
                 lists[split] = found
+            elif places:
+                looked = " or ".join(map(str, dict.fromkeys(places)))
+                self.wrong(f"split.{split}", f"is {place}, but {looked} is no {'folder' if is_folder else 'file'}")
         return lists, 0.1, 0
-
-    def _size(self, value: Any) -> tuple[int, int] | None:
-        if value is None:
-            return None
-        if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int and v > 0 for v in value):
-            self.wrong("size", f"is {said(value)}, expected [height, width] in pixels")
-            return None
-        return value[0], value[1]

@@ -12,6 +12,7 @@ from bridgenet import extensions
 from bridgenet import tasks as task_registry
 from bridgenet.data.folders.labels import DIRECTIONS, UNITS, Labels
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.validation import said
 from bridgenet.tasks import IGNORE, Kind, Task
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -83,11 +84,8 @@ class TaskEntries:
         return folder
 
     def _tasks(self, values: Any, root: Path | None) -> list[TaskFiles]:
-        if not isinstance(values, dict) or not values:
-            self.wrong(
-                "tasks", f"is {said(values)}, expected at least one, like `semseg: {{folder: labels, classes: […]}}`"
-            )
-            return []
+        if not isinstance(values, dict):
+            return []  # which is told already
         found = [self._task(str(name), entry, root) for name, entry in values.items()]
         definitions = [entry[1] for entry in found if entry]
         if not self.problems:
@@ -273,11 +271,3 @@ def _load(reader: TaskEntries, where: Any, key: str, check: extensions.Check) ->
 
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def said(value: Any) -> str:
-    """A value as the file's author wrote it, more or less."""
-    if value is None:
-        return "nothing"
-    text = f"'{value}'" if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -10,6 +10,7 @@ from typing import Any
 from bridgenet import extensions
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
+from bridgenet.model.backbones.own import own_backbone
 
 
 def build_backbone(
@@ -32,8 +33,6 @@ def build_backbone(
     from bridgenet.model.backbones.internimage import SIZES, InternImage
 
     if extensions.is_path(name):
-        from bridgenet.model.own import own_backbone
-
         offered = {"image_size": image_size, "drop_path": drop_path, "pretrained": pretrained}
         return own_backbone(name, kwargs, offered)
     if name in SIZES:

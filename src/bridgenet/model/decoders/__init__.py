@@ -1,48 +1,86 @@
 """Decoders: backbone maps in, per-task features and intermediate logits out. One folder or file each.
 
-`bridgenet` is the paper's; `multi_task`, `single_task` and `dpt` are what it is compared with.
+`bridgenet` is the paper's; `multi_task`, `single_task` and `dpt` are what it is compared with. A decoder is a class
+
+    Decoder(in_channels, num_outputs, *, base_divisor=…, **options)
+
+of the channels of the backbone's four maps, fine to coarse, the channels of each task's logits, in task order, and r of the
+backbone; the arguments of its constructor that have a default are its options in configurations and descriptions.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, nearest
+from bridgenet.system.validation import arguments_of, lines, validated
 
 BRIDGENET = "bridgenet"
-BASELINES = ("multi_task", "single_task", "dpt")
-DECODERS = (BRIDGENET, *BASELINES)
+DECODERS = {
+    BRIDGENET: "bridgenet.model.decoders.bridgenet:BridgeNetDecoder",
+    "multi_task": "bridgenet.model.decoders.multi_task:MultiTaskDecoder",
+    "single_task": "bridgenet.model.decoders.multi_task:SingleTaskDecoder",
+    "dpt": "bridgenet.model.decoders.dpt:DPTDecoder",
+}
+"""The class of each decoder, imported when it is asked for."""
 
 
-def build_baseline(
+def is_custom(name: str) -> bool:
+    """Whether it is a dotted path, of a class that is imported, rather than one of :data:`DECODERS`."""
+    return name not in DECODERS and (":" in name or "." in name)
+
+
+@functools.cache
+def decoder_class(name: str) -> Any:
+    """The class of one of :data:`DECODERS`."""
+    module, _, attribute = DECODERS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@functools.cache
+def _options(name: str) -> type:
+    return arguments_of(decoder_class(name))
+
+
+def default_options(name: str) -> dict[str, Any]:
+    """All options of one of :data:`DECODERS`, at their default values, as plain values."""
+    options = dataclasses.asdict(_options(name)())
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+
+
+def wrong_options(name: str, options: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the name of a decoder, or with its options, a line each; of custom decoders nothing is known here."""
+    if name in DECODERS:
+        return validated(_options(name), options, "network.decoder.")[1] if options else []
+    if is_custom(name):
+        return []
+    known = f"{', '.join(DECODERS)}, or package.module:Class"
+    return [f"network.decoder: '{name}' is not a decoder{nearest(name, DECODERS)} ({known})"]
+
+
+def build_decoder(
     name: str,
+    options: Mapping[str, Any],
     in_channels: Sequence[int],
     num_outputs: Mapping[str, int],
     base_divisor: int,
-    settings: Mapping[str, Any],
-) -> nn.Module:
-    """A decoder that BridgeNet is compared with.
+) -> Any:
+    """One of :data:`DECODERS`.
 
     Args:
-        name: of :data:`BASELINES`.
+        options: of its constructor; not `base_divisor`, or None: the backbone's.
         in_channels: of the backbone's four maps, fine to coarse; of `single_task` those of one task's backbone.
         num_outputs: channels of each task's logits, in task order.
-        base_divisor: of the backbone.
-        settings: `width` of the features.
+        base_divisor: r of the backbone.
 
     Raises:
-        UserError: another setting, or a width that is not a positive multiple of 8.
+        UserError: all that is wrong with the name or the options.
     """
-    if unknown := set(settings) - {"width"}:
-        raise UserError(f"network.decoder_kwargs: {name} has no setting {sorted(unknown)[0]} (settings: width)")
-    width = settings.get("width", 256)
-    if type(width) is not int or width < 8 or width % 8:
-        raise UserError(f"network.decoder_kwargs: width is {width!r}, expected a positive multiple of 8")
-    from bridgenet.model.decoders.dpt import DPTDecoder
-    from bridgenet.model.decoders.multi_task import MultiTaskDecoder, SingleTaskDecoder
-
-    kinds = {"multi_task": MultiTaskDecoder, "single_task": SingleTaskDecoder, "dpt": DPTDecoder}
-    return kinds[name](in_channels, num_outputs, width=width, base_divisor=base_divisor)
+    if problems := wrong_options(name, options):
+        raise UserError(lines(problems))
+    chosen = {key: value for key, value in options.items() if value is not None}
+    return decoder_class(name)(in_channels, num_outputs, **({"base_divisor": base_divisor} | chosen))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bridgenet.errors import UserError
+from bridgenet.model.decoders.multi_task import HeadWidth
 
 FACTORS = {1: (1, 1, 1, 1), 2: (4, 2, 1, 0.5)}
 """By the backbone's r: a pyramid's maps are taken as they are, a plain transformer's become one of strides 4 to 32."""
@@ -59,7 +60,9 @@ class DPTDecoder(nn.Module):
         UserError: transformers is not installed.
     """
 
-    def __init__(self, in_channels: Sequence[int], num_outputs: Mapping[str, int], *, width: int, base_divisor: int):
+    def __init__(
+        self, in_channels: Sequence[int], num_outputs: Mapping[str, int], *, base_divisor: int, width: HeadWidth = 256
+    ):
         super().__init__()
         self.out_channels = width // 2
         factors = FACTORS[1 if base_divisor == 1 else 2]

@@ -7,10 +7,15 @@ Multi-Task Learning for Dense Prediction Tasks: A Survey, TPAMI 2021).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 
 from bridgenet.model.layers import UpsampledConvBNReLU
+from bridgenet.system.validation import Words
+
+HeadWidth = Annotated[int, Ge(8), MultipleOf(8), Words("a positive multiple of 8")]
 
 
 class ConvHead(nn.Module):
@@ -42,7 +47,9 @@ class MultiTaskDecoder(nn.Module):
         base_divisor: r, as of BridgeNet's decoder: the output is 8 times the coarsest map's size divided by r.
     """
 
-    def __init__(self, in_channels: Sequence[int], num_outputs: Mapping[str, int], *, width: int, base_divisor: int):
+    def __init__(
+        self, in_channels: Sequence[int], num_outputs: Mapping[str, int], *, base_divisor: int, width: HeadWidth = 256
+    ):
         super().__init__()
         self.out_channels = width
         self.base_divisor = base_divisor
@@ -63,6 +70,8 @@ class SingleTaskDecoder(MultiTaskDecoder):
 
     The maps are those of :class:`bridgenet.model.backbones.per_task.BackbonePerTask`; `in_channels` are one task's.
     """
+
+    has_backbone_per_task = True
 
     def _maps_of_tasks(self, features: Sequence[Tensor]) -> dict[str, Sequence[Tensor]]:
         parts = [x_BCHW.chunk(len(self.task_heads), dim=1) for x_BCHW in features]

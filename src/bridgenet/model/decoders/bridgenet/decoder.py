@@ -9,18 +9,27 @@ out, are there to find out what each of them earns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from bridgenet.model.decoders.bridgenet.bfe import BackboneSide, BridgeFeatureExtractor
+from bridgenet.model.decoders.bridgenet.options import (
+    NUM_STAGES,
+    Chains,
+    Depth,
+    Stages,
+    Width,
+    chains_of,
+    check_widths,
+    depths_of,
+)
 from bridgenet.model.decoders.bridgenet.tfr import BridgeSum, TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
 from bridgenet.model.layers import ConvBNReLU, UpsampledConvBNReLU, resize
-
-NUM_STAGES = 3
-MAX_STAGES = 4
+from bridgenet.system.validation import Count, Rate
 
 
 class UpBlock(nn.Module):
@@ -88,13 +97,19 @@ class BridgeNetDecoder(nn.Module):
         num_outputs: channels of each task's logits, in task order.
         embed_dim: width E of the task features in TPP.
         extra_channels: C − E; C is the width of the first stage and of the output.
-        base_divisor: r; the first stage works at the coarsest map's size divided by r (floor).
-        dilations: for each stage, one dilation per refiner block; as many stages as lists, three as published, at most four.
-        squeezes: for each stage, the refiner blocks' width over their hidden width (2 as published).
+        num_stages: 3 as published; 1 or 2; 4 adds a stage on the backbone's finest map.
+        refine_depth: refiner blocks d, the same for all stages or one number each.
+        dilations: of the refiner blocks, repeated over them, or one list per stage, which is repeated.
+        squeezes: as `dilations`: the refiner blocks' width over their hidden width (2 as published).
+        base_divisor: r; the first stage works at the coarsest map's size divided by r (floor). None: 1; in descriptions
+            what goes with the backbone (plain transformer 2, pyramid 1).
         drop_path: drop-path rate of the last refiner block, growing linearly from 0 within each stage.
         tpp: without, intermediate predictions come straight from the preliminary features.
         bfe: without, the refiner sees the backbone feature alone.
         tfr: without, the bridge feature is added to the task maps, and no blocks refine them.
+
+    Raises:
+        UserError: options that do not go together.
     """
 
     def __init__(
@@ -102,29 +117,34 @@ class BridgeNetDecoder(nn.Module):
         in_channels: Sequence[int],
         num_outputs: Mapping[str, int],
         *,
-        embed_dim: int = 512,
-        extra_channels: int = 64,
-        base_divisor: int = 1,
-        dilations: Sequence[Sequence[int]] = ((1, 2, 5) * 6,) * NUM_STAGES,
-        squeezes: Sequence[Sequence[int]] | None = None,
-        drop_path: float = 0.15,
+        embed_dim: Width = 512,
+        extra_channels: Annotated[int, Ge(0)] = 64,
+        num_stages: Stages = NUM_STAGES,
+        refine_depth: Depth = 18,
+        dilations: Chains = (1, 2, 5),
+        squeezes: Chains = (2,),
+        base_divisor: Count | None = None,
+        drop_path: Rate = 0.15,
         tpp: bool = True,
         bfe: bool = True,
         tfr: bool = True,
     ):
         super().__init__()
+        check_widths(embed_dim, extra_channels, num_stages)
+        depths = depths_of(refine_depth, num_stages)
+        dilations_of_stages = chains_of("dilations", dilations, depths)
+        squeezes_of_stages = chains_of("squeezes", squeezes, depths)
         tasks = list(num_outputs)
         width = embed_dim + extra_channels
-        dims = [width // 2**i for i in range(len(dilations))]
-        squeezes = squeezes or [[2] * len(chain) for chain in dilations]
-        self.base_divisor = base_divisor
+        dims = [width // 2**i for i in range(num_stages)]
+        self.base_divisor = base_divisor or 1
         self.out_channels = width
         coarsest, *finer = reversed(in_channels)
         # Of the published three stages none reads the finest map, and so it has no lateral (the authors' own is never used).
         self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 3, padding=1) for channels, dim in zip(finer, dims[:-1]))
         self.tpp = TaskPatternPropagation(coarsest, embed_dim, width, num_outputs, propagate=tpp)
         self.stages = nn.ModuleList(
-            Stage(i, tasks, side, dims, dilations[i], squeezes[i], drop_path, bfe=bfe, tfr=tfr)
+            Stage(i, tasks, side, dims, dilations_of_stages[i], squeezes_of_stages[i], drop_path, bfe=bfe, tfr=tfr)
             for i, side in enumerate([coarsest, *dims[:-1]])
         )
         self.projections = nn.ModuleDict({task: UpsampledConvBNReLU(width, width, 3, bias=True) for task in tasks})

@@ -1,0 +1,90 @@
+"""Building networks from their descriptions (:mod:`bridgenet.model.description`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from bridgenet import tasks
+from bridgenet.errors import UserError
+from bridgenet.extensions import in_words
+from bridgenet.model.backbones import build_backbone
+from bridgenet.model.backbones.base import Backbone
+from bridgenet.model.backbones.licences import weights_information
+from bridgenet.model.backbones.own import check_maps
+from bridgenet.model.backbones.per_task import BackbonePerTask
+from bridgenet.model.bridgenet import BridgeNet, Heads
+from bridgenet.model.decoders import build_decoder, is_custom
+from bridgenet.model.decoders.own import check_decoded, own_decoder
+from bridgenet.model.description import NetworkConfig
+from bridgenet.model.records import record, record_of
+
+__all__ = ["NetworkConfig", "build_network", "try_own_parts"]
+
+BATCH = 2
+"""Images that custom parts are tried on."""
+
+
+def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
+    """A network with fresh weights, the backbone's pretrained if asked for; tasks that its description defines become known.
+
+    Args:
+        pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
+            :func:`bridgenet.checkpoints.load_backbone`.
+
+    Raises:
+        UserError: the description does not make a network, another task has the name of one that it defines, or the weights
+            cannot be had.
+    """
+    if not config.num_outputs or min(config.num_outputs.values()) < 1:
+        raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
+    for definition in config.task_definitions.values():
+        tasks.ensure(tasks.from_dict(definition))
+
+    def make_backbone() -> Backbone:
+        return build_backbone(
+            config.backbone.name,
+            image_size=config.image_size,
+            drop_path=config.drop_path,
+            pretrained=pretrained,
+            **config.backbone.arguments,
+        )
+
+    backbone = make_backbone()
+    name, options = config.decoder.name, config.decoder.arguments
+    if is_custom(name):
+        decoder: Any = own_decoder(name, options, backbone.channels, config.num_outputs)
+    else:
+        decoder = build_decoder(name, options, backbone.channels, config.num_outputs, backbone.base_divisor)
+    if getattr(decoder, "has_backbone_per_task", False):
+        first, *others = config.num_outputs
+        backbone = BackbonePerTask({first: backbone} | {task: make_backbone() for task in others})
+    network = BridgeNet(backbone, decoder, Heads(decoder.out_channels, config.num_outputs))
+    complete = replace(config, decoder=config.decoder.complete())
+    record(network, complete, weights_information(config.backbone.name) if pretrained else None)
+    return network
+
+
+@torch.no_grad()
+def try_own_parts(network: BridgeNet) -> None:
+    """Run a network with custom parts on two small images; UserError that tells what they give instead of what they should."""
+    known = record_of(network)
+    if known is None or not {"network.decoder", "network.backbone"} & set(known.config.own_parts()):
+        return
+    was_training, divisor = network.training, network.backbone.size_divisor
+    side = -(-64 // divisor) * divisor
+    network.eval()
+    where = f"network.backbone: {known.config.backbone.name}"
+    try:
+        maps = network.backbone(torch.zeros(BATCH, 3, side, side, device=next(network.parameters()).device))
+        check_maps(where, maps, network.backbone.channels)
+        where = f"network.decoder: {known.config.decoder.name}"
+        check_decoded(where, network.decoder(maps), network.tasks, network.decoder.out_channels, BATCH)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where} fails on images of {side}×{side}: {in_words(error)}") from error
+    finally:
+        network.train(was_training)

@@ -1,0 +1,107 @@
+"""How a network is described: data for builders and files, which no module ever reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from bridgenet import extensions
+from bridgenet.errors import UserError
+from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong_options
+from bridgenet.model.legacy import in_parts
+from bridgenet.system.validation import Count, Rate, Words, lines, strict, validated
+
+Size = Annotated[tuple[Count, Count], Words("[height, width] in pixels")]
+
+
+class Part(dict[str, Any]):
+    """A backbone or a decoder: its `name`, and the arguments that it is made with, e.g. `{name: dpt, width: 128}`."""
+
+    in_words = "a name, or {name: …, argument: value, …}"
+
+    @classmethod
+    def of(cls, value: str | Mapping[str, Any]) -> Part:
+        """From the short form, a name alone, or the long one. ValueError for anything else."""
+        values = {"name": value} if isinstance(value, str) else value
+        if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
+            raise ValueError(f"expected {cls.in_words}")
+        return cls(values)
+
+    @property
+    def name(self) -> str:
+        return self["name"]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {key: value for key, value in self.items() if key != "name"}
+
+    def complete(self) -> Part:
+        """A decoder of this package with all its options, those not given at their default values."""
+        return Part(name=self.name, **default_options(self.name) | self.arguments) if self.name in DECODERS else self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(cls.of)
+
+
+@strict
+@dataclass
+class NetworkConfig:
+    """Everything that says what the network is (not its weights).
+
+    Attributes:
+        num_outputs: channels of each task's logits, in task order.
+        backbone: a name, or `{name, **arguments}`: `internimage_t`, `_s`, `_b`, `_l`, a timm name, or a class of your own,
+            `package.module:Class`. For the arguments see :func:`bridgenet.model.backbones.build_backbone`.
+        image_size: (H, W) [pixels] of training.
+        decoder: a name, or `{name, **arguments}`: `bridgenet`; `multi_task`, `single_task` or `dpt`, which it is compared
+            with; or a class of your own, `package.module:Class`. The arguments are those of the class's constructor, see
+            :class:`bridgenet.model.decoders.bridgenet.BridgeNetDecoder`.
+        drop_path: of the backbone's last block.
+        class_names: names of the classes, per task that has classes.
+        dataset: name of the data set that the tasks are those of, if any.
+        task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not one of every installation's.
+    """
+
+    num_outputs: dict[str, int]
+    backbone: Part
+    image_size: Size
+    decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
+    drop_path: Rate = 0.0
+    class_names: dict[str, list[str]] = field(default_factory=dict)
+    dataset: str | None = None
+    task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.backbone, self.decoder = Part.of(self.backbone), Part.of(self.decoder)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, with every option of the decoder."""
+        values = dataclasses.asdict(self)
+        return values | {"backbone": dict(values["backbone"]), "decoder": dict(self.decoder.complete())}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """The inverse of :meth:`as_dict`, also of earlier versions; UserError with all that is wrong."""
+        config, problems = validated(cls, in_parts(values)[0])
+        if config is not None:
+            problems = wrong_options(config.decoder.name, config.decoder.arguments)
+        if config is None or problems:
+            newer = " Is it from a newer version?" if any(line.startswith("unknown key") for line in problems) else ""
+            raise UserError(lines(problems, "the network's description: ") + newer)
+        config.decoder = config.decoder.complete()
+        return config
+
+    def own_parts(self) -> dict[str, str]:
+        """Dotted paths of code that is not of this package, by what it stands for."""
+        found = {"network.decoder": self.decoder.name} if self.decoder.name not in DECODERS else {}
+        if extensions.is_path(self.backbone.name):
+            found["network.backbone"] = self.backbone.name
+        for task, definition in self.task_definitions.items():
+            named = {key: definition.get(key) for key in ("loss", "metric", "decode")}
+            found |= {f"{key} of {task}": text for key, text in named.items() if isinstance(text, str)}
+        return {key: text for key, text in found.items() if not text.startswith("bridgenet.")}

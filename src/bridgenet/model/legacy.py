@@ -1,0 +1,44 @@
+"""Networks as version 0.1.0 described them, in configurations and beside weights: all options at one level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_OF_BRIDGENET = {
+    name: name
+    for name in (
+        "tpp", "bfe", "tfr", "num_stages", "embed_dim", "extra_channels", "refine_depth", "dilations", "squeezes", "base_divisor",
+    )
+} | {"refiner_drop_path": "drop_path"}  # fmt: skip
+"""Options of the decoder `bridgenet` that stood beside its name, and what they are called now."""
+
+
+def in_parts(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A network's description or settings with `backbone` and `decoder` as parts, `{name, **arguments}`.
+
+    Options of `bridgenet` that stood beside another decoder did nothing, and are left out, unless they left a part of it out.
+
+    Returns:
+        The values; for people what has another name now, a line each. Values in today's form are returned as they are.
+    """
+    values, renamed = dict(values), []
+    for part in ("backbone", "decoder"):
+        moved: dict[str, Any] = {}
+        if isinstance(arguments := values.get(f"{part}_kwargs"), Mapping):
+            moved |= values.pop(f"{part}_kwargs")
+            renamed += [f"network.{part}_kwargs.{key} is network.{part}.{key} now" for key in arguments]
+        given = values.get(part)
+        given = {"name": given} if isinstance(given, str) else given
+        if part == "decoder":
+            name = given.get("name", "bridgenet") if isinstance(given, Mapping) else "bridgenet"
+            for old in [key for key in values if key in _OF_BRIDGENET]:
+                value = values.pop(old)
+                if name == "bridgenet" or value is False:
+                    moved[_OF_BRIDGENET[old]] = value
+                    renamed.append(f"network.{old} is network.decoder.{_OF_BRIDGENET[old]} now")
+                else:
+                    renamed.append(f"network.{old} does nothing: it is an option of bridgenet, not of {name}")
+        if moved and isinstance(given, Mapping | None):
+            values[part] = {**(given or {}), **moved}
+    return values, renamed

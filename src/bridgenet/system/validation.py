@@ -1,0 +1,194 @@
+"""Plain values of YAML, JSON and flags as typed objects; all that is wrong is found together and told in words.
+
+Types and bounds stand at the fields of a dataclass, once: `steps: Annotated[int, Ge(1)] = 20_000`. Types are meant as they
+are: no text becomes a number, no number true or false, and only a field that says so may be null, infinite never.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar, Union
+
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+
+from bridgenet.errors import UserError, nearest
+
+T = TypeVar("T")
+
+Count = Annotated[int, Ge(1)]
+"""A number of things, at least one."""
+NotNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+Rate = Annotated[float, Ge(0), Lt(1)]
+"""A share of 1 that is never all of it, as of drop path."""
+
+_CONFIG = {"extra": "forbid", "allow_inf_nan": False, "arbitrary_types_allowed": True}
+_NOUNS: dict[Any, tuple[str, str]] = {
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    bool: ("true or false", "true or false"),
+    type(None): ("null", "null"),
+    Any: ("a value", "values"),
+}
+_BOUNDS = {Ge: "at least {0.ge}", Gt: "more than {0.gt}", Le: "at most {0.le}", Lt: "less than {0.lt}"}
+_BOUNDS |= {MultipleOf: "divisible by {0.multiple_of}"}
+_NUMBERS = {2: "two", 3: "three", 4: "four"}
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """What errors say is expected of a field, in place of words for its type: `Annotated[…, Words("[height, width]")]`."""
+
+    text: str
+
+
+def strict(kind: type[T]) -> type[T]:
+    """A dataclass that :func:`validated` takes no unknown keys and no infinite numbers for."""
+    kind.__pydantic_config__ = _CONFIG  # type: ignore[attr-defined]
+    return kind
+
+
+def validated(kind: type[T], values: Any, prefix: str = "") -> tuple[T | None, list[str]]:
+    """An object of plain values, and what is wrong with them.
+
+    Args:
+        kind: a dataclass made :func:`strict`, like those inside of it.
+        values: a mapping; lists stand for tuples.
+        prefix: of the keys in problems, e.g. `network.`.
+
+    Returns:
+        The object, None if anything is wrong; a line per problem, e.g. `unknown key setps (did you mean steps?)`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        text = json.dumps(values, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        return None, [f"{prefix.removesuffix('.')} holds other than plain values ({error})".strip()]
+    try:
+        return _adapter(kind).validate_json(text, strict=True), []  # type: ignore[arg-type]
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    plain = json.loads(text)
+    return None, list(dict.fromkeys(_problem(kind, plain, entry, prefix) for entry in found))
+
+
+def read(kind: type[T], values: Any, where: str) -> T:
+    """As :func:`validated`; UserError with all that is wrong, each line beginning with `where`."""
+    found, problems = validated(kind, values)
+    if found is None:
+        raise UserError(lines(problems, f"{where}: "))
+    return found
+
+
+def lines(problems: Iterable[str], prefix: str = "") -> str:
+    """Problems as the text of an error, one below another."""
+    return "\n       ".join(prefix + problem for problem in problems)
+
+
+def arguments_of(kind: Callable[..., Any]) -> type:
+    """The arguments of a class's constructor that have a default value, as a strict dataclass with these defaults."""
+    hints = typing.get_type_hints(kind.__init__, include_extras=True)  # type: ignore[misc]
+    fields = [
+        (name, hints.get(name, Any), dataclasses.field(default=parameter.default))
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is not parameter.empty
+    ]
+    return strict(dataclasses.make_dataclass(f"{kind.__name__}Arguments", fields, kw_only=True))
+
+
+@functools.cache
+def fields_of(kind: type) -> dict[str, Any]:
+    """The annotation of every field of a dataclass."""
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def keys(kind: type, prefix: str = "") -> dict[str, bool]:
+    """Dotted name of every field → whether it is a group of others."""
+    found = {}
+    for name, annotation in fields_of(kind).items():
+        found[prefix + name] = dataclasses.is_dataclass(annotation)
+        if found[prefix + name]:
+            found |= keys(annotation, f"{prefix}{name}.")
+    return found
+
+
+def _problem(kind: Any, value: Any, entry: Mapping[str, Any], prefix: str) -> str:
+    """One of pydantic's errors in words. Of a list, or of several types that are all refused, the whole is told."""
+    place: Sequence[Any] = entry["loc"]
+    names: list[str] = []
+    annotation = kind
+    for part in place[:-2] if place and place[-1] == "[key]" else place:
+        if dataclasses.is_dataclass(annotation):
+            annotation = fields_of(annotation).get(part)  # type: ignore[arg-type]
+        elif typing.get_origin(annotation) in (dict, Mapping):
+            annotation = typing.get_args(annotation)[1]
+        else:
+            break
+        names.append(str(part))
+        value = value.get(str(part)) if isinstance(value, Mapping) else None
+    name = prefix + ".".join(names)
+    if entry["type"] in _UNKNOWN:
+        inner, known = ".".join(names), keys(kind)
+        parent, dot, last = inner.rpartition(".")
+        beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == parent]
+        hint = nearest(last, beside).replace("mean ", f"mean {prefix}{parent}{dot}")
+        hint = hint or nearest(inner, known).replace("mean ", f"mean {prefix}")
+        return f"unknown key {name}{hint or ' (known: ' + ', '.join(beside) + ')'}"
+    if entry["type"] == "missing":
+        return f"{name} is missing, expected {expected(annotation)}"
+    return f"{name} is {said(value)}, expected {expected(annotation)}".lstrip()
+
+
+def expected(annotation: Any, many: bool = False) -> str:
+    """A type and its bounds in words, e.g. `a whole number, at least 1`; of `many` such, `whole numbers, at least 1`."""
+    details: Sequence[Any] = ()
+    if typing.get_origin(annotation) is Annotated:
+        annotation, *details = typing.get_args(annotation)
+    for detail in details:
+        if isinstance(detail, Words):
+            return detail.text
+    bounds = [_BOUNDS[type(detail)].format(detail) for detail in details if type(detail) in _BOUNDS]
+    return _words(annotation, many) + (f", {' and '.join(bounds)}" if bounds else "")
+
+
+def _words(annotation: Any, many: bool) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in _NOUNS:
+        return _NOUNS[annotation][many]
+    if origin is Literal:
+        return " or ".join(filter(None, [", ".join(map(str, inner[:-1])), str(inner[-1])]))
+    if origin in (Union, types.UnionType):
+        return " or ".join(expected(each, many) for each in inner)
+    if origin is tuple and Ellipsis not in inner:
+        return f"{_NUMBERS.get(len(inner), len(inner))} {expected(inner[0], True)}"
+    if origin in (list, tuple, Sequence):
+        return f"{'lists' if many else 'a list'} of {expected(inner[0], True)}"
+    if origin in (dict, Mapping):
+        return f"{expected(inner[1], True)} by name"
+    return getattr(annotation, "in_words", "a group of settings")
+
+
+def said(value: Any) -> str:
+    """A value as its author wrote it, more or less."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f"'{value}'" if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
