@@ -11,8 +11,9 @@ import torch
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.model.inference import has_bfloat16, optimize_for_inference, resolve_precision
+from bridgenet.model.inference import optimize_for_inference, resolve_precision
 from bridgenet.ops import definitions, packed
+from bridgenet.system.processor import has_bfloat16
 from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
 

@@ -8,7 +8,6 @@ order, half precision.
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any, Literal
 
 import timm.layers
@@ -22,24 +21,12 @@ from bridgenet.ops.linear import use_pointwise
 from bridgenet.ops.packed import can_pack, fuse_gelu, pack
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
+from bridgenet.system.processor import has_bfloat16
 
 Precision = Literal["auto", "float32", "bfloat16"]
 preparing = threading.RLock()
 """Held while a network is made ready."""
 PRECISIONS = ("auto", "float32", "bfloat16")
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32 (CPUs: AVX-512 BF16, AMX, or Arm's BF16)."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    try:
-        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:  # not Linux: unknown
-        return False
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(words))
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
