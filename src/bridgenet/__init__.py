@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.config import NetworkConfig, build_network
+    from bridgenet.model.fast import accelerate_network
     from bridgenet.model.inference import optimize_for_inference
     from bridgenet.system.allocator import tune as tune_allocator
 
@@ -37,6 +38,7 @@ _LAZY = {
     "DenseDataset": "bridgenet.data.base:DenseDataset",
     "NetworkConfig": "bridgenet.model.config:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
+    "accelerate_network": "bridgenet.model.fast:accelerate_network",
     "build_network": "bridgenet.model.config:build_network",
     "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
     "tune_allocator": "bridgenet.system.allocator:tune",
@@ -53,6 +55,7 @@ __all__ = [
     "Task",
     "UserError",
     "__version__",
+    "accelerate_network",
     "build_network",
     "load",
     "optimize_for_inference",

@@ -11,8 +11,8 @@ import torch
 
 import bridgenet
 from bridgenet import UserError
+from bridgenet.model.fast import accelerate_network, packed
 from bridgenet.model.inference import optimize_for_inference, resolve_precision
-from bridgenet.ops import definitions, packed
 from bridgenet.system.processor import has_bfloat16
 from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
@@ -37,9 +37,8 @@ def deviation(got: bridgenet.BridgeNetOutput, expected: bridgenet.BridgeNetOutpu
 @torch.no_grad()
 def test_results_are_those_of_the_definitions(backbone: str) -> None:
     network = trained(backbone, 6)
-    with definitions():
-        expected = network(images())
-    assert deviation(network(images()), expected) < 2e-5
+    expected = network(images())
+    assert deviation(accelerate_network(network)(images()), expected) < 2e-5
     assert optimize_for_inference(network) is network
     assert deviation(network(images()), expected) < 2e-5
     assert deviation(network(images()), expected) < 2e-5

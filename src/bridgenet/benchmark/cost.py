@@ -15,7 +15,6 @@ from bridgenet.benchmark.cases import Case, Size, published_size
 from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.config.settings import RunConfig
 from bridgenet.model.config import NetworkConfig, build_network
-from bridgenet.ops import definitions
 from bridgenet.training.parts import network_config
 
 
@@ -70,7 +69,7 @@ def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = N
     with torch.device("meta"):
         network = build_network(description(config, num_tasks)).eval()
         image = torch.empty(1, 3, *(size or published_size(config)))
-    with torch.no_grad(), definitions(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
         network(image)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     return Cost(

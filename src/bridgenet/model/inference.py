@@ -1,14 +1,12 @@
 """A network made ready for inference: the same network, its weights brought into the form that computes fastest.
 
-What saves work in training as well stands in the layers themselves (see `docs/performance.md`). Here is what only inference
-can have: norms folded into convolutions, kernels composed and split once instead of at every call, weights in oneDNN's own
-order, half precision.
+What is exchanged for it stands in :mod:`bridgenet.model.fast`; see also `docs/performance.md`.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import timm.layers
 import torch
@@ -16,9 +14,8 @@ import torch
 from bridgenet.errors import UserError
 from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.fast import can_pack, fuse_gelu, pack, prepare_for_inference
 from bridgenet.model.layers import Mlp
-from bridgenet.ops.linear import use_pointwise
-from bridgenet.ops.packed import can_pack, fuse_gelu, pack
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
 from bridgenet.system.processor import has_bfloat16
@@ -73,15 +70,11 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
         check_compiler(device)
     network.eval().requires_grad_(False)
     network.backbone.to(dtype)
-    module: Any
-    # Not a list of all modules: it would keep the weights that are replaced.
-    for module in [module for module in network.modules() if hasattr(module, "prepare_for_inference")]:
-        allocator.release()  # what lies between weights that stay would never be asked for again
-        module.prepare_for_inference()
+    prepare_for_inference(network)
     network.to(dtype)
     if device.type == "cpu":
         if dtype == torch.bfloat16:  # PyTorch's fused attention is the slower one there; the switch is timm's
-            for module in network.modules():
+            for module in cast(Any, network.modules()):
                 if hasattr(module, "fused_attn"):
                     module.fused_attn = False
         if can_pack(dtype) and not compile:
@@ -89,8 +82,6 @@ def _optimize(network: BridgeNet, precision: Precision, compile: bool) -> None:
             for part in (part for part in network.children() if not is_foreign(part)):
                 fuse_gelu(part, (timm.layers.Mlp, Mlp))
                 pack(part)
-        else:
-            use_pointwise(network)
     allocator.release()
     network.optimized = True
     if compile:
