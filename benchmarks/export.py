@@ -24,7 +24,6 @@ from bridgenet.export import export, open_exported
 from bridgenet.export.decoding import normalise
 from bridgenet.export.quantisation import MEASURES
 from bridgenet.export.write import deviation
-from bridgenet.ops.definitions import definitions
 
 BACKBONES = {"vit": "vit_small_patch16_384", "internimage": "internimage_t", "convnext": "convnext_tiny"}
 TASKS = {"semseg": 40, "depth": 1, "normals": 3, "edge": 1}
@@ -95,8 +94,7 @@ def measure(name: str, folder: Path, repeats: int, int8: bool) -> None:
         picture = random.integers(256, size=(*size, 3), dtype=np.uint8)
         image = normalise(picture, exported.description.mean, exported.description.std)[None]
         tensor = torch.from_numpy(image)
-        with definitions():
-            plain = seconds(lambda x=tensor: made(x), repeats)
+        plain = seconds(lambda x=tensor: made(x), repeats)
         times = [
             seconds(lambda x=image: exported.logits(x), repeats),
             seconds(lambda x=image: program.logits(x), repeats),

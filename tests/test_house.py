@@ -58,6 +58,13 @@ def test_parts_do_not_know(part: str, foreign: set[str]) -> None:
     assert {(name, other) for name, other in found if other.split(".")[1] in foreign} == set()
 
 
+def test_definitions_do_not_know_what_is_faster() -> None:
+    parts = ("bridgenet.model.decoders", "bridgenet.model.backbones", "bridgenet.model.layers", "bridgenet.ops")
+    for name in GRAPH:
+        if name.startswith(parts):
+            assert not [other for other in GRAPH[name] if other.startswith("bridgenet.model.fast")], name
+
+
 def test_nothing_imports_the_command_line() -> None:
     users = {name for name, others in GRAPH.items() if any(other.startswith("bridgenet.cli") for other in others)}
     assert {name for name in users if not name.startswith(("bridgenet.cli", "bridgenet.__main__"))} == {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridgenet.model.backbones.base import Backbone
     from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
     from bridgenet.model.build import NetworkConfig, build_network
+    from bridgenet.model.fast import accelerate_network
     from bridgenet.model.inference import optimize_for_inference
     from bridgenet.prediction.model import Model, load, load_network, save
     from bridgenet.system.allocator import tune as tune_allocator
@@ -40,6 +41,7 @@ _LAZY = {
     "DenseDataset": "bridgenet.data.base:DenseDataset",
     "NetworkConfig": "bridgenet.model.description:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
+    "accelerate_network": "bridgenet.model.fast:accelerate_network",
     "build_network": "bridgenet.model.build:build_network",
     "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
     "tune_allocator": "bridgenet.system.allocator:tune",
@@ -57,6 +59,7 @@ __all__ = [
     "Task",
     "UserError",
     "__version__",
+    "accelerate_network",
     "build_network",
     "load",
     "load_network",

@@ -21,6 +21,8 @@ MOVED = {
         "images": "imaging.reading",
         "inference": "model.inference",
         "model.config": "model.build",
+        "ops.linear": "model.fast.linear",
+        "ops.upsampled": "model.fast.upsampled",
         "predict": "prediction",
         "scores": "tasks.scores",
         "settings": "config.settings",

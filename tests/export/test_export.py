@@ -141,6 +141,14 @@ def test_backbones(backbone: str, tmp_path: Path) -> None:
     check_same(network, tmp_path / "network.onnx", SIZE)
 
 
+def test_accelerated_networks_are_exported_by_definition(network, tmp_path: Path) -> None:
+    accelerated = bridgenet.accelerate_network(small("resnet", 2))
+    before = [type(module) for module in accelerated.modules()]
+    export(accelerated, tmp_path / "x.pt2")
+    assert [type(module) for module in accelerated.modules()] == before
+    check_same(network, tmp_path / "x.pt2", (101, 150))
+
+
 def test_one_size(tmp_path: Path) -> None:
     """Swin's windows depend on the size: it is exported for the size of its training images, and that is said."""
     said: list[str] = []

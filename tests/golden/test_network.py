@@ -1,4 +1,7 @@
-"""The network against the golden cases: activations of every stage, four optimisation steps, gradient and state norms."""
+"""The network against the golden cases: activations of every stage, four optimisation steps, gradient and state norms.
+
+Both as it is defined and accelerated, as training computes it.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ def cases(*kinds: str) -> list:
 CASES = cases("json", "checkpoint.safetensors", "activations.safetensors")
 TRAINED = cases("json", "checkpoint.safetensors", "activations.safetensors", "targets.safetensors")
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
+every_form = pytest.mark.parametrize("accelerated", [False, True], ids=["defined", "accelerated"])
 
 
 def path_of(case: str, kind: str) -> Path:
@@ -43,8 +47,10 @@ def description(case: str) -> dict:
     return json.loads(path_of(case, "json").read_text())
 
 
-def load(case: str, dtype: torch.dtype) -> bridgenet.BridgeNet:
+def load(case: str, dtype: torch.dtype, accelerated: bool) -> bridgenet.BridgeNet:
     network = bridgenet.load_network(path_of(case, "checkpoint.safetensors"), device="cpu", config=description(case))
+    if accelerated:
+        bridgenet.accelerate_network(network)
     return network.to(dtype)
 
 
@@ -80,11 +86,12 @@ def record(network: bridgenet.BridgeNet, images: torch.Tensor) -> dict[str, torc
     return seen
 
 
+@every_form
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES)
-def test_activations(case: str, dtype: str) -> None:
+def test_activations(case: str, dtype: str, accelerated: bool) -> None:
     golden = load_file(path_of(case, "activations.safetensors"))
-    seen = record(load(case, DTYPES[dtype]), golden.pop("image").to(DTYPES[dtype]))
+    seen = record(load(case, DTYPES[dtype], accelerated), golden.pop("image").to(DTYPES[dtype]))
     assert set(seen) == set(golden)
     for name, expected in golden.items():
         got = seen[name]
@@ -96,11 +103,12 @@ def test_activations(case: str, dtype: str) -> None:
         assert (error <= bound).all(), f"{name}: off by {error.max():.3g}"
 
 
+@every_form
 @pytest.mark.parametrize("case", CASES)
-def test_decoder_alone(case: str) -> None:
+def test_decoder_alone(case: str, accelerated: bool) -> None:
     """The decoder, fed the stored backbone maps, gives the stored predictions: it needs no backbone to be right."""
     golden = load_file(path_of(case, "activations.safetensors"))
-    network = load(case, torch.float64)
+    network = load(case, torch.float64, accelerated)
     divisor = getattr(network.backbone, "patch_size", None)  # only a transformer's maps are stored as tokens
     maps = []
     for i in range(4):
@@ -129,10 +137,10 @@ class Training:
     state_norms: dict[str, float]
 
 
-def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0) -> Training:
+def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0, accelerated: bool = True) -> Training:
     """The case's optimisation steps; `perturb`: relative noise put on the weights before."""
     training = description(case)["training"]
-    network = load(case, dtype).train()
+    network = load(case, dtype, accelerated).train()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters() if perturb else ():
@@ -164,10 +172,11 @@ def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0) ->
     return result
 
 
+@every_form
 @pytest.mark.parametrize("case", TRAINED)
-def test_training_float64(case: str) -> None:
+def test_training_float64(case: str, accelerated: bool) -> None:
     training = description(case)["training"]
-    got = train(case, torch.float64)
+    got = train(case, torch.float64, accelerated=accelerated)
     for golden, losses, norm, rate in zip(training["steps"], got.losses, got.norms, got.rates, strict=True):
         for name, value in losses.items():
             assert value == pytest.approx(golden[name], rel=1e-6), (golden["step"], name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +33,11 @@ def assert_same(got: bridgenet.BridgeNetOutput, expected: bridgenet.BridgeNetOut
         )
 
 
+def accelerated(*arguments: Any, **changes: Any) -> bridgenet.BridgeNet:
+    """A network as training computes it."""
+    return bridgenet.accelerate_network(build(*arguments, **changes))
+
+
 def train_step(network: bridgenet.BridgeNet, truth: dict[str, Tensor]) -> Tensor:
     loss = MultiTaskLoss(list(network.tasks))(network(images()), truth).total
     loss.backward()
@@ -50,13 +57,16 @@ def test_any_size(backbone: str, size: tuple[int, int]) -> None:
             task: (1, channels, *size) for task, channels in network.tasks.items()
         }
     assert all(x.isfinite().all() for x in all_maps(output).values())
+    for name, x in all_maps(bridgenet.accelerate_network(network)(images(1, size))).items():
+        expected = all_maps(output)[name]
+        assert (x - expected).abs().max() <= 2e-5 * expected.abs().max(), name
 
 
 @every_backbone
 @torch.no_grad()
 def test_padding_changes_nothing(backbone: str) -> None:
     """The network pads with 0 below and to the right, and cuts that off: doing so outside gives the same."""
-    network = build(backbone).eval()
+    network = accelerated(backbone).eval()
     divisor = network.backbone.size_divisor
     inside = images(1, (divisor + 5, 2 * divisor - 3))
     outside = torch.nn.functional.pad(inside, (0, 3, 0, divisor - 5))
@@ -69,7 +79,7 @@ def test_padding_changes_nothing(backbone: str) -> None:
 @pytest.mark.parametrize("num_tasks", range(1, len(NUM_OUTPUTS) + 1))
 def test_any_number_of_tasks(backbone: str, num_tasks: int) -> None:
     """A training step with every number of tasks: each weight that is trained gets its gradient."""
-    network = build(backbone, num_tasks).train()
+    network = accelerated(backbone, num_tasks).train()
     assert list(network.tasks) == list(NUM_OUTPUTS)[:num_tasks]
     assert train_step(network, targets(network)).isfinite()
     without = [name for name, x in network.named_parameters() if x.requires_grad and x.grad is None]
@@ -93,7 +103,7 @@ def test_save_and_load(backbone: str, tmp_path: Path) -> None:
 @every_backbone
 @torch.no_grad()
 def test_images_do_not_see_each_other(backbone: str) -> None:
-    network, batch = build(backbone).eval(), images(2)
+    network, batch = accelerated(backbone).eval(), images(2)
     joint = network(batch)
     for i in range(2):
         single = network(batch[i : i + 1])
@@ -104,7 +114,7 @@ def test_images_do_not_see_each_other(backbone: str) -> None:
 @every_backbone
 @torch.no_grad()
 def test_channels_last(backbone: str) -> None:
-    network = build(backbone).eval()
+    network = accelerated(backbone).eval()
     expected = network(images())
     network = network.to(memory_format=torch.channels_last)
     assert_same(network(images().to(memory_format=torch.channels_last)), expected)
@@ -113,7 +123,7 @@ def test_channels_last(backbone: str) -> None:
 @every_backbone
 @torch.no_grad()
 def test_bfloat16(backbone: str) -> None:
-    network = build(backbone).eval()
+    network = accelerated(backbone).eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = network(images())
     assert all(x.isfinite().all() for x in all_maps(output).values())
@@ -122,11 +132,12 @@ def test_bfloat16(backbone: str) -> None:
 @pytest.mark.parametrize(
     "backbone", ["vit", "internimage", "resnet", "swin", "dpt on vit"]
 )  # tracing takes seconds each
+@pytest.mark.parametrize("make", [build, accelerated])
 @torch.no_grad()
-def test_compile(backbone: str) -> None:
+def test_compile(backbone: str, make: Callable[..., bridgenet.BridgeNet]) -> None:
     torch.compiler.reset()
     stages = {} if backbone.startswith("dpt") else {"num_stages": 2}
-    network = build(backbone, num_tasks=1, refine_depth=1, **stages).eval()
+    network = make(backbone, num_tasks=1, refine_depth=1, **stages).eval()
     compiled = torch.compile(network, backend="eager")
     assert_same(compiled(images()), network(images()))
 
@@ -139,14 +150,14 @@ def test_compile(backbone: str) -> None:
     ],
 )
 def test_task_without_a_valid_pixel(backbone: str, hidden: str) -> None:
-    network = build(backbone, len(NUM_OUTPUTS)).train()
+    network = accelerated(backbone, len(NUM_OUTPUTS)).train()
     truth = targets(network)
     assert train_step(network, truth | {hidden: torch.full_like(truth[hidden], IGNORE)}).isfinite()
     assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None)
 
 
 def test_no_label_at_all() -> None:
-    network = build(num_tasks=len(NUM_OUTPUTS)).train()
+    network = accelerated(num_tasks=len(NUM_OUTPUTS)).train()
     train_step(network, {task: torch.full_like(x, IGNORE) for task, x in targets(network).items()})
     assert all(x.grad.isfinite().all() for x in network.parameters() if x.grad is not None)
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import pytest
 import torch
 
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.decoders.bridgenet.tfr import RefinerBlock
-from bridgenet.ops import definitions
+from bridgenet.model.fast import accelerate_network
+from bridgenet.model.fast.refiner import SplitBlock
 from tests.model.networks import build, decoder, images, targets
 
 
-def trained_once(*, by_definition: bool = False, checkpointed: bool = False, precision=torch.float64) -> dict:
+def trained_once(*, accelerated: bool = True, checkpointed: bool = False, precision=torch.float64) -> dict:
     """Gradients and running statistics after one training step's forward and backward pass."""
     network = build("resnet", 4, decoder=decoder(drop_path=0.5)).to(precision).train()
     network.decoder.set_checkpointing(checkpointed)
+    if accelerated:
+        accelerate_network(network)
     torch.manual_seed(3)  # drop path
     truth = {task: x.to(precision) for task, x in targets(network).items()}
-    with definitions() if by_definition else nullcontext():
-        MultiTaskLoss(list(network.tasks))(network(images().to(precision)), truth).total.backward()
+    MultiTaskLoss(list(network.tasks))(network(images().to(precision)), truth).total.backward()
     return {name: x.grad for name, x in network.named_parameters()} | dict(network.named_buffers())
 
 
-@pytest.mark.parametrize("way", [{"by_definition": True}, {"checkpointed": True}], ids=str)
+@pytest.mark.parametrize(
+    "way", [{"accelerated": False}, {"checkpointed": True}, {"accelerated": False, "checkpointed": True}], ids=str
+)
 def test_gradients_and_statistics(way: dict) -> None:
     expected, got = trained_once(), trained_once(**way)
     assert set(got) == set(expected)
@@ -34,20 +36,21 @@ def test_gradients_and_statistics(way: dict) -> None:
         assert float((x - expected[name]).abs().max()) <= bound, name
 
 
-def test_checkpointing_computes_the_blocks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [RefinerBlock, SplitBlock])
+def test_checkpointing_computes_the_blocks_again(kind: type[RefinerBlock], monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {}
-    forward = RefinerBlock.forward
+    forward = kind.forward
     monkeypatch.setattr(
-        RefinerBlock,
+        kind,
         "forward",
         lambda self, *maps: (counts.__setitem__(id(self), counts.get(id(self), 0) + 1), forward(self, *maps))[1],
     )
-    trained_once(checkpointed=True)
+    trained_once(accelerated=kind is SplitBlock, checkpointed=True)
     assert set(counts.values()) == {2}
 
 
 def test_features_are_made_when_they_are_asked_for() -> None:
-    network = build("resnet", 3).eval()
+    network = accelerate_network(build("resnet", 3)).eval()
     made = []
     for task, final in network.decoder.projections.items():
         final.register_forward_hook(lambda *_, task=task: made.append(task))

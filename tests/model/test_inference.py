@@ -10,8 +10,9 @@ import torch
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.model.inference import PreparedNetwork, has_bfloat16, optimize_for_inference, resolve_precision
-from bridgenet.ops import definitions, packed
+from bridgenet.model.fast import accelerate_network, packed
+from bridgenet.model.inference import PreparedNetwork, optimize_for_inference, resolve_precision
+from bridgenet.system.processor import has_bfloat16
 from tests.model.networks import BACKBONES, build, images
 from tests.model.test_battery import all_maps
 
@@ -35,13 +36,13 @@ def deviation(got: bridgenet.BridgeNetOutput, expected: bridgenet.BridgeNetOutpu
 @torch.no_grad()
 def test_results_are_those_of_the_definitions(backbone: str) -> None:
     network = trained(backbone, 6)
-    with definitions():
-        expected = network(images())
-    assert deviation(network(images()), expected) < 2e-5
+    expected = network(images())
     prepared = optimize_for_inference(network)
     assert deviation(prepared(images()), expected) < 2e-5
     assert deviation(prepared(images()), expected) < 2e-5
-    assert deviation(network(images()), expected) < 2e-5  # it is as it was
+    assert all(torch.equal(x, all_maps(expected)[name]) for name, x in all_maps(network(images())).items())
+    assert deviation(accelerate_network(network)(images()), expected) < 2e-5
+    assert deviation(optimize_for_inference(network)(images()), expected) < 2e-5  # also of an accelerated one
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_step_compiles_once_and_evaluation_not_at_all(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_parameter_is_trained(backbone: str) -> None:
     """Data-parallel training does not look for parameters without a gradient: there must be none."""
-    network = build(backbone)
+    network = bridgenet.accelerate_network(build(backbone))
     step = step_of(network)
     without: list[str] = []
     step.optimizer.register_step_pre_hook(

@@ -16,7 +16,6 @@ from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.config.settings import RunConfig, network_size
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
-from bridgenet.ops import definitions
 from bridgenet.training.parts import network_config
 
 
@@ -71,7 +70,7 @@ def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = N
     with torch.device("meta"):
         network = build_network(description(config, num_tasks)).eval()
         image = torch.empty(1, 3, *(size or network_size(config)))
-    with torch.no_grad(), definitions(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _Bytes() as moved, FlopCounterMode(display=False) as counter:
         network(image)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     return Cost(

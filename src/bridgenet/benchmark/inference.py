@@ -16,7 +16,6 @@ from bridgenet.evaluation.evaluate import autocast
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.inference import consume
-from bridgenet.ops import definitions
 from bridgenet.prediction import predict_image
 from bridgenet.system import allocator
 from bridgenet.system.memory import peak_memory
@@ -108,7 +107,7 @@ def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
         precision: Any = case.precision
         yield consume(network, precision=precision, compile=case.is_compiled)
         return
-    with definitions(), autocast(torch.device(case.device), case.precision):
+    with autocast(torch.device(case.device), case.precision):
         yield torch.compile(network) if case.is_compiled else network
 
 

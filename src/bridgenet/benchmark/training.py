@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
@@ -18,8 +17,7 @@ from bridgenet.config.settings import shrink_of
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
-from bridgenet.ops import definitions
-from bridgenet.ops.linear import use_pointwise
+from bridgenet.model.fast import accelerate_network
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.step import TrainingStep
 
@@ -36,11 +34,11 @@ def measure_training(case: Case) -> dict[str, Any]:
     device = torch.device(case.device)
     torch.manual_seed(0)
     network = build_network(description(case.config)).to(device)
-    use_pointwise(network)
+    if not case.is_plain:
+        accelerate_network(network)
     network.backbone.set_checkpointing(case.is_checkpointed or case.config.network.checkpoint_backbone)
     cast(Any, network.decoder).set_checkpointing(case.is_checkpointed or case.config.network.checkpoint_decoder)
-    with definitions() if case.is_plain else nullcontext():
-        return measured(case, _step(case, network, device), passes=PASSES) | {"allocator_tuned": allocator}
+    return measured(case, _step(case, network, device), passes=PASSES) | {"allocator_tuned": allocator}
 
 
 def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], Any]:

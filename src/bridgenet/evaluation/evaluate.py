@@ -38,6 +38,7 @@ from bridgenet.extensions import is_metric, load_object
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.metrics.making import computed, make_metric, update
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.fast import accelerate_network
 from bridgenet.model.inference import consume
 from bridgenet.system import parallel
 from bridgenet.system.files import write_atomically, write_json
@@ -247,6 +248,8 @@ def evaluate_source(
         raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
     if config.precision == "float32":
         network = consume(network)
+    else:
+        accelerate_network(network)
     model: Any = network
     if options.flip or options.scales != (1.0,):
         model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)

@@ -13,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.fast import by_definition
 
 MOST = 8192
 """Of the sides of images [pixels], and so of what is promised to the exporter."""
@@ -55,7 +56,7 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
     else:
         example, shapes = (size[0], size[1]), {0: batch}
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), by_definition(network):
             program = torch.export.export(
                 Logits(network), (torch.zeros(2, 3, *example),), dynamic_shapes=(shapes,), strict=False
             )

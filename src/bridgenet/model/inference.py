@@ -1,14 +1,11 @@
 """Networks prepared for inference: the same results, from weights in the form that computes fastest.
 
-What saves work in training as well stands in the layers themselves (see `docs/performance.md`). Here is what only inference
-can have: norms folded into convolutions, kernels composed and split once instead of at every call, weights in oneDNN's own
-order, half precision.
+What is exchanged for it stands in :mod:`bridgenet.model.fast`; see also `docs/performance.md`.
 """
 
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any, Literal
 
 import timm.layers
@@ -18,28 +15,15 @@ from torch import nn
 from bridgenet.errors import UserError
 from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.fast import can_pack, fuse_gelu, pack, prepare_for_inference
 from bridgenet.model.layers import Mlp
 from bridgenet.model.records import record, record_of
-from bridgenet.ops.linear import use_pointwise
-from bridgenet.ops.packed import can_pack, fuse_gelu, pack
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
+from bridgenet.system.processor import has_bfloat16
 
 Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS = ("auto", "float32", "bfloat16")
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32 (CPUs: AVX-512 BF16, AMX, or Arm's BF16)."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    try:
-        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:  # not Linux: unknown
-        return False
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(words))
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -108,7 +92,7 @@ def consume(network: BridgeNet, *, precision: Precision = "float32", compile: bo
     known = record_of(network)
     mean, deviation = network.mean, network.deviation
     prepared = PreparedNetwork(network.backbone, network.decoder, network.heads)
-    del network
+    network._modules.clear()  # it would keep the weights that are replaced
     _prepare(prepared, dtype, packs=not compile)
     prepared.mean, prepared.deviation = mean, deviation  # in float32 also where the weights are not
     if known is not None:
@@ -123,14 +107,11 @@ def _prepare(network: PreparedNetwork, dtype: torch.dtype, *, packs: bool) -> No
     device = next(network.parameters()).device
     network.eval().requires_grad_(False)
     network.backbone.to(dtype)
-    module: Any
-    # Not a list of all modules: it would keep the weights that are replaced.
-    for module in [module for module in network.modules() if hasattr(module, "prepare_for_inference")]:
-        allocator.release()  # what lies between weights that stay would never be asked for again
-        module.prepare_for_inference()
+    prepare_for_inference(network)
     network.to(dtype)
     if device.type == "cpu":
         if dtype == torch.bfloat16:  # PyTorch's fused attention is the slower one there; the switch is timm's
+            module: Any
             for module in network.modules():
                 if hasattr(module, "fused_attn"):
                     module.fused_attn = False
@@ -139,6 +120,4 @@ def _prepare(network: PreparedNetwork, dtype: torch.dtype, *, packs: bool) -> No
             for part in (part for part in network.children() if not is_foreign(part)):
                 fuse_gelu(part, (timm.layers.Mlp, Mlp))
                 pack(part)
-        else:
-            use_pointwise(network)
     allocator.release()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bridgenet.ops.definitions import follow_definitions, has_size
-from bridgenet.ops.upsampled import arrange, compose, conv3x3_of_upsampled_sum
+from bridgenet.ops.exporting import has_size
 
 
 def resize(x_BCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -60,19 +57,6 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def folded(conv: nn.Conv2d, bn: nn.Module) -> nn.Conv2d:
-    """A convolution that does the batch norm after it too, by its running statistics."""
-    return conv if isinstance(bn, nn.Identity) else fuse_conv_bn_eval(conv, bn)  # type: ignore[type-var,return-value]
-
-
-def pointwise_conv(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    """A 1×1 convolution with these weights, (M, K, 1, 1) and (M,), copied."""
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=bias is not None, device="meta")
-    conv.weight = nn.Parameter(weight.detach().clone())
-    conv.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-    return conv
-
-
 class ConvBNReLU(nn.Module):
     """Convolution, batch norm, ReLU; the map keeps its size."""
 
@@ -84,53 +68,6 @@ class ConvBNReLU(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x_BCHW)), inplace=True)
-
-    def prepare_for_inference(self) -> None:
-        self.conv, self.bn = folded(self.conv, self.bn), nn.Identity()
-
-
-class UpsampledConvBNReLU(ConvBNReLU):
-    """:class:`ConvBNReLU`, 3×3, of a sum of maps that are each projected (1×1) and enlarged first."""
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.taps = nn.ModuleList()
-        """What is read in place of the weights once they are prepared for inference."""
-
-    def forward(  # type: ignore[override]
-        self, maps: Sequence[Tensor], projections: Sequence[nn.Conv2d | None], size: tuple[int, int]
-    ) -> Tensor:
-        """Maps (B, Dᵢ, hᵢ, wᵢ), for each a projection to the same width or None for the map itself → (B, C, H, W)."""
-        if len(self.taps):
-            return self._convolve(maps, self.taps, size, self.conv.bias, relu=True)
-        if follow_definitions():
-            projected = [x if project is None else project(x) for x, project in zip(maps, projections)]
-            return super().forward(sum_of(resize(x, size) for x in projected))
-        y_BCHW = self._convolve(maps, self._arranged(self.conv.weight, projections), size, self.conv.bias)
-        return F.relu(self.bn(y_BCHW.contiguous(memory_format=torch.channels_last)), inplace=True)
-
-    def _arranged(self, kernel: Tensor, projections: Sequence[nn.Conv2d | None]) -> list[list[Tensor]]:
-        taps = [compose(kernel, None if project is None else project.weight) for project in projections]
-        biases = [project.bias for project in projections if project is not None]
-        if biases:
-            taps.append(compose(kernel, sum_of(biases)[:, None, None, None]))
-        return [arrange(x) for x in taps]
-
-    def _convolve(
-        self, maps: Sequence[Tensor], taps: Any, size: tuple[int, int], bias: Tensor | None, **how: bool
-    ) -> Tensor:
-        if len(taps) > len(maps):  # the projections' biases, a constant over the enlarged map: of a map of one pixel, 1
-            maps = [*maps, maps[0].new_ones(len(maps[0]), 1, 1, 1)]
-        return conv3x3_of_upsampled_sum(maps, taps, size, dilation=self.conv.dilation[0], bias=bias, **how)
-
-    def prepare_for_inference(self, projections: Sequence[nn.Conv2d | None] | None = None) -> None:
-        """With the projections that :meth:`forward` will be given, by whoever gives them."""
-        if projections is None or len(self.taps):
-            return
-        super().prepare_for_inference()
-        for chunks in self._arranged(self.conv.weight, projections):
-            self.taps.append(nn.ParameterList(nn.Parameter(x.contiguous(), requires_grad=False) for x in chunks))
-        self.conv.register_parameter("weight", None)
 
 
 class Mlp(nn.Module):
@@ -158,6 +95,3 @@ class QueryProjection(nn.Module):
     def forward(self, x_BCHW: Tensor) -> tuple[Tensor, torch.Size]:
         x_BCHW = self.bn(self.conv(x_BCHW))
         return self.linear(to_tokens(x_BCHW)), x_BCHW.shape[-2:]
-
-    def prepare_for_inference(self) -> None:
-        self.conv, self.bn = folded(self.conv, self.bn), nn.Identity()

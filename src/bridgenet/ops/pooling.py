@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bridgenet.ops.definitions import is_exporting
+from bridgenet.ops.exporting import is_exporting
 
 
 def average_pool(x_BCHW: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:

@@ -38,8 +38,8 @@ from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_i
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network, try_own_parts
 from bridgenet.model.description import Part
+from bridgenet.model.fast import accelerate_network
 from bridgenet.model.records import information_of, record
-from bridgenet.ops.linear import use_pointwise
 from bridgenet.system.compilation import check_compiler
 from bridgenet.system.files import write_atomically
 from bridgenet.system.memory import peak_memory
@@ -124,7 +124,7 @@ class Run:
         self.network.backbone.set_checkpointing(config.network.checkpoint_backbone)
         if config.network.checkpoint_decoder:
             set_decoder_checkpointing(self.network)
-        use_pointwise(self.network)
+        accelerate_network(self.network)
         self.network.to(self.accelerator.device)
         self.optimizer = make_optimizer(
             self.network,

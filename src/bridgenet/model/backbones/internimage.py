@@ -15,7 +15,6 @@ from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
 from bridgenet.model.layers import ChannelNorm, Mlp, rising_rates
 from bridgenet.ops import dcnv3
-from bridgenet.ops.linear import softmax_of_few
 
 EPS = 1e-6
 
@@ -55,6 +54,7 @@ class DeformableConv(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=EPS)
         self.offset = nn.Linear(channels, groups * 9 * 2)
         self.mask = nn.Linear(channels, groups * 9)
+        self.softmax = nn.Softmax(dim=-1)
         self.output = nn.Linear(channels, channels)
         for layer in (self.offset, self.mask):  # a fresh module starts as an ordinary 3×3 average
             nn.init.zeros_(layer.weight)
@@ -62,7 +62,7 @@ class DeformableConv(nn.Module):
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
         u_BHWC = F.gelu(self.norm(self.depthwise(x_BHWC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
-        mask = softmax_of_few(self.mask(u_BHWC).unflatten(-1, (self.groups, 9))).flatten(-2)
+        mask = self.softmax(self.mask(u_BHWC).unflatten(-1, (self.groups, 9))).flatten(-2)
         y_BHWC = dcnv3(
             self.value(x_BHWC), self.offset(u_BHWC), mask, num_groups=self.groups, offset_scale=self.offset_scale
         )

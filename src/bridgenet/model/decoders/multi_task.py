@@ -12,7 +12,7 @@ from typing import Annotated
 from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 
-from bridgenet.model.layers import UpsampledConvBNReLU
+from bridgenet.model.layers import ConvBNReLU, resize, sum_of
 from bridgenet.system.validation import Words
 
 HeadWidth = Annotated[int, Ge(8), MultipleOf(8), Words("a positive multiple of 8")]
@@ -27,14 +27,11 @@ class ConvHead(nn.Module):
     def __init__(self, in_channels: Sequence[int], width: int):
         super().__init__()
         self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in in_channels)
-        self.fuse = UpsampledConvBNReLU(width, width, 3)
+        self.fuse = ConvBNReLU(width, width, 3)
 
     def forward(self, features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """Maps (B, Bᵢ, Hᵢ, Wᵢ) → (B, width, *size)."""
-        return self.fuse(features, list(self.laterals), size)
-
-    def prepare_for_inference(self) -> None:
-        self.fuse.prepare_for_inference(list(self.laterals))
+        return self.fuse(sum_of(resize(lateral(x), size) for lateral, x in zip(self.laterals, features)))
 
 
 class MultiTaskDecoder(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor
 from bridgenet.ops.dcnv3.geometry import Geometry, Size
 from bridgenet.ops.dcnv3.operator import applies_to, arguments, dcnv3_operator
 from bridgenet.ops.dcnv3.plain import dcnv3_plain
-from bridgenet.ops.definitions import is_exporting
+from bridgenet.ops.exporting import is_exporting
 
 Implementation = Literal["auto", "plain", "operator"]
 

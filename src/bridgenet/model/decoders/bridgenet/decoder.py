@@ -8,7 +8,7 @@ out, are there to find out what each of them earns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -28,7 +28,7 @@ from bridgenet.model.decoders.bridgenet.options import (
 )
 from bridgenet.model.decoders.bridgenet.tfr import BridgeSum, TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
-from bridgenet.model.layers import ConvBNReLU, UpsampledConvBNReLU, resize
+from bridgenet.model.layers import ConvBNReLU, resize, sum_of
 from bridgenet.system.validation import Count, Rate
 
 
@@ -37,15 +37,12 @@ class UpBlock(nn.Module):
 
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
-        self.conv1 = UpsampledConvBNReLU(in_dim, dim, 3, dilation=2)
+        self.conv1 = ConvBNReLU(in_dim, dim, 3, dilation=2)
         self.conv2 = ConvBNReLU(dim, dim, 3, dilation=2)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         height, width = x_BCHW.shape[-2:]
-        return self.conv2(self.conv1([x_BCHW], [None], (2 * height, 2 * width)))
-
-    def prepare_for_inference(self) -> None:
-        self.conv1.prepare_for_inference([None])
+        return self.conv2(self.conv1(resize(x_BCHW, (2 * height, 2 * width))))
 
 
 class Stage(nn.Module):
@@ -147,7 +144,7 @@ class BridgeNetDecoder(nn.Module):
             Stage(i, tasks, side, dims, dilations_of_stages[i], squeezes_of_stages[i], drop_path, bfe=bfe, tfr=tfr)
             for i, side in enumerate([coarsest, *dims[:-1]])
         )
-        self.projections = nn.ModuleDict({task: UpsampledConvBNReLU(width, width, 3, bias=True) for task in tasks})
+        self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
         for stage in self.stages:
             # Not `project`: as published, everything else is PyTorch's default.
             for part in (stage.up, stage.bfe, stage.tfr):
@@ -158,6 +155,17 @@ class BridgeNetDecoder(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Mapping[str, Tensor], dict[str, Tensor]]:
         """Maps F₀..F₃ (B, Bᵢ, Hᵢ, Wᵢ), fine to coarse → features {task: (B, C, 8h, 8w)}, logits {task: (B, n_t, h, w)}."""
+        maps, intermediate_logits, size = self.run_stages(features)
+        found = {}
+        for task, final in self.projections.items():
+            projected = (project(x) if project else x for project, x in zip(self.projects_of(task), maps[task]))
+            found[task] = final(sum_of(resize(x, size) for x in projected))
+        return found, intermediate_logits
+
+    def run_stages(
+        self, features: Sequence[Tensor]
+    ) -> tuple[dict[str, list[Tensor]], dict[str, Tensor], tuple[int, int]]:
+        """TPP and the stages: each task's normed maps, coarse to fine; intermediate logits; the output's size (8h, 8w)."""
         # Channels last throughout: the many 1×1 and depthwise convolutions, norms and resizings are faster so.
         read = features[: -len(self.stages) - 1 : -1]  # coarse to fine
         coarsest, *finer = (x.contiguous(memory_format=torch.channels_last) for x in read)
@@ -165,48 +173,22 @@ class BridgeNetDecoder(nn.Module):
         task_maps, intermediate_logits = self.tpp(resize(coarsest, (height, width)))
         sides = [coarsest, *(lateral(x) for lateral, x in zip(self.laterals, finer))]
         bridge = None
-        contributions: dict[str, list[Tensor]] = {task: [] for task in task_maps}
+        maps: dict[str, list[Tensor]] = {task: [] for task in task_maps}
         for stage, side in zip(self.stages, sides):
             task_maps, bridge, normed = stage(side, task_maps, bridge)
             for task, x_BCHW in normed.items():
-                contributions[task].append(x_BCHW)
-        size = (8 * height, 8 * width)
-        return _Features(self, contributions, size), intermediate_logits
+                maps[task].append(x_BCHW)
+        return maps, intermediate_logits, (8 * height, 8 * width)
+
+    def projects_of(self, task: str) -> list[nn.Conv2d | None]:
+        """What projects a task's map of each stage to the output's width; the first stage's has it already."""
+        stages: list[Any] = list(self.stages)
+        return [stage.project[task] if stage.project is not None else None for stage in stages]
 
     def set_checkpointing(self, enable: bool = True) -> None:
         """Compute the inside of the refiner blocks again in the backward pass instead of keeping it."""
         for stage in self.stages:
             stage.tfr.is_checkpointed = enable
-
-    def project_of(self, task: str) -> list[nn.Conv2d | None]:
-        """Of each stage's contribution to that task's output."""
-        return [stage.project[task] if stage.project is not None else None for stage in self._stages()]
-
-    def _stages(self) -> list[Any]:
-        return list(self.stages)
-
-    def prepare_for_inference(self) -> None:
-        for task, final in self.projections.items():
-            final.prepare_for_inference(self.project_of(task))
-        for stage in self._stages():
-            stage.project = None
-
-
-class _Features(Mapping[str, Tensor]):
-    """Each task's feature, computed when it is asked for: they are the largest maps, and so only one is held at a time."""
-
-    def __init__(self, decoder: BridgeNetDecoder, contributions: dict[str, list[Tensor]], size: tuple[int, int]):
-        self.decoder, self.contributions, self.size = decoder, contributions, size
-
-    def __getitem__(self, task: str) -> Tensor:
-        projections = self.decoder.project_of(task)
-        return self.decoder.projections[task](self.contributions[task], projections, self.size)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.contributions)
-
-    def __len__(self) -> int:
-        return len(self.contributions)
 
 
 def _init_stage(module: nn.Module) -> None:

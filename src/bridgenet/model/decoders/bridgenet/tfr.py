@@ -5,9 +5,10 @@ Source: the BridgeNet paper, section on TFR (Zhang et al., TPAMI 2025).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import repeat
 from typing import Any, cast
 
 import torch
@@ -16,8 +17,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bridgenet.model.layers import folded, pointwise_conv, resize, rising_rates
-from bridgenet.ops.definitions import follow_definitions
+from bridgenet.model.layers import resize, rising_rates
 
 
 class RefinerBlock(nn.Module):
@@ -32,31 +32,9 @@ class RefinerBlock(nn.Module):
         self.bn2: nn.Module = nn.BatchNorm2d(hidden)
         self.expand = nn.Conv2d(hidden, dim, 1)
         self.drop_path = DropPath(drop_path)
-        self.is_split = False
 
-    def forward(self, x_BCHW: Tensor, from_bridge_BCHW: Tensor) -> Tensor:
-        """`from_bridge_BCHW`: what the first 1×1 convolution makes of the bridge feature, its bias included."""
-        z = F.gelu(self.bn1(self._own(x_BCHW) + from_bridge_BCHW))
-        z = F.gelu(self.bn2(self.depthwise(z)))
-        return x_BCHW + self.drop_path(self.expand(z))
-
-    def _own(self, x_BCHW: Tensor) -> Tensor:
-        if self.is_split:
-            return self.reduce(x_BCHW)
-        return F.conv2d(x_BCHW, self.reduce.weight[:, : x_BCHW.shape[1]])
-
-    def split(self) -> tuple[Tensor, Tensor]:
-        """Fold the norms and keep only the task map's part of the first convolution; gives weight and bias of the bridge's."""
-        reduce = folded(self.reduce, self.bn1)
-        dim = reduce.in_channels // 2
-        self.reduce = pointwise_conv(reduce.weight[:, :dim], None)
-        self.depthwise = folded(self.depthwise, self.bn2)
-        self.bn1 = self.bn2 = nn.Identity()
-        self.is_split = True
-        return reduce.weight[:, dim:], cast(Tensor, reduce.bias)
-
-    def by_definition(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
-        """The block as the paper draws it, from the bridge feature itself."""
+    def forward(self, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
+        """Task map and bridge feature, both (B, D, H, W) → (B, D, H, W)."""
         z = F.gelu(self.bn1(self.reduce(torch.cat([x_BCHW, bridge_BCHW], dim=1))))
         z = F.gelu(self.bn2(self.depthwise(z)))
         return x_BCHW + self.drop_path(self.expand(z))
@@ -87,42 +65,21 @@ class TaskFeatureRefiner(nn.Module):
 
         self.is_checkpointed = False
         """Whether the inside of a block is computed again in the backward pass instead of being kept."""
-        self.hidden = [dim // squeeze for squeeze in squeezes]
-        self.from_bridge: nn.ModuleDict | None = None
-        """Once prepared for inference: per task, the bridge feature's 1×1 convolution for all blocks."""
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
         """Task maps {task: (B, D, H, W)} and the bridge feature (B, D, h₀, w₀) → refined maps of the same shapes."""
         bridge_BCHW = resize(bridge_BCHW, next(iter(task_maps.values())).shape[-2:])
-        refine = self._by_definition if follow_definitions() and self.from_bridge is None else self._refine
-        return {task: refine(task, task_maps[task], bridge_BCHW) for task in self.chains}
+        return {task: self.refine(task, task_maps[task], repeat(bridge_BCHW)) for task in self.chains}
 
-    def _refine(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
-        # A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge, and that one is done for all blocks at once.
-        chain: Any = self.chains[task]
-        if self.from_bridge is None:
-            weight = torch.cat([block.reduce.weight[:, bridge_BCHW.shape[1] :] for block in chain])
-            joint = F.conv2d(bridge_BCHW, weight, torch.cat([block.reduce.bias for block in chain]))
-        else:
-            joint = self.from_bridge[task](bridge_BCHW)
-        for block, from_bridge_BCHW in zip(chain, joint.split(self.hidden, dim=1)):
+    def refine(self, task: str, x_BCHW: Tensor, bridges: Iterable[Tensor]) -> Tensor:
+        """One task's map through its chain; `bridges`: what each block is given of the bridge feature."""
+        for block, bridge_BCHW in zip(cast(Any, self.chains[task]), bridges):
             if self.is_checkpointed and torch.is_grad_enabled():
                 again = partial(_again, block)
-                x_BCHW = checkpoint(block, x_BCHW, from_bridge_BCHW, use_reentrant=False, context_fn=again)
+                x_BCHW = checkpoint(block, x_BCHW, bridge_BCHW, use_reentrant=False, context_fn=again)
             else:
-                x_BCHW = block(x_BCHW, from_bridge_BCHW)
+                x_BCHW = block(x_BCHW, bridge_BCHW)
         return x_BCHW
-
-    def _by_definition(self, task: str, x_BCHW: Tensor, bridge_BCHW: Tensor) -> Tensor:
-        for block in self.chains[task]:
-            x_BCHW = block.by_definition(x_BCHW, bridge_BCHW)
-        return x_BCHW
-
-    def prepare_for_inference(self) -> None:
-        self.from_bridge = nn.ModuleDict()
-        for task, chain in self.chains.items():
-            weights, biases = zip(*(block.split() for block in chain))
-            self.from_bridge[task] = pointwise_conv(torch.cat(weights), torch.cat(biases))
 
 
 class BridgeSum(nn.Module):

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bridgenet.ops.linear import pointwise
+from bridgenet.model.fast.linear import pointwise
 
 CHUNK = 96
 """Output channels done at a time, so that their tap maps stay near the processor."""

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bridgenet.ops import definitions
-from bridgenet.ops.linear import PointwiseLinear, pointwise, softmax_of_few, use_pointwise
-from bridgenet.ops.packed import PackedConv2d, PackedLinear, can_pack, fuse_gelu, pack
+from bridgenet.model.fast import accelerate_network
+from bridgenet.model.fast.linear import PointwiseLinear, SoftmaxOfFew, pointwise
+from bridgenet.model.fast.packed import PackedConv2d, PackedLinear, can_pack, fuse_gelu, pack
 
 needs_packing = pytest.mark.skipif(
     not can_pack(torch.float32), reason="this PyTorch has no operators for packed weights"
@@ -31,7 +31,7 @@ def test_pointwise_takes_maps_in_any_memory() -> None:
     torch.testing.assert_close(pointwise(x[:, ::2], weight), F.linear(x[:, ::2], weight))
 
 
-def test_use_pointwise_changes_neither_weights_nor_gradients() -> None:
+def test_linear_layers_keep_weights_and_gradients() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3, bias=False))
     x, names = torch.randn(2, 5, 6), list(network.state_dict())
@@ -40,7 +40,7 @@ def test_use_pointwise_changes_neither_weights_nor_gradients() -> None:
         return list(torch.autograd.grad(network(x).square().sum(), list(network.parameters())))
 
     before = gradients()
-    use_pointwise(network)
+    accelerate_network(network)
     assert [type(layer) for layer in network] == [PointwiseLinear, nn.GELU, PointwiseLinear]
     assert list(network.state_dict()) == names
     for got, expected in zip(gradients(), before):
@@ -53,7 +53,7 @@ def test_subclasses_of_linear_are_left_alone() -> None:
             return -super().forward(x)
 
     network = nn.Sequential(Own(2, 2))
-    use_pointwise(network)
+    accelerate_network(network)
     pack(network)
     assert type(network[0]) is Own
 
@@ -63,23 +63,10 @@ def test_softmax_of_few(shape) -> None:
     x = 30 * torch.randn(shape, dtype=torch.float64)
     x.requires_grad_()
     weight = torch.randn(shape, dtype=torch.float64)
-    got, expected = softmax_of_few(x), x.softmax(-1)
+    got, expected = SoftmaxOfFew(dim=-1)(x), x.softmax(-1)
     torch.testing.assert_close(got, expected)
     a, b = (torch.autograd.grad((y * weight).sum(), x)[0] for y in (got, expected))
     torch.testing.assert_close(a, b)
-
-
-def test_definitions_end_with_their_block() -> None:
-    from bridgenet.ops.definitions import follow_definitions
-
-    assert not follow_definitions()
-    with pytest.raises(KeyError), definitions():
-        assert follow_definitions()
-        with definitions():
-            pass
-        assert follow_definitions()
-        raise KeyError
-    assert not follow_definitions()
 
 
 @needs_packing

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridgenet.ops import upsampled
-from bridgenet.ops.upsampled import arrange, compose, conv3x3_of_upsampled_sum
+from bridgenet.model.fast import upsampled
+from bridgenet.model.fast.upsampled import arrange, compose, conv3x3_of_upsampled_sum
 
 
 def by_definition(maps, kernel, projections, size, dilation) -> torch.Tensor:

@@ -15,7 +15,7 @@ import timm.layers
 import torch
 from torch import Tensor, nn
 
-from bridgenet.ops.linear import PointwiseLinear
+from bridgenet.model.fast.linear import PointwiseLinear
 from bridgenet.system import allocator
 
 Activation = Literal["none", "relu", "gelu"]
@@ -76,7 +76,7 @@ class PackedConv2d(nn.Module):
 
 
 class PackedLinear(PackedConv2d):
-    """A linear layer over the last axis, as a 1×1 convolution; see :mod:`bridgenet.ops.linear`."""
+    """A linear layer over the last axis, as a 1×1 convolution; see :mod:`bridgenet.model.fast.linear`."""
 
     def __init__(self, linear: nn.Linear, activation: Activation = "none"):
         conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None, device="meta")
@@ -102,7 +102,7 @@ def pack(module: nn.Module) -> None:
 
 
 def _is_plain(conv: nn.Conv2d) -> bool:
-    return conv.weight is not None and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
 def fuse_gelu(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> None:
