@@ -16,6 +16,7 @@ import bridgenet
 from bridgenet import UserError, data
 from bridgenet.checkpoints import save
 from bridgenet.cli.main import run
+from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import RunConfig
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.evaluation.boundaries import evaluate_boundaries, jobs_of, scores_of
@@ -24,7 +25,6 @@ from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
 from bridgenet.system.files import write_json
 from bridgenet.tasks.scores import gains, read_scores, relative_gain
-from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 
 

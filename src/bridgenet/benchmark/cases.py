@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.resolved import network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 
 OPTIMISED, PLAIN, COMPILED, CHECKPOINTED = "optimised", "plain", "compiled", "checkpointed"

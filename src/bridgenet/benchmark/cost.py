@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bridgenet.benchmark.cases import Case, Size, published_size
 from bridgenet.benchmark.reference import REFERENCE
+from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import RunConfig
 from bridgenet.model.config import NetworkConfig, build_network
 from bridgenet.ops import definitions
-from bridgenet.training.parts import network_config
 
 
 @dataclass(frozen=True)

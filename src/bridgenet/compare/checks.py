@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from bridgenet.config.settings import RunConfig, check_exclusive, check_precision
+from bridgenet.config.settings import RunConfig, check_exclusive
 from bridgenet.errors import UserError
 
 
@@ -21,8 +21,9 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
     """
     import torch
 
+    from bridgenet.config.resolved import check_precision, network_config
     from bridgenet.model.config import build_network
-    from bridgenet.training.parts import make_criterion, network_config, own_metrics
+    from bridgenet.training.parts import make_criterion, own_metrics
     from bridgenet.training.reporting import check_trackers
     from bridgenet.training.weighting import make_weighting
 
@@ -53,7 +54,7 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     Raises:
         UserError: all that is missing, together, what several configurations miss once.
     """
-    from bridgenet.evaluation.evaluate import check_canvas, evaluation_size, open_dataset
+    from bridgenet.config.resolved import check_canvas, evaluation_size, open_dataset
     from bridgenet.training.weighting import weighting_note
 
     images = {}

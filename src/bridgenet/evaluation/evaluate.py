@@ -20,11 +20,11 @@ from torch import Tensor
 
 from bridgenet import data, tasks
 from bridgenet.checkpoints import load, weights_path
-from bridgenet.config.settings import RunConfig, shrink_of
+from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of, use_cpu
+from bridgenet.config.settings import RunConfig
 from bridgenet.data.checks.coverage import count_labels
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.loading import evaluation_loader
-from bridgenet.data.pipeline.transforms import shrunk_size
 from bridgenet.errors import UserError
 from bridgenet.evaluation.augmentation import TestTimeAugmentation, check_scales
 from bridgenet.evaluation.boundaries import (
@@ -157,40 +157,6 @@ def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> 
 
 def _png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
-
-
-def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
-    """The data set that a configuration names."""
-    source = data.get(config.data.name)
-    root = data.data_root(config.data.root) if source.info.needs_root else ""
-    return source(root, split, config.data.tasks, partial=config.data.partial)
-
-
-def evaluation_size(config: RunConfig) -> tuple[int, int]:
-    """The (height, width) [pixels] of the canvas that evaluation pads to; UserError if `shrink` does not divide it."""
-    size = config.data.eval_size or data.info(config.data.name).size
-    shrunk_size(size, shrink_of(config))
-    return size
-
-
-def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
-    """UserError naming the first image that is larger than the canvas, from the images' headers alone."""
-    for index in range(len(dataset)):
-        try:
-            height, width = dataset.image_size(index)
-        except (OSError, ValueError, UserError):
-            dataset.load(index)  # says what is wrong with it
-            continue
-        if height > size[0] or width > size[1]:
-            raise UserError(
-                f"{dataset.image_path(index)} has {height}×{width} pixels (height×width), more than the evaluation's "
-                f"canvas of {size[0]}×{size[1]}; give --data.eval-size"
-            )
-
-
-def use_cpu(device: str) -> bool:
-    """Whether to run on the CPU: asked for, or there is no CUDA GPU (the metrics' float64 sums rule out Apple's)."""
-    return device == "cpu" or not torch.cuda.is_available()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
-from bridgenet.config.settings import RunConfig, shrink_of
+from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
 from bridgenet.report.blocks import Key, Strip, Tile
@@ -56,7 +57,6 @@ def examples(
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
     from bridgenet.checkpoints import load
-    from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
 
     config = source.config
     if config is None:

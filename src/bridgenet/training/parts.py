@@ -8,45 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet import data, tasks
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import failing_as, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.config import NetworkConfig
 from bridgenet.tasks import IGNORE
-
-
-def network_config(config: RunConfig) -> NetworkConfig:
-    """The description of the network that a run's settings ask for."""
-    info = data.info(config.data.name)
-    outputs = info.num_outputs
-    chosen = tasks.in_order(config.data.tasks or info.tasks)
-    if missing := [task for task in chosen if task not in outputs]:
-        raise UserError(f"data.tasks: {info.title} has no {', '.join(missing)} (it has {', '.join(info.tasks)})")
-    settings = config.network
-    return NetworkConfig(
-        num_outputs={task: outputs[task] for task in chosen},
-        backbone=settings.backbone,
-        backbone_kwargs=dict(settings.backbone_kwargs),
-        decoder=settings.decoder,
-        decoder_kwargs=dict(settings.decoder_kwargs),
-        image_size=network_size(config),
-        tpp=settings.tpp,
-        bfe=settings.bfe,
-        tfr=settings.tfr,
-        embed_dim=settings.embed_dim,
-        extra_channels=settings.extra_channels,
-        num_stages=settings.num_stages,
-        refine_depth=settings.refine_depth,
-        dilations=list(settings.dilations),
-        drop_path=settings.drop_path,
-        refiner_drop_path=settings.refiner_drop_path,
-        class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
-        dataset=info.name,
-        task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},
-    )
 
 
 class OwnLoss:

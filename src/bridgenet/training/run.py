@@ -25,14 +25,23 @@ from torch import Tensor, nn
 from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_description, save
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
-from bridgenet.config.settings import RunConfig, check_exclusive, check_precision, shrink_of
+from bridgenet.config.resolved import (
+    check_canvas,
+    check_precision,
+    evaluation_size,
+    network_config,
+    open_dataset,
+    shrink_of,
+    use_cpu,
+)
+from bridgenet.config.settings import RunConfig, check_exclusive
 from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
 from bridgenet.data.pipeline.sampling import drawn
 from bridgenet.errors import UserError
-from bridgenet.evaluation.evaluate import check_canvas, evaluate, evaluation_size, open_dataset, use_cpu
+from bridgenet.evaluation.evaluate import evaluate
 from bridgenet.losses import process_mean
 from bridgenet.model.backbones.licences import RECORDED, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
@@ -47,7 +56,7 @@ from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
-from bridgenet.training.parts import make_criterion, network_config, own_metrics, set_decoder_checkpointing
+from bridgenet.training.parts import make_criterion, own_metrics, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
 from bridgenet.training.weighting import make_weighting, steps_per_epoch, weighting_note
