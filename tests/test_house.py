@@ -151,7 +151,6 @@ STILL_LONG = {
     "bridgenet.checkpoints.reference",
     "bridgenet.data.base",
     "bridgenet.downloads.fetch",
-    "bridgenet.evaluation.evaluate",
     "bridgenet.tasks",
     "bridgenet.training.run",
 }

@@ -20,7 +20,8 @@ from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import RunConfig
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.evaluation.boundaries import evaluate_boundaries, jobs_of, scores_of
-from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_source, write_edges
+from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
+from bridgenet.evaluation.evaluate import evaluate, write_edges
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.config import build_network
 from bridgenet.system.files import write_json

@@ -19,7 +19,7 @@ from bridgenet.checkpoints import load, read_information
 from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
 from bridgenet.config.settings import RunConfig
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
-from bridgenet.evaluation.evaluate import evaluate_source
+from bridgenet.evaluation.command import evaluate_source
 from bridgenet.report import blocks
 from bridgenet.report.page import page
 from bridgenet.report.plots import save, training_curves

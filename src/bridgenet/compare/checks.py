@@ -21,9 +21,9 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
     """
     import torch
 
-    from bridgenet.config.resolved import check_precision, network_config
+    from bridgenet.config.resolved import check_precision, metric_classes, network_config
     from bridgenet.model.config import build_network
-    from bridgenet.training.parts import make_criterion, own_metrics
+    from bridgenet.training.parts import make_criterion
     from bridgenet.training.reporting import check_trackers
     from bridgenet.training.weighting import make_weighting
 
@@ -31,7 +31,7 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
         check_exclusive(config)
         check_precision(config, "cpu" if "cpu" in devices else "cuda")
         check_trackers(config.trackers)
-        own_metrics(config)
+        metric_classes(config)
         description = network_config(config)
         criterion = make_criterion(config, list(description.num_outputs))
         make_weighting(config.loss.weighting, criterion, torch.nn.Linear(1, 1), steps_per_epoch=1)

@@ -62,7 +62,7 @@ def run_job(job: Job) -> dict[str, Any]:
     from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.checkpoints import LAST, read_information
     from bridgenet.config.resolved import open_dataset
-    from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate_source
+    from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
     from bridgenet.training.run import train
     from bridgenet.training.weighting import weighting_note
 

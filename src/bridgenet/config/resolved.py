@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from bridgenet import data, tasks
 from bridgenet.config.settings import RunConfig
 from bridgenet.data.pipeline.transforms import shrunk_size
 from bridgenet.errors import UserError
+from bridgenet.extensions import load_object
 from bridgenet.model.config import NetworkConfig
 
 MIN_BFLOAT16_SIDE = 64
@@ -65,6 +68,11 @@ def check_precision(config: RunConfig, device: str) -> None:
         raise UserError(
             f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
         )
+
+
+def metric_classes(config: RunConfig) -> dict[str, Any]:
+    """Classes of metrics by task, where the settings name some. UserError for one that there is not, or that is no metric."""
+    return {task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()}
 
 
 def network_config(config: RunConfig) -> NetworkConfig:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import data, tasks
+from bridgenet.checkpoints.files import weights_digest
 from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
@@ -90,7 +91,6 @@ def examples(
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
     """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
     from bridgenet.checkpoints import weights_path
-    from bridgenet.evaluation.evaluate import weights_digest
 
     told = source.evaluation
     if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:

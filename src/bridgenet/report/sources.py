@@ -31,7 +31,7 @@ class Source:
     Attributes:
         name: a short one that no other source of the report has.
         folder: that evaluation.json is in.
-        evaluation: its content; see :func:`bridgenet.evaluation.evaluate.evaluate_source`.
+        evaluation: its content; see :func:`bridgenet.evaluation.command.evaluate_source`.
         scores: of the tasks, NaN where there is none.
         config: settings of the run; None if the folder is not a run's.
         rows: of metrics.jsonl.

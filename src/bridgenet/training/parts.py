@@ -45,11 +45,6 @@ def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
     return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)
 
 
-def own_metrics(config: RunConfig) -> dict[str, Any]:
-    """Classes of metrics by task, where the settings name some. UserError for one that there is not, or that is no metric."""
-    return {task: load_object(path, f"metrics.{task}", kind="metric") for task, path in config.metrics.items()}
-
-
 def set_decoder_checkpointing(network: BridgeNet) -> None:
     """UserError for a decoder that does not have it."""
     decoder: Any = network.decoder

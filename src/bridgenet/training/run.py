@@ -29,6 +29,7 @@ from bridgenet.config.resolved import (
     check_canvas,
     check_precision,
     evaluation_size,
+    metric_classes,
     network_config,
     open_dataset,
     shrink_of,
@@ -56,7 +57,7 @@ from bridgenet.training.checkpoint import load_last, save_last, truncate_rows
 from bridgenet.training.folder import METRICS, check_folder, check_settings, clear_folder
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer, poly_schedule
-from bridgenet.training.parts import make_criterion, own_metrics, set_decoder_checkpointing
+from bridgenet.training.parts import make_criterion, set_decoder_checkpointing
 from bridgenet.training.reporting import Reporter, check_trackers, prediction_panels
 from bridgenet.training.step import TrainingStep
 from bridgenet.training.weighting import make_weighting, steps_per_epoch, weighting_note
@@ -99,7 +100,7 @@ class Run:
         check_exclusive(config)
         checkpoint = None if resume else config.network.backbone_checkpoint
         description = read_description(out / LAST)[0] if resume else network_config(config)
-        own_metrics(config)
+        metric_classes(config)
         if checkpoint:
             told = backbone_settings(description.backbone, checkpoint)
             description.backbone_kwargs = told | description.backbone_kwargs
@@ -328,7 +329,7 @@ class Run:
             world=self.world,
             shrink=shrink_of(self.config),
             precision=self.config.precision,
-            metrics=own_metrics(self.config),
+            metrics=metric_classes(self.config),
             progress=self.reporter.evaluating,
         ).scores
         self.progress["scores"] = scores
