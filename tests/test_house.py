@@ -152,7 +152,6 @@ STILL_LONG = {
     "bridgenet.data.base",
     "bridgenet.downloads.fetch",
     "bridgenet.tasks",
-    "bridgenet.training.run",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from bridgenet.checkpoints import LAST, read_information
 from bridgenet.cli import demo_run as module
 from bridgenet.cli.demo_run import comparison, demo, report, text_table
 from bridgenet.report.plots import training_curves
-from bridgenet.training.run import Interrupted, Run
+from bridgenet.training import run as training
+from bridgenet.training.prepare import Prepared
+from bridgenet.training.run import Interrupted
 
 
 @pytest.fixture
@@ -28,17 +31,17 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_demo(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    step = Run._step
+    step = training.make_step
 
-    def stopped(self: Run, number: int, batches: object) -> object:
+    def stopped(run: Prepared, number: int, batches: Any) -> object:
         if number == 1:
             raise Interrupted
-        return step(self, number, batches)
+        return step(run, number, batches)
 
-    monkeypatch.setattr(Run, "_step", stopped)
+    monkeypatch.setattr(training, "make_step", stopped)
     with pytest.raises(Interrupted):
         demo(tmp_path, device="cpu")
-    monkeypatch.setattr(Run, "_step", step)
+    monkeypatch.setattr(training, "make_step", step)
     assert read_information(tmp_path / "run" / LAST)["step"] == 1
 
     page = demo(tmp_path, device="cpu")

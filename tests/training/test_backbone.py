@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -17,9 +18,11 @@ from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.checkpoints.inspect import inspect
 from bridgenet.config.settings import RunConfig
 from bridgenet.losses import MultiTaskLoss
-from bridgenet.training.checkpoint import read_rows
+from bridgenet.training import run as training
 from bridgenet.training.optimisation import make_optimizer
-from bridgenet.training.run import METRICS, Run, train
+from bridgenet.training.prepare import Prepared, prepare
+from bridgenet.training.rows import read_rows
+from bridgenet.training.run import METRICS, run_steps, train
 from tests.model.networks import build, images, targets
 from tests.training.tiny import tiny_config
 
@@ -55,17 +58,17 @@ def test_without_decay_there_is_the_published_group() -> None:
 def test_resumed_to_the_bit(settings: dict, nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = changed(nyud_root, **settings)
     train(config, tmp_path / "whole", device="cpu")
-    step = Run._step
+    step = training.make_step
 
-    def killed(self: Run, number: int, batches: object) -> object:
+    def killed(run: Prepared, number: int, batches: Any) -> object:
         if number == 2:
             raise MemoryError
-        return step(self, number, batches)  # type: ignore[arg-type]
+        return step(run, number, batches)
 
-    monkeypatch.setattr(Run, "_step", killed)
+    monkeypatch.setattr(training, "make_step", killed)
     with pytest.raises(MemoryError):
         train(config, tmp_path / "killed", device="cpu")
-    monkeypatch.setattr(Run, "_step", step)
+    monkeypatch.setattr(training, "make_step", step)
     train(config, tmp_path / "killed", resume=True, device="cpu")
     rows = read_rows(tmp_path / "whole" / METRICS)
     assert read_rows(tmp_path / "killed" / METRICS) == rows
@@ -73,9 +76,9 @@ def test_resumed_to_the_bit(settings: dict, nyud_root: Path, tmp_path: Path, mon
 
 
 def test_a_frozen_backbone_stays_as_it_is(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run(changed(nyud_root, freeze_backbone=True), tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run = prepare(changed(nyud_root, freeze_backbone=True), tmp_path / "run", device="cpu")
     before = {key: x.clone() for key, x in run.network.backbone.state_dict().items()}
-    run.train()
+    run_steps(run)
     assert all(torch.equal(x, before[key]) for key, x in run.network.backbone.state_dict().items())
     assert len(run.optimizer.state) == len(list(run.network.decoder.parameters())) + len(
         list(run.network.heads.parameters())

@@ -26,8 +26,8 @@ from bridgenet.report.plots import save, training_curves
 from bridgenet.synthetic import VERSION, Layout, generate
 from bridgenet.system.files import write_atomically
 from bridgenet.tasks.scores import Scores, in_words
-from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
+from bridgenet.training.rows import read_rows
 from bridgenet.training.run import LAST, METRICS, train
 from bridgenet.version import __version__
 

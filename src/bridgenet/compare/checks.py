@@ -23,9 +23,9 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
 
     from bridgenet.config.resolved import check_precision, metric_classes, network_config
     from bridgenet.model.config import build_network
-    from bridgenet.training.parts import make_criterion
+    from bridgenet.training.criterion import make_criterion
     from bridgenet.training.reporting import check_trackers
-    from bridgenet.training.weighting import make_weighting
+    from bridgenet.training.weighting import WEIGHTINGS
 
     def check(config: RunConfig) -> None:
         check_exclusive(config)
@@ -34,7 +34,7 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
         metric_classes(config)
         description = network_config(config)
         criterion = make_criterion(config, list(description.num_outputs))
-        make_weighting(config.loss.weighting, criterion, torch.nn.Linear(1, 1), steps_per_epoch=1)
+        WEIGHTINGS[config.loss.weighting](criterion, torch.nn.Linear(1, 1))
         # One's own code need not know the meta device; whether it works its run will tell.
         with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
             build_network(description)
@@ -54,8 +54,7 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     Raises:
         UserError: all that is missing, together, what several configurations miss once.
     """
-    from bridgenet.config.resolved import check_canvas, evaluation_size, open_dataset
-    from bridgenet.training.weighting import weighting_note
+    from bridgenet.config.resolved import check_canvas, evaluation_size, open_dataset, weighting_note
 
     images = {}
 

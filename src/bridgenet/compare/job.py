@@ -61,10 +61,9 @@ def run_job(job: Job) -> dict[str, Any]:
 
     from bridgenet.benchmark.machine import describe, in_words, versions
     from bridgenet.checkpoints import LAST, read_information
-    from bridgenet.config.resolved import open_dataset
+    from bridgenet.config.resolved import open_dataset, weighting_note
     from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
     from bridgenet.training.run import train
-    from bridgenet.training.weighting import weighting_note
 
     extensions.trust(job.trust)
     folder = Path(job.folder)

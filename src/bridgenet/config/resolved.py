@@ -104,3 +104,16 @@ def network_config(config: RunConfig) -> NetworkConfig:
         dataset=info.name,
         task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},
     )
+
+
+def steps_per_epoch(config: RunConfig, images: int, processes: int = 1) -> int:
+    """Optimiser steps in which a run sees its `images` once, at least 1."""
+    return max(1, images // (config.batch_size * config.accumulate * processes))
+
+
+def weighting_note(config: RunConfig, images: int, processes: int = 1) -> str:
+    """What should be told of the losses' weighting before a run of so many `images`; empty if nothing."""
+    epochs = config.steps / steps_per_epoch(config, images, processes)
+    if config.loss.weighting != "dwa" or epochs > 2:
+        return ""
+    return f"loss.weighting dwa is fixed here: its factors are 1 in the first two epochs, and {config.steps} steps are {epochs:.3g}"

@@ -18,7 +18,7 @@ from accelerate import PartialState
 from bridgenet import checkpoints, data, tasks
 from bridgenet import config as configuration
 from bridgenet.checkpoints.files import weights_digest
-from bridgenet.config.resolved import evaluation_size, metric_classes, open_dataset, shrink_of, use_cpu
+from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of, use_cpu
 from bridgenet.config.settings import RunConfig
 from bridgenet.data.checks.coverage import count_labels
 from bridgenet.errors import UserError
@@ -31,7 +31,7 @@ from bridgenet.evaluation.boundaries import (
     protocol,
     scores_of,
 )
-from bridgenet.evaluation.evaluate import Evaluation, Progress, evaluate, gathered
+from bridgenet.evaluation.evaluate import Evaluation, Progress, gathered, score_split
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.config import NetworkConfig
 from bridgenet.model.inference import optimize_for_inference
@@ -124,7 +124,14 @@ def evaluate_source(
     stage = progress if progress is not None and is_main else lambda name: None
     if is_main:
         out.mkdir(parents=True, exist_ok=True)
-    found = score(loaded, out, stage("evaluating"))
+    found = score_split(
+        loaded.model,
+        loaded.dataset,
+        loaded.config,
+        loaded.processes,
+        edge_folder=out / "edge",
+        progress=stage("evaluating"),
+    )
     counts = count_boundaries(loaded, out, options, stage("boundaries"))
     results = report(loaded, found, counts, options)
     if is_main:
@@ -155,25 +162,6 @@ def load(
         model = TestTimeAugmentation(model, flip=options.flip, scales=options.scales)
     return Loaded(
         source, weights, weights_digest(weights), network.information, model, config, dataset, reference, processes
-    )
-
-
-def score(loaded: Loaded, out: Path, progress: Progress | None) -> Evaluation:
-    """Every task's metrics over the split; the boundary predictions are written to `out/edge`."""
-    config, processes = loaded.config, loaded.processes
-    return evaluate(
-        loaded.model,
-        loaded.dataset,
-        size=evaluation_size(config),
-        batch_size=config.evaluation_batch_size,
-        workers=config.data.workers,
-        rank=processes.process_index,
-        world=processes.num_processes,
-        shrink=shrink_of(config),
-        precision=config.precision,
-        edge_folder=out / "edge",
-        metrics=metric_classes(config),
-        progress=progress,
     )
 
 

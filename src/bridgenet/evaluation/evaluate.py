@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from bridgenet import data
+from bridgenet.config.resolved import evaluation_size, metric_classes, shrink_of
+from bridgenet.config.settings import RunConfig
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.loading import evaluation_loader
 from bridgenet.metrics.making import computed, make_metric, update
@@ -99,6 +101,36 @@ def evaluate(
         details = {task: metric.details() for task, metric in scorers.items() if hasattr(metric, "details")}
     everything = gathered(per_image, world)
     return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
+
+
+def score_split(
+    network: BridgeNet,
+    dataset: data.DenseDataset,
+    config: RunConfig,
+    processes: Any,
+    *,
+    edge_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """As :func:`evaluate`, by the settings of a run.
+
+    Args:
+        processes: `process_index` and `num_processes`, as Accelerate's objects have them.
+    """
+    return evaluate(
+        network,
+        dataset,
+        size=evaluation_size(config),
+        batch_size=config.evaluation_batch_size,
+        workers=config.data.workers,
+        rank=processes.process_index,
+        world=processes.num_processes,
+        shrink=shrink_of(config),
+        precision=config.precision,
+        edge_folder=edge_folder,
+        metrics=metric_classes(config),
+        progress=progress,
+    )
 
 
 def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.synthetic import SCENES
 from bridgenet.tasks.scores import Scores, read_scores
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.folder import METRICS
+from bridgenet.training.rows import METRICS, read_rows
 
 BOUNDARY_KEYS = ("protocol", "odsF", "odsP", "odsR", "threshold", "precision", "recall")
 

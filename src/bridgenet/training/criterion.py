@@ -1,9 +1,8 @@
-"""The parts of a run that its settings name: the network's description, the losses, metrics of one's own."""
+"""The losses that a run's settings name, the user's own among them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import failing_as, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
-from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.tasks import IGNORE
 
 
@@ -43,13 +41,3 @@ def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
     }
     weights = {task: weight for task, weight in config.loss.weights.items() if task in chosen}
     return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)
-
-
-def set_decoder_checkpointing(network: BridgeNet) -> None:
-    """UserError for a decoder that does not have it."""
-    decoder: Any = network.decoder
-    if not hasattr(decoder, "set_checkpointing"):
-        raise UserError(
-            f"network.checkpoint_decoder: {type(decoder).__name__} has no set_checkpointing(); leave it out"
-        )
-    decoder.set_checkpointing()
