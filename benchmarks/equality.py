@@ -14,9 +14,9 @@ import torch
 
 from bridgenet import config as configuration
 from bridgenet import data
+from bridgenet.config.resolved import network_config
 from bridgenet.model.build import build_network
 from bridgenet.model.inference import optimize_for_inference
-from bridgenet.training.run import network_config
 
 
 def differences(got: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:

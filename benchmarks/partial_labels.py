@@ -23,9 +23,9 @@ import yaml
 from bridgenet import config as configuration
 from bridgenet import tasks
 from bridgenet.cli.main import run as bridgenet
+from bridgenet.config.resolved import evaluation_size, open_dataset
 from bridgenet.data.base import class_lists
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
-from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
 from bridgenet.synthetic import generate
 from bridgenet.tasks.scores import in_words
 from bridgenet.training.run import train

@@ -15,7 +15,7 @@ import numpy as np
 import bridgenet
 from bridgenet import config as configuration
 from bridgenet import tasks
-from bridgenet.evaluation.evaluate import open_dataset
+from bridgenet.config.resolved import open_dataset
 
 
 def difference(kind: str, got: np.ndarray, expected: np.ndarray) -> float:

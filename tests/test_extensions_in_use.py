@@ -130,7 +130,7 @@ def test_mistakes_are_told(
 
 
 def test_loss_may_be_constant_where_nothing_is_labelled(mine: Path) -> None:
-    from bridgenet.training.parts import OwnLoss
+    from bridgenet.training.criterion import OwnLoss
 
     logits = torch.rand(2, 1, 4, 4, requires_grad=True)
     loss = OwnLoss("loss.functions.depth", "mine_others:constant")

@@ -26,8 +26,7 @@ from bridgenet.compare.results import entries_of, headlines_of, latencies_of, ma
 from bridgenet.compare.runs import _why, log_file, planned_runs
 from bridgenet.compare.statistics import Spread
 from bridgenet.compare.tables import PERCENT, as_text, main_table, number, sections
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.folder import METRICS
+from bridgenet.training.rows import METRICS, read_rows
 from bridgenet.training.run import Interrupted, train
 from tests.training.tiny import tiny_config
 

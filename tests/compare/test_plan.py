@@ -15,9 +15,9 @@ from bridgenet import UserError
 from bridgenet.compare.checks import check_configs, check_data
 from bridgenet.compare.job import as_config
 from bridgenet.compare.plan import read_plan
+from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import LossSettings
 from bridgenet.model.build import build_network
-from bridgenet.training.parts import network_config
 
 GOOD = {
     "base": "demo",

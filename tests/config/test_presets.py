@@ -9,8 +9,8 @@ import torch
 from timm.models import get_pretrained_cfg
 
 from bridgenet import config
+from bridgenet.config.resolved import network_config
 from bridgenet.model.build import build_network
-from bridgenet.training.run import network_config
 
 PRESETS = [name for name in config.presets() if not name.startswith("demo")]
 BY_TIMM = [name for name in PRESETS if not config.load(name).network.backbone.name.startswith("internimage")]

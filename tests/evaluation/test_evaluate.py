@@ -16,15 +16,16 @@ import bridgenet
 from bridgenet import UserError, data
 from bridgenet.checkpoints import save
 from bridgenet.cli.main import run
+from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import RunConfig
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.evaluation.boundaries import evaluate_boundaries, jobs_of, scores_of
-from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_source, write_edges
+from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
+from bridgenet.evaluation.evaluate import evaluate, write_edges
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.build import build_network
 from bridgenet.system.files import write_json
 from bridgenet.tasks.scores import gains, read_scores, relative_gain
-from bridgenet.training.parts import network_config
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 

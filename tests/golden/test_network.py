@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 import bridgenet
 from bridgenet.checkpoints import reference_names
 from bridgenet.losses import MultiTaskLoss
-from bridgenet.training.optimisation import make_optimizer, poly_schedule
+from bridgenet.training.optimisation import make_optimizer
+from bridgenet.training.schedule import make_schedule
 from tests.golden.golden import golden_dir
 
 
@@ -150,7 +151,7 @@ def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0, ac
     targets = {task: x.to(dtype) for task, x in load_file(path_of(case, "targets.safetensors")).items()}
     settings = {key: value for key, value in training["optimizer"].items() if key != "name"}
     optimizer = make_optimizer(network, name=training["optimizer"]["name"], **settings)
-    schedule = poly_schedule(optimizer, steps=training["schedule"]["max_iter"], power=training["schedule"]["power"])
+    schedule = make_schedule(optimizer, steps=training["schedule"]["max_iter"], power=training["schedule"]["power"])
     criterion = MultiTaskLoss(list(network.heads), training["loss_weights"], training["intermediate_weight"])
     result = Training([], [], [], {}, {})
     for _ in training["steps"]:

@@ -24,10 +24,10 @@ from bridgenet import data
 from bridgenet import tasks as task_registry
 from bridgenet.cli.main import main as cli
 from bridgenet.compare.plan import read_plan
+from bridgenet.config.resolved import network_config
 from bridgenet.export import open_exported
 from bridgenet.model.build import build_network
 from bridgenet.tasks.scores import read_scores
-from bridgenet.training.parts import network_config
 
 DATA = Path(__file__).parent / "data"
 WEIGHTS = {

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from bridgenet.checkpoints import BEST, LAST, save
+from bridgenet.config.resolved import network_config
 from bridgenet.model.build import build_network
-from bridgenet.training.parts import network_config
 from tests.training.tiny import tiny_config
 
 SCORES = {

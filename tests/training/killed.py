@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from bridgenet.training.run import Run
+from bridgenet.training import run as training
+from bridgenet.training.prepare import Prepared
 
 
 @contextmanager
 def killed_before(step: int, error: type[BaseException] = MemoryError) -> Iterator[None]:
     """A run inside of it raises `error` in place of its step number `step`, counted from 0; it must come that far."""
-    take = Run._step
+    take = training.make_step
 
-    def take_or_fail(self: Run, number: int, batches: object) -> object:
+    def take_or_fail(run: Prepared, number: int, batches: Any) -> object:
         if number == step:
             raise error
-        return take(self, number, batches)  # type: ignore[arg-type]
+        return take(run, number, batches)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(error):
-        patch.setattr(Run, "_step", take_or_fail)
+        patch.setattr(training, "make_step", take_or_fail)
         yield

@@ -17,9 +17,10 @@ from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.checkpoints.inspect import inspect
 from bridgenet.config.settings import RunConfig
 from bridgenet.losses import MultiTaskLoss
-from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
-from bridgenet.training.run import METRICS, Run, train
+from bridgenet.training.prepare import prepare
+from bridgenet.training.rows import read_rows
+from bridgenet.training.run import METRICS, run_steps, train
 from tests.model.networks import build, images, targets
 from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
@@ -65,9 +66,9 @@ def test_resumed_to_the_bit(settings: dict, nyud_root: Path, tmp_path: Path) -> 
 
 
 def test_a_frozen_backbone_stays_as_it_is(nyud_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run(changed(nyud_root, freeze_backbone=True), tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run = prepare(changed(nyud_root, freeze_backbone=True), tmp_path / "run", device="cpu")
     before = {key: x.clone() for key, x in run.network.backbone.state_dict().items()}
-    run.train()
+    run_steps(run)
     assert all(torch.equal(x, before[key]) for key, x in run.network.backbone.state_dict().items())
     assert len(run.optimizer.state) == len(list(run.network.decoder.parameters())) + len(
         list(run.network.heads.parameters())

@@ -14,8 +14,8 @@ from PIL import Image
 from bridgenet import config as configuration
 from bridgenet import tasks
 from bridgenet.cli.main import run
+from bridgenet.config.resolved import open_dataset
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
-from bridgenet.evaluation.evaluate import open_dataset
 from bridgenet.training.run import train
 from tests.data.own import NAMES, SIZE, make_folder
 from tests.training.tiny import tiny_config

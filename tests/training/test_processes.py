@@ -14,8 +14,9 @@ import torch
 
 import bridgenet
 from bridgenet.config.settings import LossSettings
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.run import METRICS, Run
+from bridgenet.training.prepare import prepare
+from bridgenet.training.rows import read_rows
+from bridgenet.training.run import METRICS
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 from tests.training.two_processes import first_gradients
@@ -46,7 +47,7 @@ def test_first_gradients_equal_those_of_the_joint_batch(
 ) -> None:
     root, out, _ = trained
     config = tiny_config(root, batch_size=2, loss=LossSettings(weighting=weighting))
-    one = first_gradients(Run(config, tmp_path / "one", resume=False, overwrite=False, device="cpu"))
+    one = first_gradients(prepare(config, tmp_path / "one", device="cpu"))
     for rank in (0, 1):
         two = torch.load(out / f"gradients-{weighting}-{rank}.pt", weights_only=True)
         assert one.keys() == two.keys()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +16,10 @@ from safetensors.torch import load_file
 import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import BEST, LAST, read_information
-from bridgenet.data.pipeline.batches import to_device
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.run import METRICS, Interrupted, Run, train
+from bridgenet.training import run as training
+from bridgenet.training.prepare import Prepared, prepare
+from bridgenet.training.rows import read_rows
+from bridgenet.training.run import METRICS, Interrupted, run_steps, train
 from tests.data.layouts import make_nyud
 from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
@@ -80,14 +83,14 @@ def test_killed_at_any_step_and_resumed_gives_the_same_losses_to_the_bit(
 
 
 def test_ctrl_c_finishes_the_step_and_saves(nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Run._step
+    step = training.make_step
 
-    def interrupted(self: Run, number: int, batches: object) -> object:
+    def interrupted(run: Prepared, number: int, batches: Any) -> object:
         if number == 2:
             signal.raise_signal(signal.SIGINT)
-        return step(self, number, batches)
+        return step(run, number, batches)
 
-    monkeypatch.setattr(Run, "_step", interrupted)
+    monkeypatch.setattr(training, "make_step", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
         train(tiny_config(nyud_root, save_every=100, evaluate_every=100), tmp_path / "run", device="cpu")
@@ -101,7 +104,7 @@ def test_the_cache_changes_nothing_and_may_change_on_resuming(
     config = tiny_config(nyud_root)
     on_disk = replace(config.data, cache="disk", cache_folder=str(tmp_path / "cache"), workers=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "_asked_to_stop", lambda self, stop, step: step == 2)
+        patch.setattr(training, "asked_to_stop", lambda stop, step, accelerator: step == 2)
         with pytest.raises(Interrupted):
             train(config, tmp_path / "with", device="cpu")
     train(replace(config, data=on_disk), tmp_path / "with", resume=True, device="cpu")
@@ -130,15 +133,14 @@ def test_bfloat16_and_accumulation(nyud_root: Path, tmp_path: Path) -> None:
 
 def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, accumulate=3)
-    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run = prepare(config, tmp_path / "run", device="cpu")
     run.network.eval()
-    run.model.train = lambda mode=True: run.model  # type: ignore[method-assign]  # frozen statistics, no drop path
-    batches = list(zip(range(3), run._loader(), strict=False))
+    run.step.model.train = lambda mode=True: run.step.model  # type: ignore[method-assign]  # frozen statistics, no drop path
+    batches = list(islice(run.batches(), 3))
     expected = {}
-    for _, batch in batches:
-        seen = to_device(batch, "cpu", list(run.network.tasks))
+    for seen in batches:
         output = run.network(seen["image"])
-        (run.criterion(output, seen).total / 3).backward()
+        (run.step.criterion(output, seen).total / 3).backward()
     expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
     run.network.zero_grad()
     seen = {}
@@ -146,7 +148,7 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
         lambda *_: seen.update({name: p.grad.clone() for name, p in run.network.named_parameters()})
     )
     run.step.grad_clip = 1e9
-    run._step(0, iter([batch for _, batch in batches]))
+    training.make_step(run, 0, iter(batches))
     for name, gradient in expected.items():
         torch.testing.assert_close(seen[name], gradient, rtol=1e-5, atol=1e-6)
 
@@ -155,7 +157,7 @@ def test_a_compiled_run_leaves_the_same_files_and_may_go_on_without(
     nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backends = []
-    monkeypatch.setattr("bridgenet.training.run.check_compiler", lambda device: None)
+    monkeypatch.setattr("bridgenet.training.prepare.check_compiler", lambda device: None)
     monkeypatch.setattr(
         "bridgenet.training.step.compiled", lambda function, backend: backends.append(backend) or function
     )
@@ -268,13 +270,13 @@ def test_batches_too_small_for_batch_norm(nyud_root: Path, tmp_path: Path) -> No
 def test_a_gradient_that_is_no_number_is_not_saved(
     nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Run._step
+    step = training.make_step
 
-    def poisoned(self: Run, number: int, batches: object) -> object:
-        losses, norm = step(self, number, batches)
+    def poisoned(run: Prepared, number: int, batches: Any) -> object:
+        losses, norm = step(run, number, batches)
         return losses, norm * float("nan") if number == 3 else norm
 
-    monkeypatch.setattr(Run, "_step", poisoned)
+    monkeypatch.setattr(training, "make_step", poisoned)
     with pytest.raises(UserError, match="norm of its gradient"):
         train(tiny_config(nyud_root, log_every=100), tmp_path / "run", device="cpu")
     assert read_information(tmp_path / "run" / LAST)["step"] == 3  # of the evaluation before
@@ -282,7 +284,7 @@ def test_a_gradient_that_is_no_number_is_not_saved(
 
 def test_best_is_kept_apart_from_last(nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gains = iter([0.0, 0.5, 0.2])
-    monkeypatch.setattr("bridgenet.training.run.relative_gain", lambda scores, first: next(gains))
+    monkeypatch.setattr("bridgenet.training.progress.relative_gain", lambda scores, first: next(gains))
     train(tiny_config(nyud_root, evaluate_every=2), tmp_path / "run", device="cpu")
     assert read_information(tmp_path / "run" / BEST)["step"] == 4
     assert read_information(tmp_path / "run" / LAST)["step"] == 6
@@ -303,10 +305,10 @@ def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Pa
         config.network, backbone={"name": "internimage_b", **size}, backbone_checkpoint=str(file), drop_path=0.0
     )
     config = replace(config, network=replace(network, checkpoint_backbone=True))
-    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run = prepare(config, tmp_path / "run", device="cpu")
     for key, value in run.network.backbone.state_dict().items():
         assert torch.equal(value, backbone.state_dict()[key]), key
-    run.train()
+    run_steps(run)
     file.unlink()
     train(replace(config, steps=2), tmp_path / "run", resume=True, device="cpu")
     trained = bridgenet.load(tmp_path / "run", device="cpu")

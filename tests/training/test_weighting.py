@@ -12,21 +12,16 @@ import pytest
 import torch
 
 from bridgenet import UserError
+from bridgenet.config.resolved import steps_per_epoch, weighting_note
 from bridgenet.config.settings import LossSettings, RunConfig
 from bridgenet.losses import LossTerms, MultiTaskLoss
-from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.optimisation import make_optimizer
-from bridgenet.training.run import METRICS, Run, train
+from bridgenet.training.prepare import prepare
+from bridgenet.training.rows import read_rows
+from bridgenet.training.run import METRICS, run_steps, train
 from bridgenet.training.step import TrainingStep
-from bridgenet.training.weighting import (
-    DynamicWeightAverage,
-    PCGrad,
-    Uncertainty,
-    make_weighting,
-    projected,
-    steps_per_epoch,
-    weighting_note,
-)
+from bridgenet.training.weighting import WEIGHTINGS, DynamicWeightAverage, PCGrad, Uncertainty
+from bridgenet.training.weighting.pcgrad import projected
 from tests.model.networks import build, images, targets
 from tests.training.killed import killed_before
 from tests.training.tiny import tiny_config
@@ -128,7 +123,7 @@ def test_order_of_projections_matters() -> None:
 def step_of(name: str, **options: Any) -> tuple[Any, TrainingStep]:
     network = build("resnet", 2)
     losses = MultiTaskLoss(list(network.tasks))
-    weighting = make_weighting(name, losses, network, steps_per_epoch=1)
+    weighting = WEIGHTINGS[name](losses, network)
     optimizer = make_optimizer(network, name="adam", lr=1e-3)
     return network, TrainingStep(network, losses, optimizer, weighting=weighting, **options)
 
@@ -147,7 +142,7 @@ def test_pcgrad_without_conflict_is_the_plain_gradient(monkeypatch: pytest.Monke
     plain = gradients_of("fixed", monkeypatch, grad_clip=1e9)
     rounding = 1e-7 * max(float(x.abs().max()) for x in plain.values())  # all that a bias before a norm gets
     with monkeypatch.context() as patch:
-        patch.setattr("bridgenet.training.weighting.projected", lambda gradients, order: gradients)
+        patch.setattr("bridgenet.training.weighting.pcgrad.projected", lambda gradients, order: gradients)
         for accumulate in (1, 2):
             found = gradients_of("pcgrad", patch, grad_clip=1e9, accumulate=accumulate)
             for name, x in plain.items():
@@ -191,9 +186,9 @@ def test_killed_and_resumed_to_the_bit(name: str, nyud_root: Path, tmp_path: Pat
 def test_learned_weights_have_a_learning_rate_of_their_own(nyud_root: Path, tmp_path: Path) -> None:
     """Adam's first step is as long as the rate, whatever the gradient."""
     config = tiny_config(nyud_root, loss=LossSettings(weighting="uncertainty", uncertainty_lr=0.05), steps=1)
-    run = Run(config, tmp_path / "run", resume=False, overwrite=False, device="cpu")
+    run = prepare(config, tmp_path / "run", device="cpu")
     before = run.weighting.weights()
-    run.train()
+    run_steps(run)
     after = run.weighting.weights()
     assert before is not None and after is not None
     assert {task: abs(math.log(after[task] / before[task])) for task in after} == pytest.approx(

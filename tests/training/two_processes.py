@@ -11,18 +11,18 @@ from pathlib import Path
 import torch
 
 from bridgenet.config.settings import LossSettings
-from bridgenet.data.pipeline.batches import to_device
-from bridgenet.training.run import Run
+from bridgenet.training.prepare import Prepared, prepare
+from bridgenet.training.run import train
 from tests.training.tiny import tiny_config
 
 
-def first_gradients(run: Run) -> dict[str, torch.Tensor]:
+def first_gradients(run: Prepared) -> dict[str, torch.Tensor]:
     """Gradients of the first step's joint batch, without clipping; on every process the same."""
     model = run.step.model.eval()
-    batch = to_device(next(iter(run._loader())), "cpu", list(run.network.tasks))
+    batch = next(run.batches())
     output = model(batch["image"])
-    torch.manual_seed(run.rank)  # the first process's order of tasks counts
-    run.weighting.backward(run.criterion(output, batch), 1)
+    torch.manual_seed(run.accelerator.process_index)  # the first process's order of tasks counts
+    run.weighting.backward(run.step.criterion(output, batch), 1)
     run.weighting.finish()
     return {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
 
@@ -32,9 +32,9 @@ if __name__ == "__main__":
     root, out = map(Path, sys.argv[1:])
     for weighting in ("fixed", "pcgrad"):
         config = tiny_config(root, batch_size=1, loss=LossSettings(weighting=weighting))
-        run = Run(config, out / weighting, resume=False, overwrite=False, device="cpu")
-        torch.save(first_gradients(run), out / f"gradients-{weighting}-{run.rank}.pt")
+        run = prepare(config, out / weighting, device="cpu")
+        torch.save(first_gradients(run), out / f"gradients-{weighting}-{run.accelerator.process_index}.pt")
     run.accelerator.wait_for_everyone()
     config = tiny_config(root, batch_size=1, precision="bfloat16")
     config.data.size = config.data.eval_size = (64, 96)
-    Run(config, out / "run", resume=False, overwrite=False, device="cpu").train()
+    train(config, out / "run", device="cpu")

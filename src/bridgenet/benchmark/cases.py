@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridgenet import config as configuration
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.resolved import network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 
 OPTIMISED, PLAIN, COMPILED, CHECKPOINTED = "optimised", "plain", "compiled", "checkpointed"

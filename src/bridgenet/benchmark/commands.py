@@ -16,7 +16,7 @@ from bridgenet.benchmark.machine import check_precisions, choose_devices, in_wor
 from bridgenet.benchmark.reference import REFERENCE
 from bridgenet.benchmark.results import NOTE, Results
 from bridgenet.benchmark.training import measure_training
-from bridgenet.config.settings import network_size
+from bridgenet.config.resolved import network_size
 from bridgenet.errors import UserError
 
 WORK: dict[str, Callable[[Case], dict[str, Any]]] = {"inference": measure_inference, "training": measure_training}

@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bridgenet.benchmark.cases import Case, Size
 from bridgenet.benchmark.reference import REFERENCE
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.resolved import network_config, network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
-from bridgenet.training.parts import network_config
 
 
 @dataclass(frozen=True)

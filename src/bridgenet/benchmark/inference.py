@@ -12,12 +12,12 @@ import torch
 from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import Cost, count, description, gmac_of
 from bridgenet.benchmark.rates import Rates, seconds_of, summary
-from bridgenet.evaluation.evaluate import autocast
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.inference import consume
 from bridgenet.prediction import predict_image
 from bridgenet.system import allocator
+from bridgenet.system.compilation import autocast
 from bridgenet.system.memory import peak_memory
 
 

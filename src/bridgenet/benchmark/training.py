@@ -13,7 +13,7 @@ from bridgenet.benchmark.cases import Case
 from bridgenet.benchmark.cost import description
 from bridgenet.benchmark.inference import measured, prepare_process
 from bridgenet.benchmark.samples import decoded_batch
-from bridgenet.config.settings import shrink_of
+from bridgenet.config.resolved import shrink_of
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network

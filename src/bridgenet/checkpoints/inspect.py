@@ -26,7 +26,8 @@ from bridgenet.checkpoints import (
 )
 from bridgenet.checkpoints.files import problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.resolved import network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.decoders import BRIDGENET

@@ -16,9 +16,10 @@ from PIL import Image
 from bridgenet import config as configuration
 from bridgenet import data, tasks
 from bridgenet.checkpoints import read_information
-from bridgenet.config.settings import RunConfig, shrink_of
+from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
+from bridgenet.config.settings import RunConfig
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
-from bridgenet.evaluation.evaluate import evaluate_source, evaluation_size, open_dataset
+from bridgenet.evaluation.command import evaluate_source
 from bridgenet.prediction.model import load_network
 from bridgenet.report import blocks
 from bridgenet.report.page import page
@@ -26,8 +27,8 @@ from bridgenet.report.plots import save, training_curves
 from bridgenet.synthetic import VERSION, Layout, generate
 from bridgenet.system.files import write_atomically
 from bridgenet.tasks.scores import Scores, in_words
-from bridgenet.training.checkpoint import read_rows
 from bridgenet.training.reporting import prediction_panels
+from bridgenet.training.rows import read_rows
 from bridgenet.training.run import LAST, METRICS, train
 from bridgenet.version import __version__
 

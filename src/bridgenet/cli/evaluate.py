@@ -28,16 +28,15 @@ def add_command(command: MakeParser) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Evaluate as asked for and print the table; returns the exit code."""
-    from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate_source, settings_of
+    from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
     from bridgenet.tasks.scores import read_scores, table
 
     is_run = (
         Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()
     )  # a hub folder
+    config = None  # what follows from the weights
     if options.config or is_run:
         config = configuration.load(options.config or options.source, settings)
-    else:
-        config = configuration.load(None, [*settings_of(options.source), *settings])
     out = options.out or (Path(options.source) if is_run else Path("evaluation"))
     how = EvaluationOptions(
         boundaries=not options.no_boundaries,
@@ -46,7 +45,15 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         scales=tuple(options.scales),
         reference=options.reference,
     )
-    report = evaluate_source(options.source, config, out=out, options=how, device=options.device, progress=ProgressLine)
+    report = evaluate_source(
+        options.source,
+        config,
+        out=out,
+        overrides=settings,
+        options=how,
+        device=options.device,
+        progress=ProgressLine,
+    )
     if is_main_process():
         reference = read_scores(options.reference) if options.reference else None
         print(table(report["scores"], reference, report["labelled"], report["images"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from bridgenet.config.settings import RunConfig, check_exclusive, check_precision
+from bridgenet.config.settings import RunConfig, check_exclusive
 from bridgenet.errors import UserError
 
 
@@ -21,19 +21,20 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
     """
     import torch
 
+    from bridgenet.config.resolved import check_precision, metric_classes, network_config
     from bridgenet.model.build import build_network
-    from bridgenet.training.parts import make_criterion, network_config, own_metrics
+    from bridgenet.training.criterion import make_criterion
     from bridgenet.training.reporting import check_trackers
-    from bridgenet.training.weighting import make_weighting
+    from bridgenet.training.weighting import WEIGHTINGS
 
     def check(config: RunConfig) -> None:
         check_exclusive(config)
         check_precision(config, "cpu" if "cpu" in devices else "cuda")
         check_trackers(config.trackers)
-        own_metrics(config)
+        metric_classes(config)
         description = network_config(config)
         criterion = make_criterion(config, list(description.num_outputs))
-        make_weighting(config.loss.weighting, criterion, torch.nn.Linear(1, 1), steps_per_epoch=1)
+        WEIGHTINGS[config.loss.weighting](criterion, torch.nn.Linear(1, 1))
         # One's own code need not know the meta device; whether it works its run will tell.
         with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
             build_network(description)
@@ -53,8 +54,7 @@ def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
     Raises:
         UserError: all that is missing, together, what several configurations miss once.
     """
-    from bridgenet.evaluation.evaluate import check_canvas, evaluation_size, open_dataset
-    from bridgenet.training.weighting import weighting_note
+    from bridgenet.config.resolved import check_canvas, evaluation_size, open_dataset, weighting_note
 
     images = {}
 

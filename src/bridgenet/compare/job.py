@@ -61,9 +61,9 @@ def run_job(job: Job) -> dict[str, Any]:
     import torch
 
     from bridgenet.checkpoints import LAST, read_information
-    from bridgenet.evaluation.evaluate import EvaluationOptions, evaluate_source, open_dataset
+    from bridgenet.config.resolved import open_dataset, weighting_note
+    from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
     from bridgenet.training.run import train
-    from bridgenet.training.weighting import weighting_note
 
     extensions.trust(job.trust)
     folder = Path(job.folder)

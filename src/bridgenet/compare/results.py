@@ -18,7 +18,8 @@ from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.compare.plan import Plan
 from bridgenet.compare.runs import PlannedRun
 from bridgenet.compare.statistics import Difference, Spread, paired, spread
-from bridgenet.config.settings import RunConfig, network_size
+from bridgenet.config.resolved import network_size
+from bridgenet.config.settings import RunConfig
 from bridgenet.system.files import write_json
 from bridgenet.tasks import Headline
 from bridgenet.tasks.scores import Scores, gains, relative_gain

@@ -19,8 +19,8 @@ from bridgenet.data.info import DATA_VARIABLE
 from bridgenet.errors import UserError
 from bridgenet.system.files import write_json
 from bridgenet.system.parallel import cores
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.folder import MAY_CHANGE, METRICS, check_settings
+from bridgenet.training.folder import MAY_CHANGE, check_settings
+from bridgenet.training.rows import METRICS, read_rows
 from bridgenet.training.run import Interrupted
 
 RUNS = "runs"

@@ -189,34 +189,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def shrink_of(config: RunConfig) -> int:
-    """How many times smaller than the targets the network's images are, by the settings or the data set's protocol."""
-    from bridgenet import data
-
-    return config.data.shrink or data.info(config.data.name).shrink
-
-
-def network_size(config: RunConfig) -> tuple[int, int]:
-    """(height, width) of the network's training images [pixels]; UserError if `shrink` does not divide the crop's."""
-    from bridgenet import data
-    from bridgenet.data.pipeline.transforms import shrunk_size
-
-    return shrunk_size(config.data.size or data.info(config.data.name).size, shrink_of(config))
-
-
-MIN_BFLOAT16_SIDE = 64
-"""Below it maps of 1×1 occur, whose depthwise convolution's bfloat16 gradient oneDNN leaves uninitialised (torch 2.15)."""
-
-
-def check_precision(config: RunConfig, device: str) -> None:
-    """UserError for bfloat16 of images that are too small for it on the CPU; `device`: `cpu` or `cuda`."""
-    size = network_size(config)
-    if config.precision == "bfloat16" and device == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
-        raise UserError(
-            f"the network's images have {size}: on the CPU bfloat16 training needs sides of {MIN_BFLOAT16_SIDE} or more; use float32"
-        )
-
-
 def check_exclusive(config: RunConfig) -> None:
     """UserError for two settings that exclude each other."""
     pairs = {

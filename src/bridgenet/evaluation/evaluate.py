@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bridgenet import data, tasks
-from bridgenet.checkpoints import open_source
-from bridgenet.config.settings import RunConfig, shrink_of
-from bridgenet.data.checks.coverage import count_labels
+from bridgenet import data
+from bridgenet.config.resolved import evaluation_size, metric_classes, shrink_of
+from bridgenet.config.settings import RunConfig
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.loading import evaluation_loader
-from bridgenet.data.pipeline.transforms import shrunk_size
-from bridgenet.errors import UserError
-from bridgenet.evaluation.augmentation import TestTimeAugmentation, check_scales
-from bridgenet.evaluation.boundaries import (
-    BoundaryCounts,
-    cache_file,
-    evaluate_boundaries,
-    jobs_of,
-    protocol,
-    scores_of,
-)
-from bridgenet.extensions import is_metric, load_object
-from bridgenet.metrics.boundary import precision_recall
 from bridgenet.metrics.making import computed, make_metric, update
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.fast import accelerate_network
-from bridgenet.model.inference import consume
-from bridgenet.system import parallel
-from bridgenet.system.files import write_atomically, write_json
+from bridgenet.system.compilation import autocast
+from bridgenet.system.files import write_atomically
 from bridgenet.tasks.decoding import decode, enlarged
-from bridgenet.tasks.scores import Scores, gains, read_scores, relative_gain
+from bridgenet.tasks.scores import Scores
 
 Progress = Callable[[int, int], None]
-
-PER_IMAGE = "per_image.csv"
-AS_PUBLISHED = {
-    "sal.maxF": "as in published tables: the probability passes through a sigmoid again; maxF_clean is the definition",
-    "edge.loss": "as in published tables: the probability is taken for the logit; loss_clean is the definition",
-}
-"""Scores that carry a quirk of the field's common evaluation code."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +103,36 @@ def evaluate(
     return Evaluation(scores, details, {name: everything[name] for name in dataset.ids if name in everything})
 
 
+def score_split(
+    network: BridgeNet,
+    dataset: data.DenseDataset,
+    config: RunConfig,
+    processes: Any,
+    *,
+    edge_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """As :func:`evaluate`, by the settings of a run.
+
+    Args:
+        processes: `process_index` and `num_processes`, as Accelerate's objects have them.
+    """
+    return evaluate(
+        network,
+        dataset,
+        size=evaluation_size(config),
+        batch_size=config.evaluation_batch_size,
+        workers=config.data.workers,
+        rank=processes.process_index,
+        world=processes.num_processes,
+        shrink=shrink_of(config),
+        precision=config.precision,
+        edge_folder=edge_folder,
+        metrics=metric_classes(config),
+        progress=progress,
+    )
+
+
 def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
     """The entries of all processes together. A collective call."""
     parts: list[Any] = [own]
@@ -138,11 +140,6 @@ def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
         parts = [None] * world
         torch.distributed.all_gather_object(parts, own)
     return {name: value for part in parts for name, value in part.items()}
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of a forward pass in `float32` or `bfloat16`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> None:
@@ -157,231 +154,3 @@ def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> 
 
 def _png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
-
-
-def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
-    """The data set that a configuration names."""
-    source = data.get(config.data.name)
-    root = data.data_root(config.data.root) if source.info.needs_root else ""
-    return source(root, split, config.data.tasks, partial=config.data.partial)
-
-
-def evaluation_size(config: RunConfig) -> tuple[int, int]:
-    """The (height, width) [pixels] of the canvas that evaluation pads to; UserError if `shrink` does not divide it."""
-    size = config.data.eval_size or data.info(config.data.name).size
-    shrunk_size(size, shrink_of(config))
-    return size
-
-
-def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
-    """UserError naming the first image that is larger than the canvas, from the images' headers alone."""
-    for index in range(len(dataset)):
-        try:
-            height, width = dataset.image_size(index)
-        except (OSError, ValueError, UserError):
-            dataset.load(index)  # says what is wrong with it
-            continue
-        if height > size[0] or width > size[1]:
-            raise UserError(
-                f"{dataset.image_path(index)} has {height}×{width} pixels (height×width), more than the evaluation's "
-                f"canvas of {size[0]}×{size[1]}; give --data.eval-size"
-            )
-
-
-def use_cpu(device: str) -> bool:
-    """Whether to run on the CPU: asked for, or there is no CUDA GPU (the metrics' float64 sums rule out Apple's)."""
-    return device == "cpu" or not torch.cuda.is_available()
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """How a network is evaluated, beside the run's settings.
-
-    Attributes:
-        boundaries: compute odsF, oisF and AP of the edge task as well.
-        boundary_workers: processes that do so, one per core if None.
-        flip, scales: test-time augmentation, see :class:`bridgenet.evaluation.augmentation.TestTimeAugmentation`.
-        reference: folder of a run, or an evaluation.json, whose scores the gain Δm is told over.
-    """
-
-    boundaries: bool = True
-    boundary_workers: int | None = None
-    flip: bool = False
-    scales: tuple[float, ...] = (1.0,)
-    reference: str | None = None
-
-
-def evaluate_source(
-    source: str,
-    config: RunConfig,
-    *,
-    out: Path,
-    options: EvaluationOptions | None = None,
-    device: str = "auto",
-    progress: Callable[[str], Progress] | None = None,
-) -> dict[str, Any]:
-    """What `bridgenet evaluate` does: load, score the validation split, write the results into `out`.
-
-    `evaluation.json`, `per_image.csv`, and the boundary predictions `edge/ID.png`.
-
-    Args:
-        progress: makes the progress callback of a stage from its name.
-
-    Returns:
-        What `evaluation.json` holds: `scores`, `gain` over the reference if one is given, and how they were made.
-
-    Raises:
-        UserError: network and data do not belong together, or the reference holds no scores.
-    """
-    from accelerate import PartialState
-
-    options = options or EvaluationOptions()
-    check_scales(options.scales)
-    if options.boundary_workers is not None and options.boundary_workers < 1:
-        raise UserError(f"--boundary-workers {options.boundary_workers}: expected 1 or more")
-    reference = read_scores(options.reference) if options.reference else None
-    state = PartialState(cpu=use_cpu(device))
-    opened = open_source(source)
-    network = opened.network().to(state.device)
-    dataset, config = _dataset_for(network, source, config)
-    if reference is not None and not set(reference) & set(dataset.tasks):
-        raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
-    if config.precision == "float32":
-        network = consume(network)
-    else:
-        accelerate_network(network)
-    model: Any = network
-    if options.flip or options.scales != (1.0,):
-        model = TestTimeAugmentation(network, flip=options.flip, scales=options.scales)
-    if state.is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-    show = progress if progress is not None and state.is_main_process else None
-    found = evaluate(
-        model,
-        dataset,
-        size=evaluation_size(config),
-        batch_size=config.evaluation_batch_size,
-        workers=config.data.workers,
-        rank=state.process_index,
-        world=state.num_processes,
-        shrink=shrink_of(config),
-        precision=config.precision,
-        edge_folder=out / "edge",
-        metrics={task: load_object(path, f"metrics.{task}", is_metric) for task, path in config.metrics.items()},
-        progress=show("evaluating") if show else None,
-    )
-    scores = found.scores
-    root = data.data_root(config.data.root) if dataset.info.needs_root else dataset.folder.parent
-    report: dict[str, Any] = {
-        "source": str(source),
-        "weights": str(opened.path),
-        "weights_digest": opened.digest,
-        "data": dataset.info.title,
-        "data_name": config.data.name,
-        "data_root": str(root.absolute()),
-        "synthetic": dataset.is_synthetic,
-        "split": "val",
-        "images": len(dataset),
-        "labelled": count_labels(dataset),
-        "labelled_in_training": opened.information.get("labels"),
-        "canvas": list(evaluation_size(config)),
-        "shrink": shrink_of(config),
-        "precision": config.precision,
-        "test_time_augmentation": None if model is network else model.title,
-        "scores": scores,
-        "as_published": {name: text for name, text in AS_PUBLISHED.items() if name.partition(".")[0] in scores},
-        "details": found.details,
-        "class_names": {task: list(names) for task, names in dataset.info.class_names.items() if task in scores},
-    }
-    if options.boundaries and "edge" in dataset.tasks and dataset.boundary_indices():
-        counts = _count_boundaries(dataset, config, out, state, options, show("boundaries") if show else None)
-        boundaries = scores_of(counts.values())
-        scores["edge"] |= boundaries.headlines
-        for name, own in counts.items():
-            f = precision_recall(*map(np.array, (own.matched, own.predicted, own.true)))[2]
-            found.per_image.setdefault(name, {}).setdefault("edge", {})["F"] = float(f.max())
-        report["boundaries"] = {"protocol": protocol(dataset, len(counts)), **boundaries.as_dict()}
-    for name, values in scores.items():
-        if not np.isfinite(values[tasks.get(name).headline]):
-            warnings.warn(f"{name} has no score: nothing is labelled, or predictions are no numbers", stacklevel=2)
-    if reference is not None:
-        _warn_of_other_reference(str(options.reference), report)
-        report |= {
-            "reference": options.reference,
-            "gain": relative_gain(scores, reference),
-            "gains": gains(scores, reference),
-        }
-    if state.is_main_process:
-        write_json(out / "evaluation.json", report)
-        write_atomically(out / PER_IMAGE, per_image_table(found.per_image))
-    return report
-
-
-def per_image_table(per_image: Mapping[str, Scores]) -> str:
-    """Scores of single images as CSV: `id`, then `TASK.METRIC`; an empty cell where nothing is labelled."""
-    columns = list(dict.fromkeys((task, key) for row in per_image.values() for task in row for key in row[task]))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", *(f"{task}.{key}" for task, key in columns)])
-    for name, row in per_image.items():
-        values = [row.get(task, {}).get(key, float("nan")) for task, key in columns]
-        writer.writerow([name, *(f"{value:.6g}" if np.isfinite(value) else "" for value in values)])
-    return text.getvalue()
-
-
-def _dataset_for(network: BridgeNet, source: str, config: RunConfig) -> tuple[data.DenseDataset, RunConfig]:
-    """The validation split with the tasks that are scored, and the settings with them."""
-    if config.data.tasks is None:
-        known = [task for task in network.tasks if task in data.info(config.data.name).tasks]
-        config = replace(config, data=replace(config.data, tasks=known))
-    for task in config.data.tasks or []:
-        offered = data.info(config.data.name).num_outputs.get(task)
-        if task not in network.tasks:
-            raise UserError(
-                f"{source} does not predict {task} (it predicts {', '.join(network.tasks)}); choose with --data.tasks"
-            )
-        if offered is not None and offered != network.tasks[task]:
-            raise UserError(
-                f"{source} has {network.tasks[task]} outputs for {task}, {config.data.name} has {offered}; "
-                "give the data set that it was trained on with --data.name"
-            )
-    return open_dataset(config, "val"), config
-
-
-def _count_boundaries(
-    dataset: data.DenseDataset,
-    config: RunConfig,
-    out: Path,
-    state: Any,
-    options: EvaluationOptions,
-    progress: Progress | None,
-) -> dict[str, BoundaryCounts]:
-    """Counts of all images, each process counting those that it has predicted; all get all of them."""
-    rank, world = state.process_index, state.num_processes
-    own = {dataset.ids[i] for i in range(len(dataset)) if i // config.evaluation_batch_size % world == rank}
-    jobs = [job for job in jobs_of(dataset, out / "edge") if job.name in own]
-    local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-    workers = max(1, parallel.cores() // local_world) if options.boundary_workers is None else options.boundary_workers
-    counts = evaluate_boundaries(jobs, cache=cache_file(out, rank), workers=workers, progress=progress)
-    everything = gathered(counts, world)
-    return {job.name: everything[job.name] for job in jobs_of(dataset, out / "edge")}
-
-
-def _warn_of_other_reference(source: str, report: Mapping[str, Any]) -> None:
-    """A gain over scores of other images means little: say so."""
-    path = Path(source)
-    other = json.loads((path / "evaluation.json" if path.is_dir() else path).read_text(encoding="utf-8"))
-    for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):
-        if key in other and other[key] != report[key]:
-            warnings.warn(f"the reference has {key} {other[key]}, this evaluation {report[key]}", stacklevel=2)
-
-
-def settings_of(source: str) -> list[str]:
-    """Settings, as command-line overrides, that follow from weights alone: their data set and image size."""
-    config = open_source(source).config
-    if config.dataset is None:
-        return []
-    if config.dataset not in data.DATASETS:
-        return ["--data.name", config.dataset]  # what is given beside the weights takes its place, and says the size
-    height, width = (side * data.info(config.dataset).shrink for side in config.image_size)
-    return ["--data.name", config.dataset, "--data.eval_size", f"[{height}, {width}]"]

@@ -15,6 +15,7 @@ from bridgenet.data.pipeline.batches import collate, to_device
 from bridgenet.data.pipeline.loading import TransformedDataset
 from bridgenet.data.pipeline.transforms import EvaluationTransform
 from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.system.compilation import autocast
 from bridgenet.tasks.decoding import decode, enlarged
 
 
@@ -62,8 +63,7 @@ def predicted_samples(
         for index in indices:
             batch = collate([transformed[index]])
             seen = to_device(batch, device, dataset.tasks)
-            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-            with torch.inference_mode(), autocast:
+            with torch.inference_mode(), autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()
             inside = (slice(top, top + height), slice(left, left + width))

@@ -13,7 +13,8 @@ from PIL import Image
 from bridgenet import data, tasks
 from bridgenet.checkpoints import weights_path
 from bridgenet.checkpoints.files import weights_digest
-from bridgenet.config.settings import RunConfig, shrink_of
+from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
+from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
 from bridgenet.prediction.model import load_network
@@ -58,7 +59,6 @@ def examples(
     Raises:
         UserError: the folder is no run's; its weights or data are not here or do not belong together.
     """
-    from bridgenet.evaluation.evaluate import evaluation_size, open_dataset
 
     config = source.config
     if config is None:

@@ -18,8 +18,7 @@ from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.synthetic import SCENES
 from bridgenet.tasks.scores import Scores, read_scores
-from bridgenet.training.checkpoint import read_rows
-from bridgenet.training.folder import METRICS
+from bridgenet.training.rows import METRICS, read_rows
 
 BOUNDARY_KEYS = ("protocol", "odsF", "odsP", "odsR", "threshold", "precision", "recall")
 
@@ -31,7 +30,7 @@ class Source:
     Attributes:
         name: a short one that no other source of the report has.
         folder: that evaluation.json is in.
-        evaluation: its content; see :func:`bridgenet.evaluation.evaluate.evaluate_source`.
+        evaluation: its content; see :func:`bridgenet.evaluation.command.evaluate_source`.
         scores: of the tasks, NaN where there is none.
         config: settings of the run; None if the folder is not a run's.
         rows: of metrics.jsonl.

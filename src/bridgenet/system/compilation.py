@@ -1,4 +1,4 @@
-"""`torch.compile` for users: whether this machine can, and what to do where it cannot."""
+"""Precision of a forward pass, and `torch.compile`: whether this machine can, and what to do where it cannot."""
 
 from __future__ import annotations
 
@@ -49,3 +49,8 @@ def compiled(function: Function, backend: str) -> Function:
             raise UserError(f"compile: PyTorch's compiler failed ({reason}); try without compile") from error
 
     return call  # type: ignore[return-value]
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass in `float32` or `bfloat16`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from bridgenet.checkpoints import LAST, fit, read_own, save
 from bridgenet.errors import UserError
+from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.system.files import write_atomically
+from bridgenet.system.memory import peak_memory
+from bridgenet.training.progress import Progress
 from bridgenet.training.weighting import LossWeighting
 
 
@@ -60,22 +63,32 @@ def save_last(
     network: BridgeNet,
     optimizer: torch.optim.Optimizer,
     weighting: LossWeighting,
-    information: Mapping[str, Any],
+    progress: Progress,
+    accelerator: Accelerator,
 ) -> None:
-    """Write what the run is resumed from."""
-    tensors = optimizer_tensors(optimizer, network, weighting.named_parameters())
-    if state := weighting.state():
-        information = {**information, "loss_weighting": state}
-    save(network, folder / LAST, information=information, optimizer=tensors)
+    """Write what the run is resumed from. A collective call."""
+    weighting.share_state()
+    if accelerator.is_main_process:
+        progress.memory = max(progress.memory, peak_memory(accelerator.device) or 0)
+        tensors = optimizer_tensors(optimizer, network, weighting.named_parameters())
+        information = dict(vars(progress))
+        if state := weighting.state():
+            information["loss_weighting"] = state
+        save(network, folder / LAST, information=information, optimizer=tensors)
+    accelerator.wait_for_everyone()  # a process that left earlier would have the others ended while they write
 
 
 def load_last(
-    folder: Path, network: BridgeNet, optimizer: torch.optim.Optimizer, weighting: LossWeighting
-) -> dict[str, Any]:
-    """Put the run's state back into network, optimiser and weighting; returns the information saved with it."""
-    path = folder / LAST
-    if not path.is_file():
-        raise UserError(f"{folder} holds no {LAST} to resume from; start again with --overwrite")
+    path: Path, network: BridgeNet, optimizer: torch.optim.Optimizer, weighting: LossWeighting
+) -> tuple[Progress, dict[str, Any]]:
+    """Put a run's state back into network, optimiser and weighting.
+
+    Returns:
+        How far the run was, and what is recorded of the weights that its backbone began with.
+
+    Raises:
+        UserError: `path` is no checkpoint of a run, or one of another network.
+    """
     own = read_own(path)
     if own is None:
         raise UserError(f"{path} is not a checkpoint of a run")
@@ -83,26 +96,6 @@ def load_last(
     network.load_state_dict(fit(weights, network.state_dict(), path))
     load_optimizer_tensors(optimizer, network, tensors, path, weighting.named_parameters())
     if "loss_weighting" in information:
-        weighting.load_state(information.pop("loss_weighting"))
-    return information
-
-
-def truncate_rows(path: Path, step: int) -> list[dict[str, Any]]:
-    """Drop the rows of `metrics.jsonl` after a step (and a half-written last one); returns what is left."""
-    rows = read_rows(path)
-    kept = [row for row in rows if row["step"] <= step]
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
-    return kept
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a `metrics.jsonl`, oldest first; none if there is no such file."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:  # the process was stopped while writing this row
-            break
-    return rows
+        weighting.load_state(information["loss_weighting"])
+    known = {entry.name: information[entry.name] for entry in fields(Progress) if entry.name in information}
+    return Progress(**known), {key: information[key] for key in RECORDED if key in information}

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from accelerate import Accelerator
 
 from bridgenet import config as configuration
+from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
+from bridgenet.system.files import write_atomically
+from bridgenet.training.rows import METRICS, truncate_rows
 
-METRICS = "metrics.jsonl"
 RUN_ENTRIES = {
     "config.yaml", METRICS, BEST, LAST, "tensorboard", "wandb",
     "evaluation.json", "result.json", "edge", "boundary_counts.jsonl", "per_image.csv", "report.html", "report.md",
@@ -118,3 +121,29 @@ def clear_folder(out: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def prepare_folder(
+    config: RunConfig, out: Path, *, step: int, is_resumed: bool, accelerator: Accelerator
+) -> list[dict[str, Any]]:
+    """Make, clear or tidy the folder, once every process has read what it needs of it. A collective call.
+
+    Returns:
+        The rows of metrics.jsonl up to `step`, which stay; on the main process only.
+    """
+    accelerator.wait_for_everyone()
+    rows: list[dict[str, Any]] = []
+    if accelerator.is_main_process:
+        if is_resumed:
+            for partial in out.glob(".*.partial-*"):  # of a write that was killed
+                partial.unlink()
+            rows = truncate_rows(out / METRICS, step)
+        else:
+            clear_folder(out)
+        settings = config.as_dict()
+        settings["data"]["name"] = data.absolute(config.data.name)
+        if data.info(config.data.name).needs_root:  # found from any folder
+            settings["data"]["root"] = str(data.data_root(config.data.root).absolute())
+        write_atomically(out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
+    accelerator.wait_for_everyone()
+    return rows

@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedule of the published recipes."""
+"""Optimisers of the published recipes."""
 
 from __future__ import annotations
 
@@ -54,14 +54,3 @@ def _by_layers_above(network: Any) -> dict[int, list[nn.Parameter]]:
         if parameter.requires_grad:
             above.setdefault(count, []).append(parameter)
     return dict(sorted(above.items()))
-
-
-def poly_schedule(
-    optimizer: torch.optim.Optimizer, *, steps: int, power: float = 0.9, start_step: int = 0
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """lr(step) = lr·(1 − step/steps)^power, stepped every iteration, beginning at `start_step`."""
-    for group in optimizer.param_groups:
-        group.setdefault("initial_lr", group["lr"])
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: max(0.0, 1 - step / steps) ** power, last_epoch=start_step - 1
-    )

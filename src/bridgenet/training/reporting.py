@@ -20,6 +20,7 @@ from bridgenet.evaluation.samples import predicted_samples
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.system.files import finite
 from bridgenet.tasks.visualize import panel
+from bridgenet.training.rows import METRICS
 
 PLAIN_SECONDS = 15
 """Where the output is no terminal, a line of progress is printed this often [s]."""
@@ -76,7 +77,7 @@ class Reporter:
         """Append a row to metrics.jsonl and give its numbers to the trackers."""
         if not self.active:
             return
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (self.out / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite(row), allow_nan=False) + "\n")
         if row["kind"] == "train":
             self.loss = row["loss"]

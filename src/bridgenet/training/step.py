@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from bridgenet.errors import UserError
-from bridgenet.evaluation.evaluate import autocast
 from bridgenet.losses import LossTerms, MultiTaskLoss
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.system.compilation import compiled
+from bridgenet.system.compilation import autocast, compiled
 from bridgenet.training.weighting import LossWeighting
 
 

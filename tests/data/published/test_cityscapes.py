@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from bridgenet import data
-from bridgenet.config.settings import DataSettings, RunConfig, network_size, shrink_of
+from bridgenet.config.resolved import network_size, shrink_of
+from bridgenet.config.settings import DataSettings, RunConfig
 from bridgenet.data.checks.check import check
 from bridgenet.data.pipeline.loading import evaluation_loader, training_loader
 from bridgenet.data.pipeline.views import View

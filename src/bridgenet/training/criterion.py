@@ -1,0 +1,43 @@
+"""The losses that a run's settings name, the user's own among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bridgenet.config.settings import RunConfig
+from bridgenet.errors import UserError
+from bridgenet.extensions import failing_as, is_loss, load_object
+from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
+from bridgenet.tasks import IGNORE
+
+
+class OwnLoss:
+    """A loss of one's own, called as those of :mod:`bridgenet.losses` are. UserError for what it raises, or gives that teaches nothing."""
+
+    def __init__(self, where: str, path: str) -> None:
+        self.where = f"{where}: {path}"
+        self.function = load_object(path, where, is_loss)
+
+    def __call__(self, logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses) -> Tensor:
+        with failing_as(self.where):
+            value = self.function(logits, target, mean_over_processes=mean_over_processes)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{self.where} gives {found}, expected a scalar tensor")
+        if torch.is_grad_enabled() and logits.requires_grad and not value.requires_grad:
+            if (target != IGNORE).any():
+                raise UserError(f"{self.where} gives a value that does not depend on the logits: it has no gradient")
+            return value + logits[:0].sum()  # nothing is labelled: a constant 0 may well be given
+        return value
+
+
+def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
+    """The losses of these tasks, weighted. UserError for a function of one's own that there is not, or that cannot be called."""
+    functions = {
+        task: OwnLoss(f"loss.functions.{task}", path) for task, path in config.loss.functions.items() if task in chosen
+    }
+    weights = {task: weight for task, weight in config.loss.weights.items() if task in chosen}
+    return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)

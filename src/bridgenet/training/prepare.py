@@ -1,0 +1,278 @@
+"""From settings to a run that is ready for its next step. Whatever can be wrong is found before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration
+from torch.optim.lr_scheduler import LambdaLR
+
+from bridgenet import data
+from bridgenet.checkpoints import LAST, read_description
+from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
+from bridgenet.config.resolved import (
+    check_canvas,
+    check_precision,
+    evaluation_size,
+    metric_classes,
+    network_config,
+    open_dataset,
+    shrink_of,
+    steps_per_epoch,
+    use_cpu,
+    weighting_note,
+)
+from bridgenet.config.settings import RunConfig, check_exclusive
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words
+from bridgenet.data.pipeline.batches import to_device
+from bridgenet.data.pipeline.cache import open_cache
+from bridgenet.data.pipeline.loading import training_loader
+from bridgenet.data.pipeline.sampling import drawn
+from bridgenet.errors import UserError
+from bridgenet.model.backbones.licences import licence_note, weights_information
+from bridgenet.model.bridgenet import BridgeNet
+from bridgenet.model.build import build_network, try_own_parts
+from bridgenet.model.description import NetworkConfig, Part
+from bridgenet.model.fast import accelerate_network
+from bridgenet.model.records import information_of, record
+from bridgenet.system.compilation import check_compiler
+from bridgenet.training.checkpoint import load_last
+from bridgenet.training.criterion import make_criterion
+from bridgenet.training.folder import check_folder, check_settings
+from bridgenet.training.labels import SeenLabels
+from bridgenet.training.optimisation import make_optimizer
+from bridgenet.training.processes import distribute
+from bridgenet.training.progress import Progress
+from bridgenet.training.reporting import check_trackers
+from bridgenet.training.schedule import make_schedule
+from bridgenet.training.step import TrainingStep
+from bridgenet.training.weighting import WEIGHTINGS, LossWeighting
+
+
+@dataclass
+class Prepared:
+    """One process's part of a run, ready for its next step.
+
+    Attributes:
+        config: the settings.
+        out: the folder, untouched so far.
+        is_resumed: whether the state is that of the run in `out`.
+        accelerator: device and processes.
+        train_set, val_set: the splits.
+        network: what is trained, on its device.
+        optimizer: of its parameters and the weighting's.
+        schedule: of the optimiser's learning rates.
+        weighting: of the losses.
+        step: makes optimiser steps of network, losses, optimiser and weighting.
+        seen: of which tasks a step had labels, where labels may be missing.
+        progress: how far the run is.
+    """
+
+    config: RunConfig
+    out: Path
+    is_resumed: bool
+    accelerator: Accelerator
+    train_set: data.DenseDataset
+    val_set: data.DenseDataset
+    network: BridgeNet
+    optimizer: torch.optim.Optimizer
+    schedule: LambdaLR
+    weighting: LossWeighting
+    step: TrainingStep
+    seen: SeenLabels | None
+    progress: Progress
+
+    def batches(self) -> Iterator[dict[str, Any]]:
+        """This process's batches of the steps that are still to be made, on the device."""
+        config, accelerator = self.config, self.accelerator
+        cache = open_cache(self.train_set, config.data.cache, config.data.cache_folder)
+        if cache is not None and accelerator.is_main_process:
+            print(f"note: {cache.describe()}")
+        loader = training_loader(
+            self.train_set,
+            size=config.data.size or self.train_set.info.size,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            num_workers=config.data.workers,
+            start_step=self.progress.step,
+            end_step=config.steps,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+            accumulate=config.accumulate,
+            cache=cache,
+            weights=config.data.weights,
+            shrink=shrink_of(config),
+            augment=config.data.augment,
+        )
+        names = list(self.network.tasks)
+        return (to_device(batch, accelerator.device, names) for batch in loader)
+
+
+def prepare(
+    config: RunConfig, out: Path, *, resume: bool = False, overwrite: bool = False, device: str = "auto"
+) -> Prepared:
+    """Check, open and build what a run needs, and restore its state if it is resumed; see :func:`bridgenet.training.run.train`.
+
+    With several processes a collective call. The folder stays as it is.
+    """
+    check_folder(out, resume=resume, overwrite=overwrite)
+    if resume:
+        check_settings(config, out)
+    check_trackers(config.trackers)
+    check_exclusive(config)
+    metric_classes(config)
+    last = out / LAST if resume and (out / LAST).is_file() else None
+    description = describe_network(config, last)
+    train_set, val_set, lacking = open_data(config)
+    accelerator = make_accelerator(config, out, device)
+    check_precision(config, accelerator.device.type)
+    if config.compile:
+        check_compiler(accelerator.device)
+
+    torch.manual_seed(config.seed)
+    network = make_network(config, description, is_new=last is None).to(accelerator.device)
+    criterion = make_criterion(config, list(network.tasks))
+    epoch = steps_per_epoch(config, len(train_set), accelerator.num_processes)
+    weighting = WEIGHTINGS[config.loss.weighting](criterion, network, epoch)
+    optimizer = make_run_optimizer(config, network, weighting)
+    progress = Progress()
+    if last is not None:
+        progress, information = load_last(last, network, optimizer, weighting)
+        record(network, description, information)
+    if lacking:
+        record(network, description, {**information_of(network), "labels": lacking})
+    if accelerator.is_main_process:
+        for note in notes(
+            config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
+        ):
+            print(f"note: {note}")
+    schedule = make_schedule(optimizer, steps=config.steps, power=config.optimizer.power, start_step=progress.step)
+    step = TrainingStep(
+        network,
+        criterion,
+        optimizer,
+        model=distribute(network, accelerator),
+        precision=config.precision,
+        grad_clip=config.optimizer.grad_clip,
+        accumulate=config.accumulate,
+        weighting=weighting,
+        backend="inductor" if config.compile else None,
+    )
+    return Prepared(
+        config=config,
+        out=out,
+        is_resumed=last is not None,
+        accelerator=accelerator,
+        train_set=train_set,
+        val_set=val_set,
+        network=network,
+        optimizer=optimizer,
+        schedule=schedule,
+        weighting=weighting,
+        step=step,
+        seen=SeenLabels(list(network.tasks)) if train_set.partial else None,
+        progress=progress,
+    )
+
+
+def describe_network(config: RunConfig, last: Path | None) -> NetworkConfig:
+    """The network as `last` has it, else as the settings and the file that its backbone begins with ask for."""
+    if last is not None:
+        return read_description(last)[0]
+    description = network_config(config)
+    if checkpoint := config.network.backbone_checkpoint:
+        known = backbone_settings(description.backbone.name, checkpoint)
+        description.backbone = Part(known | description.backbone)
+    return description
+
+
+def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str]:
+    """The training and the validation split, checked, and in words which labels the training split lacks."""
+    train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
+    check_canvas(val_set, evaluation_size(config))
+    labels = check_labels(train_set)
+    if config.data.weights is not None:
+        drawn(train_set.parts, config.data.weights)
+    return train_set, val_set, labels_in_words(labels, len(train_set))
+
+
+def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:
+    """Device, processes and trackers."""
+    return Accelerator(
+        mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
+        cpu=use_cpu(device),
+        log_with=config.trackers or None,
+        project_config=ProjectConfiguration(project_dir=str(out), logging_dir=str(out / "tensorboard")),
+        # Batch statistics are synchronised (GPU) or local and never used in training (CPU): no need to broadcast.
+        # No static graph: it would forbid the micro-batches that are not synchronised.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
+    )
+
+
+def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool) -> BridgeNet:
+    """The network with the weights that its backbone begins with, random ones if a run's are to replace them."""
+    settings = config.network
+    checkpoint = settings.backbone_checkpoint if is_new else None
+    network = build_network(description, pretrained=settings.pretrained and is_new and not checkpoint)
+    if checkpoint:
+        load_backbone(network.backbone, checkpoint)
+        record(network, description, weights_information(description.backbone.name, checkpoint))
+    try_own_parts(network)
+    if settings.freeze_backbone:
+        network.backbone.freeze()
+    network.backbone.set_checkpointing(settings.checkpoint_backbone)
+    if settings.checkpoint_decoder:
+        decoder: Any = network.decoder
+        if not hasattr(decoder, "set_checkpointing"):
+            raise UserError(
+                f"network.checkpoint_decoder: {type(decoder).__name__} has no set_checkpointing(); leave it out"
+            )
+        decoder.set_checkpointing()
+    return accelerate_network(network)
+
+
+def make_run_optimizer(config: RunConfig, network: BridgeNet, weighting: LossWeighting) -> torch.optim.Optimizer:
+    """The optimiser of the network's parameters, and of what is learned of the losses' weighting at a rate of its own."""
+    settings = config.optimizer
+    optimizer = make_optimizer(
+        network,
+        name=settings.name,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        betas=tuple(settings.betas),
+        layer_decay=settings.layer_decay,
+    )
+    if learned := list(weighting.named_parameters().values()):
+        optimizer.add_param_group({"params": learned, "weight_decay": 0.0, "lr": config.loss.uncertainty_lr})
+    return optimizer
+
+
+def notes(
+    config: RunConfig,
+    network: BridgeNet,
+    train_set: data.DenseDataset,
+    val_set: data.DenseDataset,
+    *,
+    is_new: bool,
+    processes: int,
+) -> Iterator[str]:
+    """What should not go unnoticed: missing labels; where the run begins, licence and weights of losses and backbone."""
+    information = information_of(network)
+    if "labels" in information:
+        yield f"labels in training: {information['labels']}"
+    if lacking := labels_in_words(count_labels(val_set), len(val_set)):
+        yield f"labels in validation: {lacking}"
+    if not is_new:
+        return
+    from_file = config.network.backbone_checkpoint is not None
+    if licence := licence_note(information, from_file=from_file):
+        yield licence
+    if fixed := weighting_note(config, len(train_set), processes):
+        yield fixed
+    if config.network.freeze_backbone and not (config.network.pretrained or from_file):
+        yield "network.freeze_backbone keeps random weights: neither pretrained nor backbone_checkpoint is set"
