@@ -24,7 +24,7 @@ from bridgenet.benchmark.machine import check_precisions, choose_devices
 from bridgenet.benchmark.results import Results
 from bridgenet.benchmark.tables import aligned, duration, memory, spread
 from bridgenet.cli.benchmark import NETWORK, add_runs, image_size, positive
-from bridgenet.config.settings import network_size
+from bridgenet.config.resolved import network_size
 from bridgenet.errors import UserError
 
 QUANTITIES = {"tasks": "tasks", "sizes": "megapixels", "batches": "images"}

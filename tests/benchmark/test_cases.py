@@ -9,7 +9,7 @@ import pytest
 
 from bridgenet import UserError
 from bridgenet.benchmark.cases import Case, grid, read_way
-from bridgenet.config.settings import network_size
+from bridgenet.config.resolved import network_size
 
 
 def test_grid_has_every_combination(tiny: Path) -> None:
