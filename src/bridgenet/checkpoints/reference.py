@@ -281,6 +281,7 @@ def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> Netw
         "dilations": given.get("dilated_ratio") or [1, 2, 5],
         "squeezes": told.squeezes,
         "base_divisor": given.get("mtt_resolution_downsample_rate") or base_divisor,
+        "drop_path": 0.0,  # of training, which the file does not tell
     }
     description = {
         "num_outputs": told.num_outputs,
