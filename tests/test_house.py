@@ -34,8 +34,6 @@ STILL_IN_CIRCLES = {
     "bridgenet.model.config",
     "bridgenet.model.inference",
     "bridgenet.model.own",
-    "bridgenet.prediction.result",
-    "bridgenet.prediction.writing",
 }
 STILL_NEEDLESS = {
     ("bridgenet.benchmark.cases", "bridgenet.config"),

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from bridgenet import moved
 from bridgenet.errors import UserError
 from bridgenet.system.lazy import lazy_attributes
-from bridgenet.tasks import Task
-from bridgenet.tasks import register as register_task
 from bridgenet.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from bridgenet.model.config import NetworkConfig, build_network
     from bridgenet.model.inference import optimize_for_inference
     from bridgenet.system.allocator import tune as tune_allocator
+    from bridgenet.tasks import Task
+    from bridgenet.tasks import register as register_task
 
 _LAZY = {
     "load": "bridgenet.checkpoints:load",
@@ -37,8 +37,10 @@ _LAZY = {
     "DenseDataset": "bridgenet.data.base:DenseDataset",
     "NetworkConfig": "bridgenet.model.config:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
+    "Task": "bridgenet.tasks.task:Task",
     "build_network": "bridgenet.model.config:build_network",
     "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
+    "register_task": "bridgenet.tasks.registry:register",
     "tune_allocator": "bridgenet.system.allocator:tune",
 }
 

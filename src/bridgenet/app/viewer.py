@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import tasks
+from bridgenet.imaging.drawing import colour_map
 from bridgenet.prediction import Prediction
-from bridgenet.tasks.visualize import as_map, colour_map, colourise, key_of, range_of
+from bridgenet.tasks.visualize import as_map, colourise, key_of, range_of
 
 LONG_SIDE = 900
 """Pictures on the page are at most so large [pixels]; the files to download have the full size."""
@@ -37,14 +38,13 @@ def _view(task: str, values: NDArray[Any], photo: str, names: Sequence[str]) -> 
     known = tasks.get(task)
     small = _reduced(values, VALUES_SIDE, nearest=True)
     array = (small if small.ndim == 3 else small[..., None]).astype("<f4")
-    unit = {"depth": " m", "normals": "", "probability": "", "classes": ""}.get(known.kind, f" {known.unit}".rstrip())
     data = {
         "values": base64.b64encode(array.tobytes()).decode(),
         "height": array.shape[0],
         "width": array.shape[1],
         "channels": array.shape[2],
-        "names": json.dumps(list(names) if known.kind == "classes" else []),
-        "unit": unit,
+        "names": json.dumps(list(names) if known.kind.has_classes else []),
+        "unit": known.kind.value_unit(known),
     }
     attributes = " ".join(f'data-{key}="{html.escape(str(value))}"' for key, value in data.items())
     title = html.escape(known.title)

@@ -152,7 +152,7 @@ class DenseDataset(ABC):
         split: ``"train"`` or ``"val"``.
         tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
         look_for_files: raise if any file of the split is missing; without it, see :meth:`missing_files`.
-        partial: images may lack the labels of any task: such a target is :data:`IGNORE` throughout.
+        partial: images may lack the labels of any task: such a target is unknown throughout.
 
     Raises:
         UserError: the folder, the split or files of the split are missing, or a task is not offered.

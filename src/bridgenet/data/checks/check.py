@@ -12,10 +12,10 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
 from bridgenet.data.checks import check_folder
 from bridgenet.data.checks.report import Fault, Report
-from bridgenet.data.checks.statistics import Statistics, implausible
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.errors import UserError
 from bridgenet.system import parallel
+from bridgenet.tasks.statistics import Statistics
 
 
 @dataclass
@@ -83,7 +83,7 @@ def check(
     report.sizes, report.tasks, report.faults = found.sizes, found.tasks, found.faults
     _compare(report)
     for task, statistics in report.tasks.items():
-        wrong = implausible(task, statistics)
+        wrong = statistics.implausible(task_registry.get(task))
         if isinstance(source, FolderSource):
             entry = next(entry for entry in source.description.tasks if entry.task == task)
             wrong = check_folder.doubtful(entry, statistics, found.before_range.get(task, (0.0, 0)))
@@ -151,7 +151,9 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
             continue
         try:
             target = dataset.stored_target(task, index, size or (1, 1))
-            statistics = Statistics.of(task, target, resized=size is not None and target.shape[:2] != size)
+            statistics = Statistics.of(
+                task_registry.get(task), target, resized=size is not None and target.shape[:2] != size
+            )
             found.tasks[task] = statistics
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
                 found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
@@ -195,5 +197,5 @@ def _compare(report: Report) -> None:
                 report.notes.append(f"{task}: {text}; they are resized when they are loaded")
         names = info.class_names.get(task, ())
         unseen = [class_name for index, class_name in enumerate(names) if index not in statistics.classes]
-        if unseen and statistics.classes and task_registry.get(task).kind == "classes":
+        if unseen and statistics.classes:
             report.notes.append(f"{task}: no pixel of {', '.join(unseen)}")

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridgenet import tasks as task_registry
 from bridgenet.data.base import DataSetInfo
-from bridgenet.data.checks.statistics import Statistics, describe
+from bridgenet.tasks.statistics import Statistics
 
 SHOWN = 5
 """Faults of one kind that are printed unless all are asked for."""
@@ -96,7 +97,7 @@ class Report:
         for task in self.chosen:
             found = self.tasks.get(task, Statistics())
             share = f"{100 * found.known / found.pixels:.1f} %" if found.pixels else "–"
-            described = describe(task, found, self.info.num_outputs[task])
+            described = found.describe(task_registry.get(task), self.info.num_outputs[task])
             if task in self.labelled:
                 of = f"{self.labelled[task]} of {sum(self.counts.values())} images"
                 described = f"{of}: {described}" if described else of

@@ -19,10 +19,11 @@ import numpy as np
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DataSetInfo, DenseDataset, Target, choose_tasks
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, read_array, single
+from bridgenet.data.folders.labels import SUFFIXES, read_array
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
+from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
 """Sides that are found from the images are multiples of it [pixels]."""

@@ -85,7 +85,7 @@ def write_description(folder: Path, out: Path | None = None, *, overwrite: bool 
 def _kind_of(task: str) -> str:
     from bridgenet import tasks
 
-    return tasks.get(task).kind
+    return tasks.get(task).kind.name
 
 
 def _picture_folder(folder: Path) -> Path:

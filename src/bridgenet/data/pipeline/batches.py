@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from bridgenet import tasks as task_registry
-from bridgenet.tasks import IGNORE
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -28,7 +27,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Seque
 
     Returns:
         ``"image"`` (B, 3, H, W) float32, normalised, 0 around the image, and for each of `tasks` (B, C, H, W) float32,
-        :data:`IGNORE` where there is no label. Nothing waits for the device.
+        NaN, in class maps :data:`bridgenet.tasks.IGNORE`, where there is no label. Nothing waits for the device.
     """
 
     def sent(name: str) -> Tensor:
@@ -71,14 +70,7 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _target(name: str, target: Tensor, mirrored: Tensor) -> Tensor:
     """A task's targets (B, C, H, W) in float32; `mirrored` (B,) bool."""
     task = task_registry.get(name)
-    if target.dtype != torch.uint8 or task.kind != "normals":
-        return target.float()
-    unknown = (target == IGNORE).all(dim=1, keepdim=True)
-    normals = (target.float().mul_(2) / _constants(target.device)[2]).sub_(1)
-    sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
-    for channel in task.negate_on_flip:
-        normals[:, channel] *= sign
-    return normals.masked_fill_(unknown, IGNORE)
+    return task.kind.finish(task, target, mirrored)
 
 
 def _outside(place: Tensor, height: int, width: int) -> Tensor:

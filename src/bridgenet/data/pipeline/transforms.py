@@ -1,7 +1,7 @@
 """Samples on their way to the network: the published training's augmentation (ATRC's), the evaluation's padding.
 
 A sample is a dict: ``"image"`` (H, W, 3) RGB in [0, 255], uint8 or float32, every other key the name of a task with its
-target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; 255 = ignore. What a transform does to a target
+target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; unknown pixels are NaN, 255 in class maps and in uint8. What a transform does to a target
 is said by the fields of its :class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the
 generator that is passed.
 
@@ -67,20 +67,10 @@ def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -
 
 
 def mark_unknown(name: str, target: np.ndarray) -> np.ndarray:
-    """A task's target (H, W, C) with 255 where there is no label: zero depth and normals; human parts of an image in
-    which there are none. The target itself if nothing is to be marked."""
-    rule = task_registry.get(name).unknown
-    is_compact = target.dtype == np.uint8
-    if rule == "zero" and not (is_compact and task_registry.get(name).kind == "normals"):
-        unknown = np.logical_and.reduce([target[..., channel] == 0 for channel in range(target.shape[2])])
-        target = target.copy()
-        np.copyto(target, target.dtype.type(IGNORE), where=unknown[..., None])
-    elif rule == "no_foreground":
-        # 0 − 1 and 255 − 1 are the two largest values of 8 bits
-        background = target - np.uint8(1) >= IGNORE - 1 if is_compact else (target == 0) | (target == IGNORE)
-        if background.all():
-            return np.full_like(target, IGNORE)
-    return target
+    """A task's target (H, W, C) with what is unknown marked: zero depth and normals; human parts of an image in which
+    there are none. The target itself if nothing is to be marked."""
+    task = task_registry.get(name)
+    return task.kind.mark_unknown(task, target)
 
 
 def shrunk_size(size: tuple[int, int], shrink: int) -> tuple[int, int]:

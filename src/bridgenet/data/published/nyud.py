@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bridgenet.data.base import DataSetInfo, DenseDataset, Target, class_lists
-from bridgenet.data.compact import compact_normals
 from bridgenet.data.published.readers import read_classes, read_depth, read_png, read_probability
+from bridgenet.tasks.kinds.normals import compact_normals
 
 _CLASS_NAMES = tuple(class_lists()["nyu40"])
 
