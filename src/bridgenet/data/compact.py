@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from bridgenet import tasks as task_registry
+from bridgenet.tasks import Task
 
 
-def expanded(name: str, array: np.ndarray) -> np.ndarray:
-    """The image or a task's target in float32, unknown normals the zero vector; an array that is no uint8 as it is."""
+def expanded(task: str | Task, array: np.ndarray) -> np.ndarray:
+    """A task's target, or the ``"image"``, in float32, unknown normals the zero vector; an array that is no uint8 as it is."""
     if array.dtype != np.uint8:
         return array
-    return array.astype(np.float32) if name == "image" else task_registry.get(name).kind.expanded(array)
+    return array.astype(np.float32) if task == "image" else task_registry.get(task).kind.expanded(array)

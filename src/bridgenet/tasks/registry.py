@@ -30,11 +30,13 @@ def ensure(task: Task) -> Task:
     return known
 
 
-def get(name: str) -> Task:
-    """The task of that name, or UserError with the nearest known one."""
-    if name not in _TASKS:
-        raise UserError(f"'{name}' is not a task{nearest(name, _TASKS)} (tasks: {', '.join(_TASKS)})")
-    return _TASKS[name]
+def get(task: str | Task) -> Task:
+    """The task of that name, or UserError with the nearest known one; a task itself, whether it is known or not."""
+    if isinstance(task, Task):
+        return task
+    if task not in _TASKS:
+        raise UserError(f"'{task}' is not a task{nearest(task, _TASKS)} (tasks: {', '.join(_TASKS)})")
+    return _TASKS[task]
 
 
 def names() -> list[str]:

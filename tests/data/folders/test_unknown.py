@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import torch
 from PIL import Image
 
 from bridgenet import data, losses
-from bridgenet.data.pipeline.batches import to_device
+from bridgenet.data.pipeline.batches import collate, to_device
 from bridgenet.data.pipeline.cache import open_cache
-from bridgenet.data.pipeline.loading import evaluation_loader, training_loader
+from bridgenet.data.pipeline.loading import TransformedDataset, evaluation_loader, training_loader
+from bridgenet.data.pipeline.transforms import TrainingTransform
 from bridgenet.metrics import Regression
 from bridgenet.tasks import registry
 from bridgenet.tasks.statistics import Statistics
@@ -68,3 +70,16 @@ def test_unknown_pixels_are_kept_on_disk(folder: Path, tmp_path: Path) -> None:
         cache = open_cache(dataset, "disk", tmp_path / "cache")
         assert cache is not None
         np.testing.assert_array_equal(cache.compact(0)["weight"], dataset.compact(0)["weight"])
+
+
+def test_workers_need_no_registered_tasks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = data.get(str(folder))("", "train")
+    here = TransformedDataset(dataset, TrainingTransform(SIZE, dataset.tasks, augment=False))
+    expected, sent = here[0, 0]["weight"], pickle.dumps(here)
+    published = {name: registry.get(name) for name in registry.BUILT_IN}
+    monkeypatch.setattr(registry, "_TASKS", dict(published))  # as in a process that was not forked
+    there = pickle.loads(sent)
+    batch = collate([there[0, 0], there[0, 1]], there.transform.tasks)
+    np.testing.assert_array_equal(batch["weight"][0], expected)
+    assert there.dataset.load(0)["weight"].shape == (*SIZE, 1)
+    assert published == registry._TASKS

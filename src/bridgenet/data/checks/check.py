@@ -152,7 +152,7 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
         try:
             target = dataset.stored_target(task, index, size or (1, 1))
             statistics = Statistics.of(
-                task_registry.get(task), target, resized=size is not None and target.shape[:2] != size
+                dataset.task(task), target, resized=size is not None and target.shape[:2] != size
             )
             found.tasks[task] = statistics
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):

@@ -173,7 +173,7 @@ class FolderDataset(DenseDataset):
             raise UserError(f"'{split}' is not a split{nearest(split, SPLITS)} (splits: {', '.join(SPLITS)})")
         said = source.description
         self.description: Description = said
-        self.definitions = [task_registry.get(entry.task) for entry in said.tasks]
+        self.definitions = {entry.task: task_registry.get(entry.task) for entry in said.tasks}
         self.info = source.info
         self.folder = said.images.parent
         self.split = split
@@ -193,11 +193,6 @@ class FolderDataset(DenseDataset):
         self._labels = {
             task: {name: paths[0] for name, paths in files.items() if name in wanted} for task, files in labels.items()
         }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:  # in a process that has not read the description
-        for definition in state["definitions"]:
-            task_registry.ensure(definition)
-        self.__dict__.update(state)
 
     def compact(self, index: int) -> Sample:
         """As of :class:`DenseDataset`."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from bridgenet import tasks as task_registry
+from bridgenet.tasks import Task
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -53,8 +54,11 @@ def finished(sample: Mapping[str, np.ndarray], tasks: Sequence[str]) -> dict[str
     return {name: tensor[0].numpy() for name, tensor in to_device(batch, "cpu", tasks).items()}
 
 
-def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32."""
+def collate(items: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task] | None = None) -> dict[str, Any]:
+    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32.
+
+    `tasks`: those that need not be registered.
+    """
     batch = [dict(item) for item in items]
     for name in batch[0]:
         if len({item[name].dtype for item in batch if isinstance(item[name], Tensor)}) > 1:
@@ -62,14 +66,14 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 item[name] = (
                     item[name].float()
                     if name == "image"
-                    else _target(name, item[name][None], item["mirrored"][None])[0]
+                    else _target((tasks or {}).get(name, name), item[name][None], item["mirrored"][None])[0]
                 )
     return default_collate(batch)
 
 
-def _target(name: str, target: Tensor, mirrored: Tensor) -> Tensor:
+def _target(task: str | Task, target: Tensor, mirrored: Tensor) -> Tensor:
     """A task's targets (B, C, H, W) in float32; `mirrored` (B,) bool."""
-    task = task_registry.get(name)
+    task = task_registry.get(task)
     return task.kind.finish(task, target, mirrored)
 
 

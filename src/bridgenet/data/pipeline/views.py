@@ -14,6 +14,7 @@ import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
+from bridgenet.tasks import Task
 
 _MOST_CHANNELS = 4  # of OpenCV's border value
 
@@ -109,16 +110,16 @@ class View:
         canvas[:, top : top + height, left : left + width] = cv2.split(window)
         return canvas
 
-    def target(self, name: str, target: np.ndarray) -> np.ndarray:
+    def target(self, task: str | Task, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
         Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so
         uint8 normals: they have no room for a sign, see :func:`bridgenet.data.pipeline.batches.to_device`.
         """
-        task = task_registry.get(name)
+        task = task_registry.get(task)
         is_compact = target.dtype == np.uint8 and task.kind.stays_compact(task)
         if not is_compact:
-            target = expanded(name, target)
+            target = expanded(task, target)
         seen = self._fetched(target, task.kind.outside(task, is_compact))
         if is_compact:
             return seen
