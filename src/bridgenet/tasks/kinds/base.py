@@ -28,6 +28,9 @@ IGNORE = 255
 """Value of a pixel without a label in class maps, and in targets of any kind that are stored in 8 bits."""
 
 Map = NDArray[Any]
+Mask = NDArray[np.bool_]
+Errors = tuple[Map, float, tuple[str, str]]
+Random = Callable[[int], Any]
 
 
 class ErrorMap(NamedTuple):
@@ -86,9 +89,9 @@ class Kind(str, ABC):
         """Where float32 targets, arrays or tensors of any shape, hold no label; as `values`, bool."""
         return values != values
 
-    def known(self, values: Map) -> NDArray[np.bool_]:
+    def known(self, values: Map) -> Mask:
         """(H, W) bool: the pixels of a map (H, W) or (H, W, C) that have a value in all channels."""
-        known: NDArray[np.bool_] = np.isfinite(values)
+        known: Mask = np.isfinite(values)
         return np.logical_and.reduce(known, axis=2) if values.ndim == 3 else known
 
     def expanded(self, stored: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -200,9 +203,7 @@ class Kind(str, ABC):
         return 100 * float(np.abs(expected - found).mean()) / max(float(np.abs(expected).mean()), 1e-12)
 
     @abstractmethod
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         """A decoded prediction (B, H, W[, C]) and a target near it (B, C, H, W), all of it known.
 
         Args:
@@ -248,9 +249,7 @@ class Kind(str, ABC):
         colours = colour_map(ERROR_COLOURS, np.where(known, errors, 0) / largest)
         return ErrorMap(np.where(known[..., None], colours, BLANK), [(BLANK, "no label")], ends)
 
-    def errors(
-        self, task: Task, prediction: Map, truth: Map, known: NDArray[np.bool_]
-    ) -> tuple[Map, float, tuple[str, str]]:
+    def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         """Errors (H, W), from where on they are drawn alike, and 0 and that in words."""
         errors = np.abs(prediction - truth)
         if errors.ndim == 3:

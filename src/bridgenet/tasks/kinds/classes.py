@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bridgenet.imaging.drawing import MAX_LEGEND, Key, Range
 from bridgenet.imaging.writing import write_png
 from bridgenet.tasks.colours import NO_LABEL, PALETTE, RIGHT, WRONG
 from bridgenet.tasks.constants import Constant, MostFrequent
-from bridgenet.tasks.kinds.base import IGNORE, ErrorMap, Kind, Map
+from bridgenet.tasks.kinds.base import IGNORE, ErrorMap, Kind, Map, Mask, Random
 from bridgenet.tasks.kinds.labels import LabelFormat, single
 from bridgenet.tasks.references import resolve
 
@@ -50,7 +50,7 @@ class Classes(Kind):
     def is_unknown(self, values: Any) -> Any:
         return values == IGNORE
 
-    def known(self, values: Map) -> NDArray[np.bool_]:
+    def known(self, values: Map) -> Mask:
         return values != IGNORE
 
     def expanded(self, stored: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -119,9 +119,7 @@ class Classes(Kind):
     def change(self, expected: Map, found: Map) -> float:
         return 100 * float(np.mean(expected != found))
 
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         target = (patches(1) * num_outputs).floor()
         wrong = noise(1) < 0.2
         return (noise(1) * num_outputs).floor().where(wrong, target)[:, 0].long(), target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bridgenet.imaging.drawing import Key, Range, colour_map
 from bridgenet.imaging.writing import write_npy, write_png
 from bridgenet.tasks.colours import DEPTH_COLOURS, percentile_range
 from bridgenet.tasks.constants import Constant, Mean
-from bridgenet.tasks.kinds.base import Kind, Map
+from bridgenet.tasks.kinds.base import Errors, Kind, Map, Mask, Random
 from bridgenet.tasks.kinds.labels import LabelFormat, single
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Depth(Kind):
     digits = 2
     change_measure = "% mean difference of the mean depth"
 
-    def known(self, values: Map) -> NDArray[np.bool_]:
+    def known(self, values: Map) -> Mask:
         return np.isfinite(values) & (values > 0)
 
     def read(self, labels: LabelFormat, path: Path, stored: Map) -> Map:
@@ -90,9 +90,7 @@ class Depth(Kind):
         write_npy(folder / f"{name}.npy", values)
         write_png(folder / f"{name}_mm.png", (values * 1000).round().clip(0, 65535).astype(np.uint16))
 
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         target = patches(1) * 9 + 0.5
         return (target * (0.7 + 0.6 * noise(1)))[:, 0], target
 
@@ -113,9 +111,7 @@ class Depth(Kind):
     def key(self, task: Task, maps: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Any) -> Key:
         return Key(bar=(DEPTH_COLOURS, value_range, " m"))
 
-    def errors(
-        self, task: Task, prediction: Map, truth: Map, known: NDArray[np.bool_]
-    ) -> tuple[Map, float, tuple[str, str]]:
+    def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         errors = np.abs(prediction - truth)
         largest = max(float(np.percentile(errors[known], 98)), 1e-3) if known.any() else 1.0
         return errors, largest, ("0 m", f"≥ {largest:.2g} m")

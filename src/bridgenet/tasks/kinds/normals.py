@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bridgenet.imaging.drawing import Key, Range
 from bridgenet.imaging.writing import write_png
 from bridgenet.tasks.colours import NO_LABEL
 from bridgenet.tasks.constants import Constant, Direction
-from bridgenet.tasks.kinds.base import IGNORE, Kind, Map
+from bridgenet.tasks.kinds.base import IGNORE, Errors, Kind, Map, Mask, Random
 from bridgenet.tasks.kinds.labels import LabelFormat
 
 if TYPE_CHECKING:
@@ -150,9 +150,7 @@ class Normals(Kind):
     def change(self, expected: Map, found: Map) -> float:
         return float(np.degrees(np.arccos((expected * found).sum(axis=-1).clip(-1, 1))).mean())
 
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         from bridgenet.tasks.decoding import normalise
 
         target = normalise(patches(3) - 0.5)
@@ -173,14 +171,12 @@ class Normals(Kind):
         axes = [((255, 128, 128), "to the right"), ((128, 255, 128), "up"), ((128, 128, 255), "to the camera")]
         return Key(swatches=axes)
 
-    def errors(
-        self, task: Task, prediction: Map, truth: Map, known: NDArray[np.bool_]
-    ) -> tuple[Map, float, tuple[str, str]]:
+    def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         difference, total = (np.linalg.norm(value, axis=-1) for value in (prediction - truth, prediction + truth))
         return np.degrees(2 * np.arctan2(difference, total)), LARGEST_ANGLE, ("0°", f"≥ {LARGEST_ANGLE:g}°")
 
 
-def compact_normals(encoded: NDArray[np.uint8], unknown: NDArray[np.bool_] | None = None) -> Map:
+def compact_normals(encoded: NDArray[np.uint8], unknown: Mask | None = None) -> Map:
     """Normals as stored, (H, W, 3) uint8, without those that are `unknown`, (H, W) bool.
 
     Returns:
@@ -197,7 +193,7 @@ def compact_normals(encoded: NDArray[np.uint8], unknown: NDArray[np.bool_] | Non
     return cv2.bitwise_or(encoded, cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB))
 
 
-def _expanded(encoded: NDArray[np.uint8], unknown: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+def _expanded(encoded: NDArray[np.uint8], unknown: Mask | None) -> NDArray[np.float32]:
     normals = _NORMAL[encoded]
     if unknown is not None:
         normals[unknown] = 0

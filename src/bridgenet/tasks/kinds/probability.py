@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bridgenet.imaging.drawing import Key, Range, colour_map
 from bridgenet.imaging.writing import write_png
 from bridgenet.tasks.colours import NO_LABEL, PROBABILITY_COLOURS
 from bridgenet.tasks.constants import Constant, Foreground, Share
-from bridgenet.tasks.kinds.base import IGNORE, Kind, Map
+from bridgenet.tasks.kinds.base import IGNORE, Errors, Kind, Map, Mask, Random
 from bridgenet.tasks.kinds.labels import LabelFormat, single
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ class Probability(Kind):
     def change(self, expected: Map, found: Map) -> float:
         return float(np.abs(expected - found).mean())
 
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         target = (patches(1) * 2).floor()
         return (0.7 * target + 0.3 * noise(1))[:, 0], target
 
@@ -102,7 +100,5 @@ class Probability(Kind):
     def key(self, task: Task, maps: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Any) -> Key:
         return Key(bar=(PROBABILITY_COLOURS, (0.0, 1.0), ""))
 
-    def errors(
-        self, task: Task, prediction: Map, truth: Map, known: NDArray[np.bool_]
-    ) -> tuple[Map, float, tuple[str, str]]:
+    def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         return np.abs(prediction - truth), 1.0, ("0", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bridgenet.imaging.drawing import Key, Range, colour_map
 from bridgenet.imaging.writing import write_npy
 from bridgenet.tasks.colours import NO_LABEL, PROBABILITY_COLOURS, REGRESSION_COLOURS, percentile_range
 from bridgenet.tasks.constants import Constant, Mean
-from bridgenet.tasks.kinds.base import Kind, Map
+from bridgenet.tasks.kinds.base import Kind, Map, Random
 from bridgenet.tasks.kinds.labels import LabelFormat, single
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ class Regression(Kind):
     def write(self, folder: Path, name: str, values: Map, num_names: int) -> None:
         write_npy(folder / f"{name}.npy", values)
 
-    def example(
-        self, num_outputs: int, patches: Callable[[int], Tensor], noise: Callable[[int], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         target = patches(num_outputs)
         prediction = (target * (0.7 + 0.6 * noise(num_outputs))).permute(0, 2, 3, 1)
         return (prediction[..., 0] if num_outputs == 1 else prediction), target
