@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bridgenet import tasks
+from bridgenet.tasks import registry
 from tests.data.layouts import make_nyud
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
@@ -24,10 +24,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="module", autouse=True)
 def registered_tasks() -> Iterator[None]:
     """Tasks that the tests of a file make known are forgotten after it."""
-    known = dict(tasks._TASKS)
+    known = dict(registry._TASKS)
     yield
-    tasks._TASKS.clear()
-    tasks._TASKS.update(known)
+    registry._TASKS.clear()
+    registry._TASKS.update(known)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from bridgenet import tasks
 from bridgenet.cli.main import run
+from bridgenet.tasks import registry
 
 PAGE = (Path(__file__).parent.parent / "docs/extend.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -32,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def forget() -> None:
     """What a process of its own would not know: the page's modules and tasks."""
     for name in set(tasks.names()) - tasks.BUILT_IN:
-        del tasks._TASKS[name]
+        del registry._TASKS[name]
     for name in [name for name in sys.modules if name == "mine" or name.startswith("mine.")]:
         del sys.modules[name]
     importlib.invalidate_caches()

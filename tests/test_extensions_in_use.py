@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import bridgenet
-from bridgenet import UserError, data, extensions
+from bridgenet import UserError, data, extensions, tasks
 from bridgenet.cli.main import run
 from bridgenet.model.inference import optimize_for_inference
 from tests.data.layouts import make_nyud
@@ -133,8 +133,8 @@ def test_loss_may_be_constant_where_nothing_is_labelled(mine: Path) -> None:
     from bridgenet.training.criterion import OwnLoss
 
     logits = torch.rand(2, 1, 4, 4, requires_grad=True)
-    loss = OwnLoss("loss.functions.depth", "mine_others:constant")
-    loss(logits, torch.full((2, 1, 4, 4), 255.0), mean_over_processes=lambda x: x).backward()
+    loss = OwnLoss("loss.functions.depth", "mine_others:constant", tasks.get("depth").kind)
+    loss(logits, torch.full((2, 1, 4, 4), torch.nan), mean_over_processes=lambda x: x).backward()
     assert logits.grad is not None and not logits.grad.any()
 
 

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 from bridgenet import moved
 from bridgenet.errors import UserError
 from bridgenet.system.lazy import lazy_attributes
-from bridgenet.tasks import Task
-from bridgenet.tasks import register as register_task
 from bridgenet.version import __version__
 
 if TYPE_CHECKING:
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
     from bridgenet.model.inference import optimize_for_inference
     from bridgenet.prediction.model import Model, load, load_network, save
     from bridgenet.system.allocator import tune as tune_allocator
+    from bridgenet.tasks import Task
+    from bridgenet.tasks import register as register_task
 
 _LAZY = {
     "Model": "bridgenet.prediction.model",
@@ -41,9 +41,11 @@ _LAZY = {
     "DenseDataset": "bridgenet.data.base:DenseDataset",
     "NetworkConfig": "bridgenet.model.description:NetworkConfig",
     "Target": "bridgenet.data.base:Target",
+    "Task": "bridgenet.tasks.task:Task",
     "accelerate_network": "bridgenet.model.fast:accelerate_network",
     "build_network": "bridgenet.model.build:build_network",
     "optimize_for_inference": "bridgenet.model.inference:optimize_for_inference",
+    "register_task": "bridgenet.tasks.registry:register",
     "tune_allocator": "bridgenet.system.allocator:tune",
 }
 

@@ -46,8 +46,8 @@ class Oracle(nn.Module):
         logits = {task: torch.from_numpy(sample[task])[None] for task in dataset.tasks}
         classes = torch.where(logits["semseg"] == 255, 0, logits["semseg"]).long()[:, 0]
         logits["semseg"] = nn.functional.one_hot(classes, 40).permute(0, 3, 1, 2).float()
-        logits["edge"] = 40 * torch.where(logits["edge"] == 255, 0, logits["edge"]) - 20
-        return logits
+        logits["edge"] = 40 * logits["edge"].nan_to_num(0) - 20
+        return {task: x.nan_to_num(0) for task, x in logits.items()}
 
     def forward(self, images: torch.Tensor) -> BridgeNetOutput:
         answers = [next(self.answers) for _ in images]

@@ -12,6 +12,8 @@ from bridgenet import UserError, tasks
 from bridgenet.data.pipeline import batches
 from bridgenet.export import decoding
 from bridgenet.prediction.network import _full_size
+from bridgenet.tasks import registry
+from bridgenet.tasks.array_decoding import decoding_of
 
 CHANNELS = {"semseg": 7, "depth": 1, "sal": 2, "normals": 3, "edge": 1, "disparity": 1, "colour": 3}
 
@@ -21,7 +23,11 @@ def colour():
     """A regression of several channels."""
     tasks.register(tasks.of_kind("colour", "regression", num_outputs=3))
     yield
-    del tasks._TASKS["colour"]
+    del registry._TASKS["colour"]
+
+
+def enlarged(task: tasks.Task, logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return task.kind.enlarge_array(task, logits, size)
 
 
 @pytest.mark.parametrize("size", [(24, 36), (31, 90), (100, 41)], ids=str)
@@ -29,7 +35,7 @@ def colour():
 def test_equals_pytorchs(name: str, size: tuple[int, int]) -> None:
     logits = torch.randn(1, CHANNELS[name], 24, 36, generator=torch.Generator().manual_seed(0)) * 3
     expected = _full_size(name, logits, size)
-    found = decoding.full_size(tasks.get(name), logits[0].numpy(), size)
+    found = enlarged(tasks.get(name), logits[0].numpy(), size)
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
     if name == "semseg":  # ties by rounding, where two classes meet
@@ -47,7 +53,7 @@ def test_normalise() -> None:
 
 def test_zero_vector_stays_zero() -> None:
     zero = np.zeros((3, 4, 5), np.float32)
-    assert not decoding.full_size(tasks.get("normals"), zero, (4, 5)).any()
+    assert not enlarged(tasks.get("normals"), zero, (4, 5)).any()
 
 
 def test_decoding_of_ones_own() -> None:
@@ -55,4 +61,4 @@ def test_decoding_of_ones_own() -> None:
     with pytest.raises(
         UserError, match=r"'range' is decoded by elsewhere:exponential, which only a network with PyTorch does"
     ):
-        decoding.decoding_of(own)
+        decoding_of(own)

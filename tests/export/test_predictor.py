@@ -11,6 +11,7 @@ import pytest
 from bridgenet import UserError, tasks
 from bridgenet.export.description import Description, is_exported
 from bridgenet.export.predictor import ExportedPredictor, open_exported
+from bridgenet.tasks import registry
 
 DESCRIPTION = Description(
     tasks={name: tasks.get(name).as_dict() for name in ("semseg", "depth")},
@@ -99,7 +100,7 @@ def test_tasks_of_ones_own_become_known() -> None:
         replace(DESCRIPTION, tasks={"albedo": own.as_dict()}).register_tasks()
         assert tasks.get("albedo") == own
     finally:
-        del tasks._TASKS["albedo"]
+        del registry._TASKS["albedo"]
 
 
 def test_no_exported_network(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bridgenet.checkpoints import reference_names
 from bridgenet.losses import MultiTaskLoss
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.schedule import make_schedule
-from tests.golden.golden import golden_dir
+from tests.golden.golden import golden_dir, with_nan
 
 
 def cases(*kinds: str) -> list:
@@ -148,7 +148,8 @@ def train(case: str, dtype: torch.dtype, perturb: float = 0.0, seed: int = 0, ac
             parameter.mul_(1 + perturb * torch.randn(parameter.shape, generator=generator, dtype=dtype))
     names = reference_names(network)
     images = load_file(path_of(case, "activations.safetensors"))["image"].to(dtype)
-    targets = {task: x.to(dtype) for task, x in load_file(path_of(case, "targets.safetensors")).items()}
+    stored = load_file(path_of(case, "targets.safetensors"))
+    targets = {task: with_nan(task, x.to(dtype)) for task, x in stored.items()}
     settings = {key: value for key, value in training["optimizer"].items() if key != "name"}
     optimizer = make_optimizer(network, name=training["optimizer"]["name"], **settings)
     schedule = make_schedule(optimizer, steps=training["schedule"]["max_iter"], power=training["schedule"]["power"])

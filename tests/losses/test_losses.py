@@ -34,7 +34,7 @@ def batch(task: str, size: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
         classes = CHANNELS[task] if kind == "classes" else 2
         target = torch.randint(classes, (size, 1, 5, 6), generator=g).double()
     ignored = torch.rand(size, 1, 5, 6, generator=g) < 0.2
-    return logits, torch.where(ignored, IGNORE, target)
+    return logits, torch.where(ignored, kind.unknown, target)
 
 
 def pixels(*values: float) -> Tensor:
@@ -50,12 +50,22 @@ def test_cross_entropy_by_hand() -> None:
 
 def test_balanced_cross_entropy_by_hand() -> None:
     # three negatives, one positive: p = 3/4, weights 1/4 and 3/4, divided by 4 pixels
-    found = losses.balanced_cross_entropy(torch.zeros(1, 2, 1, 5).double(), pixels(0, 0, 0, 1, IGNORE))
+    found = losses.balanced_cross_entropy(torch.zeros(1, 2, 1, 5).double(), pixels(0, 0, 0, 1, math.nan))
     assert found.item() == pytest.approx((3 * 0.25 + 0.75) * math.log(2) / 4)
 
 
 def test_l1_by_hand() -> None:
-    assert losses.l1(pixels(1, -2, 7), pixels(1.5, 2, IGNORE)).item() == pytest.approx((0.5 + 4) / 2)
+    assert losses.l1(pixels(1, -2, 7), pixels(1.5, 2, math.nan)).item() == pytest.approx((0.5 + 4) / 2)
+
+
+def test_255_is_a_value_of_real_valued_targets() -> None:
+    assert losses.l1(pixels(250, 0), pixels(255, math.nan)).item() == 5
+
+
+def test_unknown_classes_may_be_nan_as_well() -> None:
+    """So a map of probabilities may be learnt by cross entropy."""
+    logits = torch.zeros(1, 2, 1, 3, dtype=torch.float64)
+    assert losses.cross_entropy(logits, pixels(0, 1, math.nan)).item() == pytest.approx(math.log(2))
 
 
 def test_normals_l1_by_hand() -> None:
@@ -65,7 +75,7 @@ def test_normals_l1_by_hand() -> None:
 
 
 def test_edge_bce_by_hand() -> None:
-    logits, target = pixels(0, math.log(3), 2), pixels(1, 0, IGNORE)
+    logits, target = pixels(0, math.log(3), 2), pixels(1, 0, math.nan)
     assert losses.edge_bce(logits, target).item() == pytest.approx((0.95 * math.log(2) + 0.05 * math.log(4)) / 2)
     equal = losses.edge_bce(logits, target, positive_weight=0.5)
     assert equal.item() == pytest.approx(0.5 * (math.log(2) + math.log(4)) / 2)
@@ -75,7 +85,7 @@ def test_edge_bce_by_hand() -> None:
 def test_no_valid_pixel_gives_zero_and_zero_gradients(task: str) -> None:
     logits, target = batch(task)
     logits.requires_grad_()
-    loss = loss_of(task)(logits, torch.full_like(target, IGNORE))
+    loss = loss_of(task)(logits, torch.full_like(target, tasks.get(task).kind.unknown))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None and logits.grad.abs().max() == 0
@@ -87,7 +97,7 @@ def test_no_valid_pixel_gives_zero_and_zero_gradients(task: str) -> None:
 def test_ignored_pixels_take_no_part(task: str, bad: float, memory_format: torch.memory_format) -> None:
     logits, target = batch(task)
     logits = logits.contiguous(memory_format=memory_format)
-    ignored = (target == IGNORE).all(dim=1, keepdim=True)
+    ignored = tasks.get(task).kind.is_unknown(target).all(dim=1, keepdim=True)
     spoilt = torch.where(ignored, bad, logits).requires_grad_()
     loss = loss_of(task)(spoilt, target)
     loss.backward()
@@ -135,7 +145,7 @@ def test_zero_normals_have_finite_gradients() -> None:
 def test_two_processes_have_the_gradient_of_the_joint_batch(task: str) -> None:
     """Parts with different numbers of valid pixels; DDP averages the gradients of the processes."""
     logits, target = batch(task)
-    target[:2, :, 1:] = IGNORE
+    target[:2, :, 1:] = tasks.get(task).kind.unknown
     joint = logits.clone().requires_grad_()
     loss = loss_of(task)(joint, target)
     loss.backward()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from bridgenet.metrics import Depth
-from bridgenet.tasks import IGNORE
 
 
 def pixels(*values: float) -> Tensor:
@@ -17,7 +16,7 @@ def pixels(*values: float) -> Tensor:
 
 def test_by_hand() -> None:
     metric = Depth(1)
-    metric.update(pixels(2.0, 1.0, 9.0, 9.0), pixels(1.5, 2.0, IGNORE, 0.0))  # 0 holds no depth
+    metric.update(pixels(2.0, 1.0, 9.0, 9.0), pixels(1.5, 2.0, math.nan, 0.0))  # 0 holds no depth
     found = metric.compute()
     assert found["rmse"] == pytest.approx(math.sqrt((0.25 + 1) / 2))
     assert found["log_rmse"] == pytest.approx(math.sqrt((math.log(2 / 1.5) ** 2 + math.log(2) ** 2) / 2))
@@ -39,7 +38,7 @@ def test_predictions_of_zero_or_less_count_as_1e_9() -> None:
 def test_histogram_of_ratios() -> None:
     ratios = torch.tensor([0.1, 0.81, 0.999, 1.001, 1.1, 1.24, 1.26, 3.0], dtype=torch.float64)
     metric = Depth(1)
-    metric.update(pixels(*(4 * ratios).tolist(), 1.0), pixels(*[4.0] * 8, IGNORE))
+    metric.update(pixels(*(4 * ratios).tolist(), 1.0), pixels(*[4.0] * 8, math.nan))
     found = metric.details()
     edges, counts = found["ratio_edges"], found["ratio_histogram"]
     assert (edges[0], edges[40], edges[-1]) == pytest.approx((1.25**-4, 1, 1.25**4))
@@ -51,12 +50,12 @@ def test_histogram_of_ratios() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_ignored_pixels_take_no_part(bad: float) -> None:
     metric = Depth(1)
-    metric.update(pixels(1.0, bad), pixels(1.0, IGNORE))
+    metric.update(pixels(1.0, bad), pixels(1.0, math.nan))
     found = metric.compute()
     assert found["rmse"] == 0 and found["delta1"] == 1
 
 
 def test_nothing_valid_is_nan() -> None:
     metric = Depth(1)
-    metric.update(pixels(1.0), pixels(IGNORE))
+    metric.update(pixels(1.0), pixels(math.nan))
     assert all(math.isnan(value) for value in metric.compute().values())

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from bridgenet import losses
 from bridgenet.metrics import Disparity, InverseDepth, Segmentation
-from bridgenet.tasks import IGNORE, decoding
-
-ALMOST_IGNORE = float(np.nextafter(np.float32(IGNORE), np.float32(0)))
+from bridgenet.tasks import decoding
 
 
 def pixels(*values: float) -> Tensor:
@@ -22,7 +19,7 @@ def test_disparity_by_hand() -> None:
     metric = Disparity()
     metric.update(
         pixels(3.0, 10.0, 79.0, 9.0, 9.0, 9.0, 9.0),
-        pixels(1.0, 14.0, 79.5, 0.0, 80.0, IGNORE, ALMOST_IGNORE),  # the sky, too near, unknown, too near
+        pixels(1.0, 14.0, 79.5, 0.0, 80.0, math.nan, 255.0),  # the sky, too near, unknown, too near
     )
     found = metric.compute()
     assert found["rmse"] == pytest.approx(math.sqrt((4 + 16 + 0.25) / 3))
@@ -32,7 +29,7 @@ def test_disparity_by_hand() -> None:
 
 def test_inverse_depth_by_hand() -> None:
     metric = InverseDepth()
-    metric.update(pixels(0.3, 0.1, 9.0, 9.0), pixels(0.2, 0.4, 0.0, IGNORE))
+    metric.update(pixels(0.3, 0.1, 9.0, 9.0), pixels(0.2, 0.4, 0.0, math.nan))
     found = metric.compute()
     assert found["abs_err"] == pytest.approx((0.1 + 0.3) / 2)
     assert found["rel_err"] == pytest.approx((0.1 / 0.2 + 0.3 / 0.4) / 2)
@@ -43,7 +40,7 @@ def test_pixels_are_pooled_over_images_and_scored_by_image(kind: type[Disparity]
     metric = kind()
     metric.update(
         torch.tensor([[1.0, 1.0, 1.0], [4.0, 0.0, 0.0]]).view(2, 1, 1, 3),
-        torch.tensor([[2.0, 2.0, 2.0], [2.0, IGNORE, IGNORE]]).view(2, 1, 1, 3),
+        torch.tensor([[2.0, 2.0, 2.0], [2.0, math.nan, math.nan]]).view(2, 1, 1, 3),
     )
     headline = kind.image_score
     assert [row[headline] for row in metric.per_image()] == pytest.approx([1, 2])
@@ -55,7 +52,7 @@ def test_pixels_are_pooled_over_images_and_scored_by_image(kind: type[Disparity]
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_ignored_pixels_take_no_part(kind: type[Disparity], bad: float) -> None:
     metric = kind()
-    metric.update(pixels(1.0, bad, bad), pixels(1.0, IGNORE, 0.0))
+    metric.update(pixels(1.0, bad, bad), pixels(1.0, math.nan, 0.0))
     assert all(value == 0 for value in metric.compute().values())
 
 
@@ -88,7 +85,7 @@ def test_loss_on_targets_of_twice_the_size() -> None:
         intermediate_logits = {"disparity": torch.tensor([[[[2.0, 2.0]]]])}
 
     target = torch.full((1, 1, 2, 4), 2.0)
-    target[0, 0, 1] = IGNORE
+    target[0, 0, 1] = math.nan
     terms = losses.MultiTaskLoss(["disparity"], {}, 0.5)(Output(), {"disparity": target})
     assert terms.final["disparity"].item() == pytest.approx((2 + 1 + 1 + 2) / 4)
     assert terms.intermediate["disparity"].item() == 0

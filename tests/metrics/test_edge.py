@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from bridgenet.metrics import Edge
-from bridgenet.tasks import IGNORE
 
 
 def pixels(*values: float) -> Tensor:
@@ -20,7 +19,7 @@ def softplus(x: float) -> float:
 
 def test_by_hand() -> None:
     metric = Edge(1)
-    metric.update(pixels(2.0, -1.0, 50.0), pixels(1, 0, IGNORE))
+    metric.update(pixels(2.0, -1.0, 50.0), pixels(1, 0, math.nan))
     p, q = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(1))
     found = metric.compute()
     assert found["loss"] == pytest.approx((0.95 * softplus(-p) + 0.05 * softplus(q)) / 2)
@@ -43,5 +42,5 @@ def test_certain_probabilities_stay_finite() -> None:
 
 def test_nothing_valid_is_nan() -> None:
     metric = Edge(1)
-    metric.update(pixels(1.0), pixels(IGNORE))
+    metric.update(pixels(1.0), pixels(math.nan))
     assert all(math.isnan(value) for value in metric.compute().values())

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from bridgenet.metrics import Normals
-from bridgenet.tasks import IGNORE
 from bridgenet.tasks.decoding import normalise, unit_vector
 
 
@@ -20,7 +19,7 @@ def tilted(*degrees: float) -> Tensor:
 def test_by_hand() -> None:
     metric = Normals(3)
     target = tilted(0, 0, 0, 0, 0, 0)
-    target[..., 5] = IGNORE
+    target[..., 5] = math.nan
     metric.update(7 * tilted(1, 20, 25, 50, 180, 90), target)  # length does not matter
     found = metric.compute()
     assert found["mean"] == pytest.approx((1 + 20 + 25 + 50 + 180) / 5)
@@ -50,7 +49,7 @@ def test_median_agrees_with_numbers_in_full() -> None:
 def test_histogram_of_degrees() -> None:
     metric = Normals(3)
     target = tilted(0, 0, 0, 0, 0)
-    target[..., 4] = IGNORE
+    target[..., 4] = math.nan
     metric.update(tilted(0, 0.5, 30.2, 180, 30.2), target)
     counts = metric.details()["angle_histogram"]
     assert len(counts) == 180
@@ -70,5 +69,5 @@ def test_either_memory_layout(contiguous: bool) -> None:
 
 def test_nothing_valid_is_nan() -> None:
     metric = Normals(3)
-    metric.update(tilted(0), torch.full((1, 3, 1, 1), float(IGNORE)))
+    metric.update(tilted(0), torch.full((1, 3, 1, 1), math.nan))
     assert all(math.isnan(value) for value in metric.compute().values())

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from bridgenet.metrics import Saliency
 from bridgenet.metrics.saliency import THRESHOLDS
-from bridgenet.tasks import IGNORE
 
 
 def target(*labels: float) -> Tensor:
@@ -27,7 +26,7 @@ def f(true_positives: int, predicted: int, positives: int) -> float:
 
 
 def test_by_hand() -> None:
-    found = scores([0.9, 0.88, 0.3, 0.1, 0.5], [1, 0, 1, 0, IGNORE])
+    found = scores([0.9, 0.88, 0.3, 0.1, 0.5], [1, 0, 1, 0, math.nan])
     # clean, best in 0.15..0.30: three pixels, both positives
     assert found["maxF_clean"] == pytest.approx(max(f(2, 3, 2), f(1, 2, 2), f(1, 1, 2)))
     assert found["mae"] == pytest.approx((0.1 + 0.88 + 0.7 + 0.1) / 4)
@@ -76,7 +75,7 @@ def test_counts_next_to_every_threshold(dtype: torch.dtype) -> None:
 
 def test_curves() -> None:
     metric = Saliency(2)
-    metric.update_decoded(torch.tensor([[[0.9, 0.88, 0.3, 0.1, 0.5]]]), target(1, 0, 1, 0, IGNORE))
+    metric.update_decoded(torch.tensor([[[0.9, 0.88, 0.3, 0.1, 0.5]]]), target(1, 0, 1, 0, math.nan))
     found = metric.details()
     assert found["thresholds"] == pytest.approx([k / 20 for k in range(1, 20)])
     assert found["precision_clean"] == [2 / 4, 2 / 4, *[2 / 3] * 4, *[1 / 2] * 11, 1, None]
@@ -90,4 +89,4 @@ def test_no_salient_pixel_is_zero() -> None:
 
 
 def test_nothing_valid_is_nan() -> None:
-    assert all(math.isnan(value) for value in scores([0.2], [IGNORE]).values())
+    assert all(math.isnan(value) for value in scores([0.2], [math.nan]).values())

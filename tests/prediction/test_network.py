@@ -8,6 +8,7 @@ import torch
 
 from bridgenet import UserError, tasks
 from bridgenet.prediction.network import NetworkPredictor
+from bridgenet.tasks import registry
 from tests.model.networks import build
 from tests.pictures import noise
 
@@ -57,7 +58,7 @@ def test_smoothing_begins_again_where_frames_change_their_size(network) -> None:
 def test_classes_with_a_decoding_of_their_own(network, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts for pictures that were shrunk too."""
     three = replace(tasks.get("semseg"), decode=lambda logits: torch.full_like(logits[:, 0], 3, dtype=torch.int64))
-    monkeypatch.setitem(tasks._TASKS, "semseg", three)
+    monkeypatch.setitem(registry._TASKS, "semseg", three)
     for max_pixels in (32 * 48, 100):
         result = NetworkPredictor(network, max_pixels=max_pixels)([photo()])[0]
         assert result.semseg.shape == (32, 48) and (result.semseg == 3).all()

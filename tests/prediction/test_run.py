@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.prediction import points, writing
+from bridgenet.imaging import writing
+from bridgenet.prediction import points
 from bridgenet.prediction.manifest import Manifest, read_manifest
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.run import RunOptions, run_inputs
@@ -153,9 +154,9 @@ def test_every_writer_tells_of_a_full_disk() -> None:
     """In the system's words: NumPy and Pillow alone do not."""
     full = Path("/dev/full")
     for write in (
-        lambda: writing._write_npy(full, np.zeros((300, 300))),
-        lambda: writing._write_image(full, Image.new("RGB", (30, 30))),
-        lambda: writing._write_png(full, np.zeros((30, 30), np.uint8)),
+        lambda: writing.write_npy(full, np.zeros((300, 300))),
+        lambda: writing.write_image(full, Image.new("RGB", (30, 30))),
+        lambda: writing.write_png(full, np.zeros((30, 30), np.uint8)),
     ):
         with pytest.raises(OSError) as error:
             write()

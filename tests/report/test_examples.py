@@ -11,10 +11,10 @@ import pytest
 
 from bridgenet import UserError
 from bridgenet.report import report
-from bridgenet.report.examples import BLANK, RIGHT, WRONG, error_map, examples
+from bridgenet.report.examples import error_map, examples
 from bridgenet.report.sources import read_sources
 from bridgenet.tasks import IGNORE
-from bridgenet.tasks.visualize import NO_LABEL
+from bridgenet.tasks.colours import BLANK, NO_LABEL, RIGHT, WRONG
 from tests.report import runs
 
 
@@ -34,7 +34,7 @@ def test_error_of_depth_is_brighter_where_it_is_larger() -> None:
 
 def test_error_of_normals_is_the_angle() -> None:
     front, up, right = np.eye(3)[[2, 1, 0]]
-    truth = np.stack([front, front, front, np.full(3, float(IGNORE))])[None]
+    truth = np.stack([front, front, front, np.full(3, np.nan)])[None]
     drawn, key = error_map("normals", np.stack([front, (front + up) / np.sqrt(2), right, up])[None], truth)
     brightness = drawn[0].astype(int).sum(axis=-1)
     assert brightness[0] < brightness[1] < brightness[2]

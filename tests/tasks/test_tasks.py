@@ -9,15 +9,16 @@ import pytest
 
 from bridgenet import tasks
 from bridgenet.errors import UserError
+from bridgenet.tasks import registry
 
 
 @pytest.fixture
-def registry() -> Iterator[None]:
+def forgetting() -> Iterator[None]:
     """What a test registers is forgotten."""
-    known = dict(tasks._TASKS)
+    known = dict(registry._TASKS)
     yield
-    tasks._TASKS.clear()
-    tasks._TASKS.update(known)
+    registry._TASKS.clear()
+    registry._TASKS.update(known)
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -40,7 +41,7 @@ def test_channels_of_a_regression() -> None:
     assert tasks.of_kind("height", "regression").target_channels == 1
 
 
-def test_the_same_task_twice_is_one_and_another_is_refused(registry: None) -> None:
+def test_the_same_task_twice_is_one_and_another_is_refused(forgetting: None) -> None:
     task = tasks.ensure(tasks.of_kind("height", "regression", unit="m"))
     assert tasks.ensure(tasks.of_kind("height", "regression", unit="m")) is task
     with pytest.raises(UserError, match=r"'height' is known already and is another one \(unit differ\)"):

@@ -10,7 +10,7 @@ from PIL import Image
 from bridgenet import tasks
 from bridgenet.errors import UserError
 from bridgenet.imaging import drawing
-from bridgenet.tasks import IGNORE, visualize
+from bridgenet.tasks import colours, registry, visualize
 from tests.pictures import noise
 
 H, W = 48, 64
@@ -29,10 +29,10 @@ def maps(height: int = H, width: int = W) -> dict[str, Any]:
     }
 
 
-def truth(map: Any) -> Any:
+def truth(task: str, map: Any) -> Any:
     """As a target: (H, W, C) float32, the first row without a label."""
     target = np.asarray(map, np.float32).reshape(*map.shape[:2], -1).copy()
-    target[0] = IGNORE
+    target[0] = tasks.get(task).kind.unknown
     return target
 
 
@@ -43,18 +43,20 @@ def photo(height: int = H, width: int = W) -> Any:
 @pytest.mark.parametrize("task", maps())
 def test_colour_of_predictions_and_targets(task: str) -> None:
     prediction = maps()[task]
-    shown, target = visualize.colourise(task, prediction), visualize.colourise(task, truth(prediction))
+    shown, target = visualize.colourise(task, prediction), visualize.colourise(task, truth(task, prediction))
     assert shown.shape == target.shape == (H, W, 3) and shown.dtype == target.dtype == np.uint8
-    unlabelled = (0, 0, 0) if task == "depth" else tuple(visualize.NO_LABEL)
+    unlabelled = (0, 0, 0) if task == "depth" else tuple(colours.NO_LABEL)
     assert (target[0] == unlabelled).all()
     if task != "depth":  # its range is that of the labelled pixels
         assert (target[1:] == shown[1:]).all()
 
 
 def test_palette_is_distinct_from_itself_and_from_no_label() -> None:
-    colours = np.concatenate([visualize.PALETTE, visualize.NO_LABEL[None]]).astype(int)
-    distances = np.abs(colours[:, None] - colours[None]).sum(axis=-1) + 1000 * np.eye(len(colours), dtype=int)
-    assert len(visualize.PALETTE) >= 40 and distances.min() > 20
+    all_colours = np.concatenate([colours.PALETTE, colours.NO_LABEL[None]]).astype(int)
+    distances = np.abs(all_colours[:, None] - all_colours[None]).sum(axis=-1) + 1000 * np.eye(
+        len(all_colours), dtype=int
+    )
+    assert len(colours.PALETTE) >= 40 and distances.min() > 20
 
 
 def test_normals_of_a_wall_and_a_floor() -> None:
@@ -71,7 +73,7 @@ def test_depth_range_is_shared_and_unknown_is_black() -> None:
 
 def test_depth_without_any_known_pixel() -> None:
     assert visualize.colourise("depth", np.zeros((3, 4))).max() == 0
-    assert visualize.find_depth_range([np.full((3, 4), 2.0)])[1] > 2
+    assert tasks.get("depth").kind.find_range([np.full((3, 4), 2.0)])[1] > 2
 
 
 def test_other_shapes_are_refused() -> None:
@@ -85,7 +87,7 @@ def test_other_shapes_are_refused() -> None:
 @pytest.mark.parametrize("with_truths", [False, True])
 def test_panel_of_up_to_six_tasks(number: int, with_truths: bool) -> None:
     predictions = dict(list(maps().items())[:number])
-    truths = {task: truth(map) for task, map in predictions.items()} if with_truths else None
+    truths = {task: truth(task, map) for task, map in predictions.items()} if with_truths else None
     drawn = visualize.panel(photo(), predictions, class_names={"semseg": ["wall", "floor"]}, truths=truths)
     tile = 7 * H, 7 * W  # the whole factor that comes nearest to 480 pixels
     assert drawn.mode == "RGB"
@@ -111,18 +113,18 @@ def test_panel_shows_the_photo_and_the_map_as_they_are() -> None:
 def heights() -> Iterator[str]:
     tasks.register(tasks.of_kind("heights", "regression", unit="m"))
     yield "heights"
-    del tasks._TASKS["heights"]
+    del registry._TASKS["heights"]
 
 
 def test_regressions_of_one_and_of_three_channels(heights: str) -> None:
-    low, high, unknown = visualize.colourise(heights, np.array([[-4.0, 12.0, IGNORE]]), value_range=(-4, 12))[0].astype(
+    low, high, unknown = visualize.colourise(heights, np.array([[-4.0, 12.0, np.nan]]), value_range=(-4, 12))[0].astype(
         int
     )
     assert low.sum() < high.sum()
-    assert (unknown == visualize.NO_LABEL).all()
-    colours = visualize.colourise(heights, np.array([[[0.0, 1.0, 0.5], [IGNORE, IGNORE, IGNORE]]]), value_range=(0, 1))
-    assert colours[0, 0].tolist() == [0, 255, 128]
-    assert (colours[0, 1] == visualize.NO_LABEL).all()
+    assert (unknown == colours.NO_LABEL).all()
+    drawn = visualize.colourise(heights, np.array([[[0.0, 1.0, 0.5], [np.nan] * 3]]), value_range=(0, 1))
+    assert drawn[0, 0].tolist() == [0, 255, 128]
+    assert (drawn[0, 1] == colours.NO_LABEL).all()
     panel = visualize.panel(photo(), {heights: np.linspace(-4, 12, H * W).reshape(H, W)})
     assert panel.width > 2 * drawing.MIN_BLOCK_WIDTH
 

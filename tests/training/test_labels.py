@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import yaml
 
 from bridgenet.checkpoints import BEST, read_information
 from bridgenet.cli.main import run
-from bridgenet.tasks import IGNORE
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.run import train
 from tests.data.layouts import NYUD_IDS
@@ -149,7 +149,7 @@ def test_pictures_where_a_folder_of_ones_own_comes_first(
 
 def test_seen_labels() -> None:
     seen = SeenLabels(["depth", "edge"])
-    nothing, something = torch.full((1, 1, 2, 2), IGNORE), torch.tensor([[[[IGNORE, 0], [1, 1]]]])
+    nothing, something = torch.full((1, 1, 2, 2), math.nan), torch.tensor([[[[math.nan, 0], [1, 1]]]])
     batches = [{"depth": nothing, "edge": nothing}, {"depth": nothing, "edge": something}]
     assert list(seen.watch(batches)) == batches
     assert seen.of_last_step().tolist() == [0, 1]

@@ -16,6 +16,7 @@ from bridgenet import tasks
 from bridgenet.cli.main import run
 from bridgenet.config.resolved import open_dataset
 from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
+from bridgenet.tasks import registry
 from bridgenet.training.run import train
 from tests.data.own import NAMES, SIZE, make_folder
 from tests.training.tiny import tiny_config
@@ -77,7 +78,7 @@ def test_weights_alone_need_the_data(
 
 
 def test_weights_know_their_own_tasks(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_TASKS", {name: tasks.get(name) for name in tasks.BUILT_IN})  # as in a fresh process
+    monkeypatch.setattr(registry, "_TASKS", {name: tasks.get(name) for name in tasks.BUILT_IN})  # as in a fresh process
     picture = tmp_path / "photo.png"
     Image.new("RGB", (48, 40)).save(picture)
     out = ["--out", str(tmp_path / "out"), "--device", "cpu"]

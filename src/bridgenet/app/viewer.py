@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet import tasks
+from bridgenet.imaging.drawing import colour_map
 from bridgenet.imaging.pages import as_base64, data_uri, template
 from bridgenet.prediction import Prediction
-from bridgenet.tasks.visualize import as_map, colour_map, colourise, key_of, range_of
+from bridgenet.tasks.visualize import as_map, colourise, key_of, range_of
 
 LONG_SIDE = 900
 """Pictures on the page are at most so large [pixels]; the files to download have the full size."""
@@ -37,7 +38,6 @@ def _view(task: str, values: NDArray[Any], names: Sequence[str]) -> dict[str, An
     known = tasks.get(task)
     small = _reduced(values, VALUES_SIDE, nearest=True)
     array = (small if small.ndim == 3 else small[..., None]).astype("<f4")
-    unit = {"depth": " m", "normals": "", "probability": "", "classes": ""}.get(known.kind, f" {known.unit}".rstrip())
     shown = as_map(task, values)
     key = key_of(task, [shown], names, MOST_CLASSES, range_of(task, shown))
     found: dict[str, Any] = {"swatches": key.swatches, "stops": []}
@@ -50,8 +50,8 @@ def _view(task: str, values: NDArray[Any], names: Sequence[str]) -> dict[str, An
         "height": array.shape[0],
         "width": array.shape[1],
         "channels": array.shape[2],
-        "names": json.dumps(list(names) if known.kind == "classes" else []),
-        "unit": unit,
+        "names": json.dumps(list(names) if known.kind.has_classes else []),
+        "unit": known.kind.value_unit(known),
     }
     return found | {"data": data, "title": known.title, "picture": _picture(colourise(task, values))}
 

@@ -7,8 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bridgenet import tasks
-from bridgenet.tasks import IGNORE
-from bridgenet.tasks.decoding import normalise
 
 PATCH = 16  # [pixels]
 
@@ -21,25 +19,10 @@ def decoded_batch(task: tasks.Task, num_outputs: int, batch: int, size: tuple[in
     def rand(channels: int, height: int, width: int) -> Tensor:
         return torch.rand(batch, channels, height, width, generator=g)
 
-    if task.kind == "normals":
-        target = normalise(_patches(rand(3, *grid) - 0.5, size))
-        prediction = normalise(target + 0.5 * (rand(3, *size) - 0.5)).permute(0, 2, 3, 1)
-    elif task.kind == "regression":
-        target = _patches(rand(num_outputs, *grid), size)
-        prediction = (target * (0.7 + 0.6 * rand(num_outputs, *size))).permute(0, 2, 3, 1)
-        prediction = prediction[..., 0] if num_outputs == 1 else prediction
-    elif task.kind == "depth":
-        target = _patches(rand(1, *grid) * 9 + 0.5, size)
-        prediction = (target * (0.7 + 0.6 * rand(1, *size)))[:, 0]
-    else:
-        classes = 2 if task.kind == "probability" else num_outputs
-        target = _patches((rand(1, *grid) * classes).floor(), size)
-        if task.kind == "classes":
-            wrong = rand(1, *size) < 0.2
-            prediction = torch.where(wrong, (rand(1, *size) * classes).floor(), target)[:, 0].long()
-        else:
-            prediction = (0.7 * target + 0.3 * rand(1, *size))[:, 0]
-    return prediction, torch.where(_patches(rand(1, *grid), size) < 0.2, float(IGNORE), target)
+    prediction, target = task.kind.example(
+        num_outputs, lambda channels: _patches(rand(channels, *grid), size), lambda channels: rand(channels, *size)
+    )
+    return prediction, torch.where(_patches(rand(1, *grid), size) < 0.2, task.kind.unknown, target)
 
 
 def _patches(values: Tensor, size: tuple[int, int]) -> Tensor:

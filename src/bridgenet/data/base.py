@@ -20,7 +20,7 @@ from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.data.pipeline.views import resize
 from bridgenet.data.published.readers import read_image
 from bridgenet.errors import UserError
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import IGNORE, Task
 
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
@@ -54,7 +54,7 @@ class DenseDataset(ABC):
         split: ``"train"`` or ``"val"``.
         tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
         look_for_files: raise if any file of the split is missing; without it, see :meth:`missing_files`.
-        partial: images may lack the labels of any task: such a target is :data:`IGNORE` throughout.
+        partial: images may lack the labels of any task: such a target is unknown throughout.
 
     Raises:
         UserError: the folder, the split or files of the split are missing, or a task is not offered.
@@ -64,6 +64,8 @@ class DenseDataset(ABC):
     split_file: ClassVar[str]
     image_file: ClassVar[str]
     targets: Mapping[str, Target]
+    definitions: Mapping[str, Task] = {}
+    """Tasks that are the data set's own, by name: a process that reads it need not have them registered."""
     read_as: str = ""
     """What else than the class, the folder and the tasks decides how files are read: a cache is for one such text."""
 
@@ -98,7 +100,14 @@ class DenseDataset(ABC):
         Raises:
             UserError: a file is missing, damaged, of the wrong kind, shape or range of values.
         """
-        return {name: expanded(name, array) for name, array in self.compact(index).items()}
+        return {
+            name: expanded(name if name == "image" else self.task(name), array)
+            for name, array in self.compact(index).items()
+        }
+
+    def task(self, name: str) -> Task:
+        """The task of that name: what the data set itself says it is, or what every process knows."""
+        return self.definitions.get(name) or task_registry.get(name)
 
     def compact(self, index: int) -> Sample:
         """The sample as :meth:`load` gives it in the smallest types: the image uint8, targets uint8 where that is exact.
@@ -117,19 +126,19 @@ class DenseDataset(ABC):
         """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
         paths = self.target_paths(task, index)
         if self.partial and not all(path.is_file() for path in paths):
-            return unlabelled(task, size)
+            return unlabelled(self.task(task), size)
         target = self.targets[task].read(paths, size)
-        if target.shape[:2] != size and task_registry.get(task).interpolation == "cubic":
-            target = expanded(task, target)
+        if target.shape[:2] != size and self.task(task).interpolation == "cubic":
+            target = expanded(self.task(task), target)
         return self.fit_target(task, index, target, size)
 
     def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task as it is stored, (h, w, C) float32, for an image of `size` (H, W)."""
-        return expanded(task, self.targets[task].read(self.target_paths(task, index), size))
+        return expanded(self.task(task), self.targets[task].read(self.target_paths(task, index), size))
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """A stored target in the image's `size` (H, W); UserError if its shape is another."""
-        return fit(target, size, task_registry.get(task).interpolation, self.target_paths(task, index)[0])
+        return fit(target, size, self.task(task).interpolation, self.target_paths(task, index)[0])
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -268,9 +277,9 @@ class DenseDataset(ABC):
         return path.name in listings[path.parent]
 
 
-def unlabelled(task: str, size: tuple[int, int]) -> np.ndarray:
+def unlabelled(task: Task, size: tuple[int, int]) -> np.ndarray:
     """(H, W, C) uint8, IGNORE throughout."""
-    return np.full((*size, task_registry.get(task).target_channels), IGNORE, np.uint8)
+    return np.full((*size, task.target_channels), IGNORE, np.uint8)
 
 
 def fit(labels: np.ndarray, size: tuple[int, int], interpolation: Interpolation, path: Path) -> np.ndarray:

@@ -81,6 +81,7 @@ class MixedDataset(DenseDataset):
     ) -> None:
         self.info, self.split, self.tasks = info, split, list(tasks)
         self.members = dict(members)
+        self.definitions = {name: task for member in members.values() for name, task in member.definitions.items()}
         self.partial = True
         self.targets = {}
         self.folder = next(iter(self.members.values())).folder
@@ -120,13 +121,13 @@ class MixedDataset(DenseDataset):
         size = (found["image"].shape[0], found["image"].shape[1])
         return {
             "image": found["image"],
-            **{task: found[task] if task in found else unlabelled(task, size) for task in self.tasks},
+            **{task: found[task] if task in found else unlabelled(self.task(task), size) for task in self.tasks},
         }
 
     def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """As of :class:`DenseDataset`."""
         member, own = self._places[index]
-        return member.compact_target(task, own, size) if task in member.tasks else unlabelled(task, size)
+        return member.compact_target(task, own, size) if task in member.tasks else unlabelled(self.task(task), size)
 
     def has_label(self, task: str, index: int) -> bool:
         """As of :class:`DenseDataset`."""

@@ -11,9 +11,7 @@ from bridgenet import tasks
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.layers import resize
-from bridgenet.tasks.decoding import decode
 
-EPS = 1e-7
 SMALLEST, LARGEST = 0.1, 4.0
 
 
@@ -63,13 +61,14 @@ class TestTimeAugmentation(nn.Module):
             for mirrored in (False, True) if self.flip else (False,):
                 logits = self.network(scaled.flip(-1) if mirrored else scaled).logits
                 for name, x_BCHW in logits.items():
-                    value = resize(_values(name, x_BCHW.float()), size)
-                    value = _mirrored(name, value) if mirrored else value
-                    value = value * scale if tasks.get(name).divide_by_scale else value
-                    value = value / scale if tasks.get(name).multiply_by_scale else value
+                    task = tasks.get(name)
+                    value = resize(task.kind.averaged(task, x_BCHW.float()), size)
+                    value = _mirrored(task, value) if mirrored else value
+                    value = value * scale if task.divide_by_scale else value
+                    value = value / scale if task.multiply_by_scale else value
                     sums[name] = sums[name] + value if name in sums else value
         count = len(self.scales) * (2 if self.flip else 1)
-        return BridgeNetOutput({name: _logits(name, total / count) for name, total in sums.items()}, {})
+        return BridgeNetOutput({name: tasks.get(name).kind.logits_of(sums[name] / count) for name in sums}, {})
 
 
 def check_scales(scales: Sequence[float]) -> None:
@@ -80,28 +79,11 @@ def check_scales(scales: Sequence[float]) -> None:
         )
 
 
-def _values(name: str, logits: Tensor) -> Tensor:
-    """What is averaged, (B, C, H, W)."""
-    task = tasks.get(name)
-    if logits.shape[1] > 1 and task.kind in ("classes", "probability"):
-        return logits.softmax(dim=1)
-    value = decode(name, logits)
-    return value.permute(0, 3, 1, 2) if value.dim() == 4 else value[:, None]
-
-
-def _mirrored(name: str, value: Tensor) -> Tensor:
+def _mirrored(task: tasks.Task, value: Tensor) -> Tensor:
     """A prediction for a mirror image, brought back."""
     value = value.flip(-1)
-    if channels := tasks.get(name).negate_on_flip:
+    if channels := task.negate_on_flip:
         sign = torch.ones(value.shape[1], 1, 1, device=value.device)
         sign[list(channels)] = -1
         value = value * sign
     return value
-
-
-def _logits(name: str, mean: Tensor) -> Tensor:
-    """Logits that decode to a mean of :func:`_values`."""
-    kind = tasks.get(name).kind
-    if kind in ("classes", "probability"):
-        return mean.clamp(min=EPS).log() if mean.shape[1] > 1 else torch.logit(mean, eps=EPS)
-    return mean  # depth is its own logit; normals are brought to unit length in decoding

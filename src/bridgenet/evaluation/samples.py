@@ -27,7 +27,7 @@ class PredictedSample:
         id: of the sample.
         photo: (H, W, 3) uint8 RGB.
         predictions: {task: decoded map}, see :class:`bridgenet.Task`.
-        truths: {task: target}, (H, W), or (H, W, 3) of normals, IGNORE where there is no label.
+        truths: {task: target}, (H, W), or (H, W, 3) of normals, NaN (in class maps IGNORE) where there is no label.
     """
 
     id: str

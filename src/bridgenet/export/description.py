@@ -41,7 +41,7 @@ class Description:
         dataset: that the tasks are those of, if any.
         information: what is recorded of the weights: origin, licence, licence of the backbone's weights, scores.
         deviation: {task: largest deviation from PyTorch that was found, in shares of the logits' largest value}.
-        loss: {task: how much a quantised network's predictions differ}, see :data:`bridgenet.export.quantisation.MEASURES`.
+        loss: {task: how much a quantised network's predictions differ}, see :meth:`bridgenet.tasks.kinds.Kind.change`.
         version: of this package.
     """
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridgenet.errors import UserError
-from bridgenet.export.decoding import decoding_of, full_size, normalise
+from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, Description
 from bridgenet.imaging.reading import read_picture
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
+from bridgenet.tasks.array_decoding import decoding_of
 
 Picture = NDArray[np.uint8]
 Images = NDArray[np.float32]
@@ -110,7 +111,8 @@ class ExportedPredictor:
 
     def _decoded(self, picture: Picture, logits: Mapping[str, Images]) -> Prediction:
         size = (picture.shape[0], picture.shape[1])
-        maps = {task: full_size(self.definitions[task], x, size) for task, x in logits.items()}
+        known = self.definitions
+        maps = {task: known[task].kind.enlarge_array(known[task], x, size) for task, x in logits.items()}
         return Prediction(picture, maps, self.class_names)
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:

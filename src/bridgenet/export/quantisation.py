@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,10 @@ from numpy.typing import NDArray
 from bridgenet.export.capture import quiet
 from bridgenet.export.description import KEY, Description
 from bridgenet.export.predictor import open_exported
+from bridgenet.tasks import kinds
 
 OPERATORS = ("MatMul",)
 """Products of transformers and of InternImage. Not convolutions: ONNX Runtime computes them several times as slowly in 8 bits."""
-
-MEASURES = {
-    "classes": "% of pixels with another class",
-    "probability": "mean difference of the probability",
-    "depth": "% mean difference of the mean depth",
-    "normals": "deg mean angle",
-    "regression": "% mean difference of the mean size",
-}
-"""What :func:`loss` tells, by the task's kind."""
 
 
 def quantise(
@@ -51,27 +42,15 @@ def quantise(
         )
     quantised = open_exported(path)
     found = [quantised.predict_image(picture).maps for picture in pictures]
-    kinds = {task: values["kind"] for task, values in description.tasks.items()}
+    of = {task: kinds.get(values["kind"]) for task, values in description.tasks.items()}
     change = {
-        task: float(np.mean([loss(kind, before[task], after[task]) for before, after in zip(expected, found)]))
-        for task, kind in kinds.items()
+        task: float(np.mean([kind.change(before[task], after[task]) for before, after in zip(expected, found)]))
+        for task, kind in of.items()
     }
     description = replace(description, quantised="int8", loss=change)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {KEY: description.as_json()})
     onnx.save(model, path)
     for task, value in change.items():
-        say(f"int8 changes {task}: {value:.3g} {MEASURES[kinds[task]]}")
+        say(f"int8 changes {task}: {value:.3g} {of[task].change_measure}")
     return description
-
-
-def loss(kind: str, expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """How much a map has changed, in the measure of its kind (:data:`MEASURES`)."""
-    if kind == "classes":
-        return 100 * float(np.mean(expected != found))
-    if kind == "normals":
-        return float(np.degrees(np.arccos((expected * found).sum(axis=-1).clip(-1, 1))).mean())
-    difference = float(np.abs(expected - found).mean())
-    if kind == "probability":
-        return difference
-    return 100 * difference / max(float(np.abs(expected).mean()), 1e-12)

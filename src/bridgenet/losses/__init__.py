@@ -1,7 +1,7 @@
 """Losses of the published training and their weighted sum.
 
-Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size that is IGNORE where there is no label,
-and gives a scalar in float32 (float64 for float64 logits). Ignored pixels take no part whatever their logits are:
+Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size that is NaN where there is no label, in class
+maps IGNORE, and gives a scalar in float32 (float64 for float64 logits). Ignored pixels take no part whatever their logits are:
 without any valid pixel the loss is 0 and so are its gradients. Nothing waits for the device and no shape depends on
 values.
 
@@ -47,7 +47,7 @@ def process_mean(tensor: Tensor) -> Tensor:
 
 def cross_entropy(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
     """Cross entropy of class indices, mean over the valid pixels. logits (B, n, H, W), target (B, 1, H, W)."""
-    valid = target != IGNORE
+    valid = _valid(target) & (target != IGNORE)
     return _share(_pixel_cross_entropy(logits, target, valid), _count(valid, logits, mean_over_processes))
 
 
@@ -58,7 +58,7 @@ def balanced_cross_entropy(
 
     Divided by the number of valid pixels, not by the weights. logits (B, 2, H, W), target (B, 1, H, W) of 0 and 1.
     """
-    valid = target != IGNORE
+    valid = _valid(target)
     count = _count(valid, logits, mean_over_processes)
     negatives = _share(_count(target == 0, logits, mean_over_processes), count)
     weight = torch.where(target == 0, 1 - negatives, negatives)
@@ -67,7 +67,7 @@ def balanced_cross_entropy(
 
 def l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
     """Absolute difference, mean over the valid pixels, in the unit of the target. Both (B, 1, H, W)."""
-    valid = target != IGNORE
+    valid = _valid(target)
     logits = _blank(logits, valid)
     difference = (logits - _blank(target.to(logits.dtype), valid)).abs()
     return _share(difference, _count(valid, logits, mean_over_processes))
@@ -75,7 +75,7 @@ def l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses
 
 def normals_l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
     """L1 distance of the normalised logits from the target, mean over the valid pixels. Both (B, 3, H, W)."""
-    valid = (target != IGNORE).all(dim=1, keepdim=True)
+    valid = _valid(target).all(dim=1, keepdim=True)
     vectors = normalise(_blank(logits, valid))
     difference = (vectors - _blank(target.to(vectors.dtype), valid)).abs()
     return _share(difference, _count(valid, logits, mean_over_processes))
@@ -92,7 +92,7 @@ def edge_bce(
 
     Positives weigh `positive_weight`, negatives the rest to 1.
     """
-    valid = target != IGNORE
+    valid = _valid(target)
     logits = _blank(logits, valid)
     pixels = weighted_bce(logits, _blank(target.to(logits.dtype), valid), positive_weight)
     return _share(torch.where(valid, pixels, 0), _count(valid, logits, mean_over_processes))
@@ -106,7 +106,7 @@ def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tens
 
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """(B, 1, H, W), 0 where not valid. No reduction inside: the reduced form is not deterministic on CUDA."""
-    logits, indices = _blank(logits, valid), target[:, 0].long()
+    logits, indices = _blank(logits, valid), torch.where(valid, target, IGNORE)[:, 0].long()
     if logits.is_contiguous(
         memory_format=torch.channels_last
     ):  # over (B, n, H, W) PyTorch would copy to the other layout
@@ -115,6 +115,10 @@ def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tenso
     else:
         pixels = F.cross_entropy(logits, indices, ignore_index=IGNORE, reduction="none")
     return pixels[:, None]
+
+
+def _valid(target: Tensor) -> Tensor:
+    return target == target  # not so NaN
 
 
 def _blank(values: Tensor, valid: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from bridgenet.errors import UserError
-from bridgenet.tasks import IGNORE
 from bridgenet.tasks.decoding import at_least_float32
 
 Sums = dict[str, Tensor]
@@ -45,7 +44,7 @@ class PixelMetric(Metric):
         self._pooled: Sums = {}
 
     def update(self, logits: Tensor, target: Tensor, *, decoded: bool = False) -> None:
-        """Add a batch. logits (B, n, H, W), target (B, C, H, W), IGNORE where there is no label.
+        """Add a batch. logits (B, n, H, W), target (B, C, H, W), NaN (in class maps IGNORE) where there is no label.
 
         With `decoded` the first argument is the task's prediction, (B, H, W) or (B, H, W, 3), see
         :mod:`bridgenet.tasks.decoding`. Raises UserError if prediction and target differ in size.
@@ -131,8 +130,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def labelled(target: Tensor) -> Tensor:
-    """1 where a target holds a label, 0 where IGNORE, in the target's own type: a Boolean one costs five times as much."""
-    return torch.ne(target, IGNORE, out=torch.empty_like(target))
+    """1 where a target holds a label, 0 where NaN, in the target's own type: a Boolean one costs five times as much."""
+    return torch.eq(target, target, out=torch.empty_like(target))
 
 
 def blank(valid: Tensor, *values: Tensor) -> list[Tensor]:

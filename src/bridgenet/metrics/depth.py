@@ -23,7 +23,7 @@ class Depth(PixelMetric):
     """`rmse` [m], `log_rmse` (natural logarithm), `abs_rel`, `sq_rel` [m], and `delta1..3`.
 
     deltaK: share of pixels with max(p/g, g/p) < 1.25^K (Eigen et al., 2014), exact for any number of processes. A
-    target of 0 or less holds no depth and is left out, like IGNORE.
+    target of 0 or less holds no depth and is left out, like NaN.
     """
 
     image_score = "rmse"

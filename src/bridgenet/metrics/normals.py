@@ -37,7 +37,7 @@ class Normals(PixelMetric):
         return decoding.unit_vector(logits)
 
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
-        """target (3, H, W) unit vectors, IGNORE in all three where unknown, prediction (H, W, 3) unit vectors."""
+        """target (3, H, W) unit vectors, NaN in all three where unknown, prediction (H, W, 3) unit vectors."""
         truth = target.to(prediction.dtype).unbind()
         # a component of a unit vector is at most 1
         valid = labelled(torch.maximum(torch.maximum(truth[0], truth[1]), truth[2]))

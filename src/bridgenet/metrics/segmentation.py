@@ -38,12 +38,13 @@ class Segmentation(PixelMetric):
         """target (1, H, W), prediction (H, W) integers. Raises UserError for an unknown class in the target."""
         n = self.num_outputs
         # Ignored pixels are counted in a row of their own, which is cut off: cheaper than a mask.
-        pairs = (target[0].to(torch.int32) * n).add_(prediction)
+        labels = target[0].nan_to_num(nan=IGNORE).to(torch.int32)
+        pairs = labels.mul_(n).add_(prediction)
         counts = torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * n)
         unknown = torch.cat([counts[n * n : IGNORE * n], counts[(IGNORE + 1) * n :]])
         if unknown.any():
-            labels = (counts.nonzero().flatten() // n).tolist()
-            found = next(label for label in labels if label >= n and label != IGNORE)
+            present = (counts.nonzero().flatten() // n).tolist()
+            found = next(label for label in present if label >= n and label != IGNORE)
             raise UserError(
                 f"the target holds class {found}, but there are {n} classes (0..{n - 1}, {IGNORE} = ignored)"
             )

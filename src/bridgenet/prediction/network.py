@@ -15,12 +15,10 @@ from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.layers import resize
 from bridgenet.model.records import record_of
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.tiling import normalised, predict_tiled, tiling_for
-from bridgenet.tasks.decoding import class_index, decode, first_largest
 
 Picture = NDArray[np.uint8]
 
@@ -143,22 +141,5 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
 
 def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """The decoded map (H, W[, 3]) of one image at `size`."""
-    kind, has_own_size = task_registry.get(task).kind, tuple(logits.shape[-2:]) == size
-    if kind == "classes" and not has_own_size:
-        if task_registry.resolve(task_registry.get(task).decode) is class_index:
-            return _largest_class(logits, size)
-        logits = resize(logits.float(), size)  # a decoding of its own sees all logits
-    values = decode(task, logits)[0]
-    if kind == "classes":
-        return values.cpu().numpy().astype(np.int64)
-    channels = values.permute(2, 0, 1) if values.dim() == 3 else values[None]
-    enlarged = resize(channels[None].float(), size)[0]
-    if kind == "normals":
-        return torch.nn.functional.normalize(enlarged, dim=0).permute(1, 2, 0).cpu().numpy()
-    return (enlarged[0] if len(enlarged) == 1 else enlarged.permute(1, 2, 0)).cpu().numpy()
-
-
-def _largest_class(logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
-    """arg max of the resized logits, one class at a time: all 40 at once would need gigabytes for a photograph."""
-    maps = (resize(channel[None, None].float(), size)[0, 0] for channel in logits[0])
-    return first_largest(maps)[0].long().cpu().numpy()
+    known = task_registry.get(task)
+    return known.kind.enlarge(known, logits, size)

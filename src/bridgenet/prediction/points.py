@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridgenet.errors import UserError
-from bridgenet.tasks.visualize import known_depth
 
 ASSUMED_FIELD_OF_VIEW = 60.0
 """Horizontal field of view where none is given [deg]: about that of phones and of the Kinect."""
@@ -42,7 +41,7 @@ def point_cloud(depth: NDArray[Any], image: NDArray[np.uint8], field_of_view: fl
     z = depth[::step, ::step].astype(np.float32)
     x = (np.arange(0, width, step, dtype=np.float32) - (width - 1) / 2) / focal
     y = (np.arange(0, height, step, dtype=np.float32) - (height - 1) / 2) / focal
-    known = known_depth(z)
+    known = np.isfinite(z) & (z > 0)
     points = np.empty(int(known.sum()), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
     points["xyz"] = np.stack([x[None] * z, y[:, None] * z, z], axis=-1)[known]
     points["rgb"] = image[::step, ::step][known]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bridgenet.prediction.writing import save
+
 
 @dataclass
 class Prediction:
@@ -68,6 +70,4 @@ class Prediction:
             field_of_view: horizontal [deg], for `ply`.
             opacity: of the colours in overlays, 0 to 1.
         """
-        from bridgenet.prediction.writing import save
-
         return save(self, Path(folder), outputs, field_of_view=field_of_view, opacity=opacity)

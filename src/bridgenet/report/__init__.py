@@ -105,7 +105,7 @@ def contents(sources: Sequence[Source], pictures: Pictures | None) -> list[Secti
 
 def _task(task: str, sources: Sequence[Source], pictures: Pictures | None) -> list[Section]:
     sections = [Section(tasks.get(task).title, [tables.all_metrics(task, sources)])]
-    if tasks.get(task).kind == "classes":
+    if tasks.get(task).kind.has_classes:
         classes: list[Block] = tables.per_class(task, sources)
         for source in sources:
             classes += [block for block in (figures.confusion(task, source), tables.confusions(task, source)) if block]

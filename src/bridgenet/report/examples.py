@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,32 +17,16 @@ from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
+from bridgenet.imaging import drawing
+from bridgenet.imaging.drawing import MAX_LEGEND, colour_map
 from bridgenet.prediction.model import load_network
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
 from bridgenet.report.tables import image_score, ranked
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks.colours import ERROR_COLOURS
 from bridgenet.tasks.scores import in_words
-from bridgenet.tasks.visualize import (
-    DEPTH_COLOURS,
-    NO_LABEL,
-    PROBABILITY_COLOURS,
-    REGRESSION_COLOURS,
-    as_map,
-    colour_map,
-    colourise,
-    find_depth_range,
-    find_value_range,
-    known_depth,
-    legend,
-)
+from bridgenet.tasks.visualize import as_map, colourise, key_of, range_of
 
-ERROR_COLOURS = "magma"
-RIGHT, WRONG = np.array((214, 224, 232), np.uint8), np.array((213, 94, 0), np.uint8)
-BLANK = np.array((150, 170, 190), np.uint8)
-"""No label beside a ramp of colours that has dark ones of its own."""
-LARGEST_ANGLE = 60.0
-"""Angles from here on are drawn alike [deg]."""
 LONG_SIDE = 520
 """Larger pictures are reduced to this [pixels]."""
 
@@ -126,37 +110,19 @@ def _chosen(task: str, source: Source, ids: Sequence[str], count: int) -> list[t
 def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str] = ()) -> Strip:
     """Photo, prediction, truth and error of one task, with what their colours mean."""
     prediction, truth = (as_map(task, side[task]) for side in (sample.predictions, sample.truths))
-    kind, title = tasks.get(task).kind, tasks.get(task).title
-    options: Mapping[str, Any] = {}
-    key: Key
-    if kind == "depth":
-        near, far = find_depth_range([prediction, truth])
-        options = {"value_range": (near, far)}
-        key = Key(ramp=ramp(DEPTH_COLOURS), ends=(f"{near:.2g} m", f"{far:.2g} m"))
-    elif kind == "regression":
-        low, high = find_value_range([prediction, truth])
-        unit = f" {tasks.get(task).unit}".rstrip()
-        options = {"value_range": (low, high)}
-        key = Key(
-            ramp=ramp(REGRESSION_COLOURS if truth.ndim == 2 else "gray"), ends=(f"{low:.3g}{unit}", f"{high:.3g}{unit}")
-        )
-    elif kind == "classes":
-        present = legend([prediction, truth], names)
-        key = Key([(_hex(colour) if colour else "", name) for colour, name in present])
-    elif kind == "normals":
-        key = Key([("#ff8080", "to the right"), ("#80ff80", "up"), ("#8080ff", "to the camera")])
-    else:
-        key = Key(ramp=ramp(PROBABILITY_COLOURS), ends=("0", "1"))
+    known = tasks.get(task)
+    value_range = range_of(task, prediction, truth)
+    key = _key(key_of(task, [prediction, truth], names, MAX_LEGEND, value_range), known.kind.digits)
     error, error_key = error_map(task, prediction, truth)
-    exact = kind == "classes"
+    exact = known.kind.has_classes
     pictures: list[tuple[str, NDArray[np.uint8], Key | None, bool]] = [
         ("Photo", sample.photo, None, True),
-        ("Prediction", colourise(task, prediction, **options), key, not exact),
-        ("Truth", colourise(task, truth, **options), None, not exact),
+        ("Prediction", colourise(task, prediction, value_range=value_range), key, not exact),
+        ("Truth", colourise(task, truth, value_range=value_range), None, not exact),
         ("Error", error, error_key, not exact),
     ]
     tiles = [
-        Tile(name, _reduced(picture, lossy), f"{name} of {sample.id}, {title}", own, photograph=lossy)
+        Tile(name, _reduced(picture, lossy), f"{name} of {sample.id}, {known.title}", own, photograph=lossy)
         for name, picture, own, lossy in pictures
     ]
     return Strip(caption, tiles)
@@ -168,34 +134,18 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
     Classes are right or wrong; depth |error| in [m], drawn alike from its 98th percentile on; normals the angle in
     degrees; probabilities |difference|; regressions |difference|, of several channels its mean. Pixels without a label have a colour of their own.
     """
-    kind = tasks.get(task).kind
-    if kind == "classes":
-        valid = truth != IGNORE
-        colours = np.where((prediction == truth)[..., None], RIGHT, WRONG)
-        key = Key([(_hex(RIGHT), "right"), (_hex(WRONG), "wrong"), (_hex(NO_LABEL), "no label")])
-        return np.where(valid[..., None], colours, NO_LABEL), key
-    if kind == "normals":
-        valid = (truth != IGNORE).any(axis=-1)
-        difference, total = (np.linalg.norm(value, axis=-1) for value in (prediction - truth, prediction + truth))
-        error, largest, ends = np.degrees(2 * np.arctan2(difference, total)), LARGEST_ANGLE, f"≥ {LARGEST_ANGLE:g}°"
-    elif kind == "depth":
-        valid = known_depth(truth)
-        error = np.abs(prediction - truth)
-        largest = max(float(np.percentile(error[valid], 98)), 1e-3) if valid.any() else 1.0
-        ends = f"≥ {largest:.2g} m"
-    elif kind == "regression":
-        valid = truth != IGNORE
-        error = np.abs(prediction - truth)
-        if truth.ndim == 3:
-            valid, error = valid.all(axis=2), error.mean(axis=2)
-        largest = max(float(np.percentile(error[valid], 98)), 1e-12) if valid.any() else 1.0
-        ends = f"≥ {largest:.2g} {tasks.get(task).unit}".rstrip()
-    else:
-        valid = truth != IGNORE
-        error, largest, ends = np.abs(prediction - truth), 1.0, "1"
-    colours = np.where(valid[..., None], colour_map(ERROR_COLOURS, np.where(valid, error, 0) / largest), BLANK)
-    unit = {"normals": "°", "depth": " m"}.get(kind, "")
-    return colours, Key([(_hex(BLANK), "no label")], ramp(ERROR_COLOURS), (f"0{unit}", ends))
+    known = tasks.get(task)
+    drawn = known.kind.error_map(known, prediction, truth)
+    swatches = [(_hex(colour), name) for colour, name in drawn.swatches]
+    return drawn.picture, Key(swatches, ramp(ERROR_COLOURS), drawn.ends) if drawn.ends else Key(swatches)
+
+
+def _key(drawn: drawing.Key, digits: int) -> Key:
+    """The key of a drawing as one of a report, its ends in so many significant digits."""
+    if drawn.bar is None:
+        return Key([(_hex(colour) if colour else "", name) for colour, name in drawn.swatches])
+    colours, (low, high), unit = drawn.bar
+    return Key(ramp=ramp(colours), ends=(f"{low:.{digits}g}{unit}", f"{high:.{digits}g}{unit}"))
 
 
 def ramp(name: str) -> list[str]:

@@ -68,7 +68,7 @@ _METRICS: dict[tuple[str, str], Metric] = {  # by the task or its kind, and the 
 
 def metric(task: str, key: str) -> Metric:
     """A metric of a task; one that is not known goes by its key, without a direction that could be told."""
-    known = _METRICS.get((task, key)) or _METRICS.get((tasks.get(task).kind, key))
+    known = _METRICS.get((task, key)) or _METRICS.get((tasks.get(task).kind.name, key))
     if known is not None:
         return known
     own = tasks.get(task)

@@ -137,7 +137,8 @@ def labels_checksum(folder: Path, layout: Layout = "nyud") -> str:
         for index, sample in enumerate(dataset.ids):
             size = dataset.image_size(index)
             for task in dataset.tasks:
-                values = dataset.stored_target(task, index, size) * np.float32(_STEPS.get(tasks.get(task).kind, 1))
+                stored = np.nan_to_num(dataset.stored_target(task, index, size), nan=tasks.IGNORE)
+                values = stored * np.float32(_STEPS.get(tasks.get(task).kind.name, 1))
                 digest.update(f"{split} {sample} {task} {values.shape}\n".encode())
                 digest.update(np.rint(values).astype("<i4").tobytes())
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +25,14 @@ def enlarged(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dic
     They differ where a data set's protocol shows the network smaller images than the labels are; logits that have the
     target's size already, and those without a target, stay as they are.
     """
-    return {
-        task: F.interpolate(x, size=targets[task].shape[-2:], mode="bilinear", align_corners=False)
-        if task in targets and x.shape[-2:] != targets[task].shape[-2:]
-        else x
-        for task, x in logits.items()
-    }
+    return {task: resized(x, targets[task].shape[-2:]) if task in targets else x for task, x in logits.items()}
+
+
+def resized(x_BCHW: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resizing with align_corners=False; the input itself when it has that size already."""
+    if tuple(x_BCHW.shape[-2:]) == tuple(size):
+        return x_BCHW
+    return F.interpolate(x_BCHW, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def class_index(logits: Tensor) -> Tensor:

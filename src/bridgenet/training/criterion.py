@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bridgenet import tasks
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import failing_as, is_loss, load_object
 from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import Kind
 
 
 class OwnLoss:
     """A loss of one's own, called as those of :mod:`bridgenet.losses` are. UserError for what it raises, or gives that teaches nothing."""
 
-    def __init__(self, where: str, path: str) -> None:
-        self.where = f"{where}: {path}"
+    def __init__(self, where: str, path: str, kind: Kind) -> None:
+        self.where, self.kind = f"{where}: {path}", kind
         self.function = load_object(path, where, is_loss)
 
     def __call__(self, logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses) -> Tensor:
@@ -28,7 +29,7 @@ class OwnLoss:
             found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise UserError(f"{self.where} gives {found}, expected a scalar tensor")
         if torch.is_grad_enabled() and logits.requires_grad and not value.requires_grad:
-            if (target != IGNORE).any():
+            if not self.kind.is_unknown(target).all():
                 raise UserError(f"{self.where} gives a value that does not depend on the logits: it has no gradient")
             return value + logits[:0].sum()  # nothing is labelled: a constant 0 may well be given
         return value
@@ -37,7 +38,9 @@ class OwnLoss:
 def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
     """The losses of these tasks, weighted. UserError for a function of one's own that there is not, or that cannot be called."""
     functions = {
-        task: OwnLoss(f"loss.functions.{task}", path) for task, path in config.loss.functions.items() if task in chosen
+        task: OwnLoss(f"loss.functions.{task}", path, tasks.get(task).kind)
+        for task, path in config.loss.functions.items()
+        if task in chosen
     }
     weights = {task: weight for task, weight in config.loss.weights.items() if task in chosen}
     return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import get
 
 
 class SeenLabels:
@@ -23,7 +23,7 @@ class SeenLabels:
         self._seen = {}
         for batch in batches:
             for task in self.tasks:
-                here = (batch[task] != IGNORE).any().float()
+                here = (~get(task).kind.is_unknown(batch[task])).any().float()
                 self._seen[task] = self._seen[task].maximum(here) if task in self._seen else here
             yield batch
 

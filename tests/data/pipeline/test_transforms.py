@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bridgenet import tasks as task_registry
 from bridgenet.data.pipeline import photometric, transforms
 from bridgenet.data.pipeline.transforms import EvaluationTransform, Sample, TrainingTransform
 from bridgenet.data.pipeline.views import View, centre_offset, nearest
@@ -37,13 +38,13 @@ def test_scale_sizes_and_values() -> None:
     sample = {
         "image": np.repeat(np.array([[[0.0], [1.0]]], np.float32), 3, axis=2),
         "semseg": column(3, 255),
-        "depth": column(4, 255),
+        "depth": column(4, np.nan),
     }
     scaled = transforms.scale(sample, 2.0)
     # bilinear with half-pixel centres: 0, 0.25, 0.75, 1, not rounded
     np.testing.assert_allclose(scaled["image"][0, :, 0], [0, 0.25, 0.75, 1])
     assert scaled["semseg"][..., 0].tolist() == [[3, 3, 255, 255]] * 2
-    assert scaled["depth"][..., 0].tolist() == [[2, 2, 255, 255]] * 2
+    np.testing.assert_array_equal(scaled["depth"][..., 0], [[2, 2, np.nan, np.nan]] * 2)
     assert transforms.scale(make_sample(), 0.7)["image"].shape == (8, 11, 3)  # 8.4 and 11.2 cut down
 
 
@@ -128,16 +129,16 @@ def test_view_of_many_channels() -> None:
     view = View.whole((6, 7), mirrored=True, canvas=(8, 7))
     seen = view.target("edge", source)
     np.testing.assert_array_equal(seen[1:7], source[:, ::-1])
-    assert (seen[[0, 7]] == 255).all()
+    assert np.isnan(seen[[0, 7]]).all()
 
 
 def test_flip_mirrors_and_turns_x_of_normals() -> None:
-    normals = np.array([[[0.6, 0.0, 0.8], [255, 255, 255], [0, 0, 0]]], np.float32)
+    normals = np.array([[[0.6, 0.0, 0.8], [np.nan] * 3, [0, 0, 0]]], np.float32)
     flipped = transforms.flip({"image": normals, "normals": normals, "semseg": column(1, 2, 255)})
     assert flipped["semseg"][0, :, 0].tolist() == [255, 2, 1]
     np.testing.assert_array_equal(flipped["image"], normals[:, ::-1])
     np.testing.assert_array_equal(
-        flipped["normals"][0], np.array([[0, 0, 0], [255, 255, 255], [-0.6, 0.0, 0.8]], np.float32)
+        flipped["normals"][0], np.array([[0, 0, 0], [np.nan] * 3, [-0.6, 0.0, 0.8]], np.float32)
     )
 
 
@@ -197,7 +198,8 @@ def test_unknown_labels(dtype: type) -> None:
     def marked(name: str, *values: float) -> list[float]:
         return transforms.mark_unknown(name, column(*values).astype(dtype)).ravel().tolist()
 
-    assert marked("depth", 0, 2, 255) == [255, 2, 255]
+    unknown = 255 if dtype == np.uint8 else np.nan
+    np.testing.assert_array_equal(marked("depth", 0, 2, unknown), [unknown, 2, unknown])
     assert marked("human_parts", 0, 255, 0) == [255, 255, 255]
     assert marked("human_parts", 0, 255, 4) == [0, 255, 4]
     assert marked("human_parts", 0, 1) == [0, 1]
@@ -207,7 +209,7 @@ def test_unknown_labels(dtype: type) -> None:
 
 def test_unknown_normals_are_zero_in_float32_only() -> None:
     normals = np.array([[[0, 0, 0], [0, 0, 1], [0, 1, 0]]], np.float32)
-    assert transforms.mark_unknown("normals", normals)[0].tolist() == [[255, 255, 255], [0, 0, 1], [0, 1, 0]]
+    np.testing.assert_array_equal(transforms.mark_unknown("normals", normals)[0], [[np.nan] * 3, [0, 0, 1], [0, 1, 0]])
     encoded = np.zeros((1, 2, 3), np.uint8)  # (−1, −1, −1) as stored
     assert transforms.mark_unknown("normals", encoded) is encoded
 
@@ -225,9 +227,9 @@ def test_training_transform(size: tuple[int, int], tasks: list[str]) -> None:
             assert array.shape == (sample[name].shape[2], *size)
             assert array.dtype == np.float32
             assert array.flags.c_contiguous
-        assert ((got["depth"] > 0.5) & (got["depth"] < 18) | (got["depth"] == 255)).all()
+        assert ((got["depth"] > 0.5) & (got["depth"] < 18) | np.isnan(got["depth"])).all()
         again = transform(sample, rng(seed))
-        assert all(np.array_equal(got[name], again[name]) for name in got)
+        assert all(np.array_equal(got[name], again[name], equal_nan=True) for name in got)
     assert all(np.array_equal(sample[name], before[name]) for name in sample)
 
 
@@ -239,7 +241,7 @@ def test_training_transform_moves_all_targets_together() -> None:
         got = TrainingTransform((10, 14), list(sample)[1:])(sample, rng(seed))
         np.testing.assert_array_equal(got["semseg"], got["human_parts"])
         valid = got["semseg"] != 255
-        np.testing.assert_array_equal(got["depth"] == 255, ~valid)
+        np.testing.assert_array_equal(np.isnan(got["depth"]), ~valid)
         ratio = got["semseg"][valid] / got["depth"][valid]
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
         assert 0.5 <= ratio[0] <= 2
@@ -251,9 +253,9 @@ def test_evaluation_transform_keeps_the_image_and_ignores_the_rest() -> None:
     inside = (slice(1, 13), slice(0, 16))
     np.testing.assert_array_equal(got["semseg"][0][inside], sample["semseg"][..., 0])
     for name in TASKS:
-        outside = got[name].copy()
-        outside[:, inside[0], inside[1]] = 255
-        assert (outside == 255).all()
+        outside, kind = got[name].copy(), task_registry.get(name).kind
+        outside[:, inside[0], inside[1]] = kind.unknown
+        assert kind.is_unknown(outside).all()
     assert not got["image"][:, 0].any()
 
 

@@ -93,9 +93,8 @@ def test_disparity_by_hand(folder: Path) -> None:
     write(folder / LABEL_IDS, labels)
     write(folder / DISPARITY, stored)
     found = first(folder, "disparity")
-    assert found[0, :4].tolist() == [255, 0, 1, 25]
-    assert found[0, 4] == np.nextafter(np.float32(255), np.float32(0))  # 255 itself would be taken for unknown
-    assert found[0, 5] == 65534 / 256
+    assert np.isnan(found[0, 0])  # not measured
+    assert found[0, 1:6].tolist() == [0, 1, 25, 255, 65534 / 256]
     assert found[1, :2].tolist() == [0, 0]
 
 
@@ -117,13 +116,13 @@ def test_training_without_augmentation_shows_what_evaluation_shows(folder: Path)
     (seen,) = training_loader(dataset, **options, seed=0, start_step=0, end_step=1, augment=False)  # type: ignore[arg-type]
     shown = {batch["id"][0]: batch for batch in evaluation_loader(dataset, **options)}[seen["id"][0]]  # type: ignore[arg-type]
     for name in ("image", "semseg", "disparity"):
-        assert torch.equal(seen[name], shown[name])
+        torch.testing.assert_close(seen[name], shown[name], rtol=0, atol=0, equal_nan=True)
 
 
 def test_augmented_disparity_grows_with_the_image() -> None:
-    target = np.array([[[4.0], [0.0], [255.0]]], np.float32)
+    target = np.array([[[4.0], [0.0], [np.nan]]], np.float32)
     enlarged = View.whole((1, 3), factor=2.0).target("disparity", target)[0, :, 0]
-    assert enlarged.tolist() == [8, 8, 0, 0, 255, 255]  # what is not known stays unknown
+    np.testing.assert_array_equal(enlarged, [8, 8, 0, 0, np.nan, np.nan])  # what is not known stays unknown
 
 
 @pytest.mark.parametrize("size", [(8, 15), (7, 16)])

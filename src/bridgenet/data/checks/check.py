@@ -11,10 +11,10 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
 from bridgenet.data.checks import check_folder
 from bridgenet.data.checks.report import Fault, Findings, Report
-from bridgenet.data.checks.statistics import Statistics, implausible
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.errors import UserError
 from bridgenet.system import parallel
+from bridgenet.tasks.statistics import Statistics
 
 
 def check(
@@ -60,7 +60,7 @@ def check(
         if isinstance(source, FolderSource):
             wrong = check_folder.doubtful(source.entry(task), statistics, report.before_range.get(task, (0.0, 0)))
         else:
-            wrong = implausible(task, statistics)
+            wrong = statistics.implausible(task_registry.get(task))
         if wrong:
             report.faults.append(Fault("both", task, wrong))
     return report
@@ -119,8 +119,10 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
             continue
         with found.noting(dataset.split, task):
             target = dataset.stored_target(task, index, size or (1, 1))
-            resized = size is not None and target.shape[:2] != size
-            found.tasks[task] = Statistics.of(task, target, resized=resized)
+            statistics = Statistics.of(
+                dataset.task(task), target, resized=size is not None and target.shape[:2] != size
+            )
+            found.tasks[task] = statistics
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
                 found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
             if size is not None:
@@ -161,5 +163,5 @@ def _compare(report: Report) -> None:
                 report.notes.append(f"{task}: {text}; they are resized when they are loaded")
         names = info.class_names.get(task, ())
         unseen = [class_name for index, class_name in enumerate(names) if index not in statistics.classes]
-        if unseen and statistics.classes and task_registry.get(task).kind == "classes":
+        if unseen and statistics.classes:
             report.notes.append(f"{task}: no pixel of {', '.join(unseen)}")

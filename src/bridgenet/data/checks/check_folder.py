@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
 from bridgenet.data.checks.report import Fault, Report
-from bridgenet.data.checks.statistics import Statistics, implausible
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.data.folders.task_entries import TaskFiles
+from bridgenet.tasks.statistics import Statistics
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
 """Mean depths beyond these make the unit doubtful, unless the range that is stated goes there [m]."""
@@ -84,14 +85,14 @@ def depth_before_range(dataset: FolderDataset, task: str, index: int, size: tupl
 def has_range(dataset: FolderDataset, task: str) -> bool:
     """Whether a task's entry states a range of depths."""
     labels = dataset.entry(task).labels
-    return labels.kind == "depth" and labels.range is not None
+    return labels.kind.needs_unit and labels.range is not None
 
 
 def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int]) -> str:
     """What cannot be right about the labels of all images of a task, in words; empty if nothing."""
     labels = entry.labels
-    if labels.kind != "depth":
-        text = implausible(entry.task, found)
+    if not labels.kind.needs_unit:
+        text = found.implausible(task_registry.get(entry.task))
         return text.replace(
             "Is it stored as 0 and 1 instead of 0 and 255?", "Is it stored as 0 and 1? Then: `scale: 1`"
         )

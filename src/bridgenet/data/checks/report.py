@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridgenet.data.checks.statistics import Statistics, describe
+from bridgenet import tasks as task_registry
 from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
+from bridgenet.tasks.statistics import Statistics
 
 SHOWN = 5
 """Faults of one kind that are printed unless all are asked for."""
@@ -127,7 +128,7 @@ class Report(Findings):
         for task in self.chosen:
             found = self.tasks.get(task, Statistics())
             share = f"{100 * found.known / found.pixels:.1f} %" if found.pixels else "–"
-            described = describe(task, found, self.info.num_outputs[task])
+            described = found.describe(task_registry.get(task), self.info.num_outputs[task])
             if task in self.labelled:
                 of = f"{self.labelled[task]} of {sum(self.counts.values())} images"
                 described = f"{of}: {described}" if described else of

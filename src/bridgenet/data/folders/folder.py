@@ -19,12 +19,13 @@ import numpy as np
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, read_array, single
+from bridgenet.data.folders.labels import SUFFIXES, read_array
 from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
+from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
 """Sides that are found from the images are multiples of it [pixels]."""
@@ -175,7 +176,7 @@ class FolderDataset(DenseDataset):
             raise UserError(f"'{split}' is not a split{nearest(split, SPLITS)} (splits: {', '.join(SPLITS)})")
         said = source.description
         self.description: Description = said
-        self.definitions = [task_registry.get(entry.task) for entry in said.tasks]
+        self.definitions = {entry.task: task_registry.get(entry.task) for entry in said.tasks}
         self.info = source.info
         self.folder = said.images.parent
         self.split = split
@@ -195,11 +196,6 @@ class FolderDataset(DenseDataset):
         self._labels = {
             task: {name: paths[0] for name, paths in files.items() if name in wanted} for task, files in labels.items()
         }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:  # in a process that has not read the description
-        for definition in state["definitions"]:
-            task_registry.ensure(definition)
-        self.__dict__.update(state)
 
     def compact(self, index: int) -> Sample:
         """As of :class:`DenseDataset`."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from bridgenet.data.checks.statistics import LENGTH_TOLERANCE
 from bridgenet.data.folders.labels import read_array
 from bridgenet.errors import UserError
 from bridgenet.tasks import BUILT_IN, IGNORE
+from bridgenet.tasks.kinds.normals import LENGTH_TOLERANCE
 
 LOOKED_AT = 24
 """Files that tell what the files of a folder are."""

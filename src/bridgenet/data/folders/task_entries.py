@@ -6,26 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, TypeGuard
 
 from bridgenet import extensions
 from bridgenet import tasks as task_registry
-from bridgenet.data.folders.labels import DIRECTIONS, UNITS, Labels
+from bridgenet.data.folders.labels import UNITS, Labels
 from bridgenet.errors import UserError, nearest
 from bridgenet.system.validation import said
-from bridgenet.tasks import IGNORE, Kind, Task
+from bridgenet.tasks import IGNORE, Task, kinds
+from bridgenet.tasks.kinds.normals import DIRECTIONS
 
-KINDS: tuple[str, ...] = get_args(Kind)
 OF_EVERY_TASK = ("kind", "task", "folder", "suffix", "ignore")
 OF_OWN_TASKS = ("title", "weight", "loss", "metric")
-OF_KIND: dict[str, tuple[str, ...]] = {
-    "classes": ("classes",),
-    "probability": ("scale",),
-    "depth": ("unit", "range"),
-    "normals": ("axes",),
-    "regression": ("unit", "channels", "scale", "range"),
-}
-"""Keys of a task's entry, by kind."""
 _DEFINED_IN: dict[str, Path] = {}
 """The first description that each task was read from."""
 
@@ -105,7 +97,7 @@ class TaskEntries:
             self.wrong(f"tasks.{name}", f"is {said(entry)}, expected keys like {{folder: {name}}}")
             return None
         task = self._definition(name, entry, prefix)
-        known = [*OF_EVERY_TASK, *OF_OWN_TASKS, *(OF_KIND[task.kind] if task else sum(OF_KIND.values(), ()))]
+        known = [*OF_EVERY_TASK, *OF_OWN_TASKS, *(task.kind.label_keys if task else _keys_of_all_kinds())]
         self._known_keys(entry, known, prefix)
         folder = self._folder(entry.get("folder", name), f"{prefix}folder", root) if root else None
         suffix = self._text(entry, "suffix", prefix)
@@ -119,7 +111,7 @@ class TaskEntries:
             scale=self._scale(task, entry, prefix),
             range=self._range(entry, prefix),
             axes=self._axes(entry, prefix),
-            channels=task.target_channels if task.kind == "regression" else 1,
+            channels=task.target_channels if "channels" in task.kind.label_keys else 1,
         )
         if folder is None or len(self.problems) > before:
             return None
@@ -137,10 +129,10 @@ class TaskEntries:
         if "task" in entry:
             return self._imported(name, entry["task"], prefix)
         kind = entry.get("kind")
-        if kind not in KINDS:
-            what = "is missing" if kind is None else f"is {said(kind)}{nearest(str(kind), KINDS)}"
+        if kind not in kinds.names():
+            what = "is missing" if kind is None else f"is {said(kind)}{nearest(str(kind), kinds.names())}"
             published = nearest(name, task_registry.BUILT_IN)
-            self.wrong(f"{prefix}kind", f"{what}: own tasks need one of {', '.join(KINDS)}{published}")
+            self.wrong(f"{prefix}kind", f"{what}: own tasks need one of {', '.join(kinds.names())}{published}")
             return None
         changes: dict[str, Any] = {}
         if title := self._text(entry, "title", prefix):
@@ -151,7 +143,7 @@ class TaskEntries:
             if key in entry:
                 changes[key] = entry[key]
                 _load(self, entry[key], prefix + key, extensions.is_loss if key == "loss" else extensions.is_metric)
-        if kind == "regression":
+        if "channels" in kinds.get(kind).label_keys:
             changes["unit"] = self._text(entry, "unit", prefix)
             channels = entry.get("channels", 1)
             if type(channels) is not int or channels < 1:
@@ -168,7 +160,7 @@ class TaskEntries:
         return task
 
     def _classes(self, task: Task, entry: Mapping[str, Any], prefix: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        if task.kind != "classes":
+        if not task.kind.has_classes:
             return (), ()
         key, classes = f"{prefix}classes", entry.get("classes")
         if isinstance(classes, list):
@@ -208,7 +200,7 @@ class TaskEntries:
         return [] if value is None else value if isinstance(value, list) else [value]
 
     def _scale(self, task: Task, entry: Mapping[str, Any], prefix: str) -> float | None:
-        if task.kind == "depth":
+        if task.kind.needs_unit:
             unit = entry.get("unit")
             if isinstance(unit, str) and unit in UNITS:
                 return UNITS[unit]
@@ -267,6 +259,10 @@ def _load(reader: TaskEntries, where: Any, key: str, check: extensions.Check) ->
     except UserError as error:
         reader.problems.append(str(error))
         return None
+
+
+def _keys_of_all_kinds() -> list[str]:
+    return [key for kind in kinds.names() for key in kinds.get(kind).label_keys]
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

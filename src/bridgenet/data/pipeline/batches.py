@@ -17,7 +17,7 @@ from torch.utils.data import default_collate
 
 from bridgenet import tasks as task_registry
 from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN, normalise
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import Task
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Sequence[str]) -> dict[str, Tensor]:
@@ -25,7 +25,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Seque
 
     Returns:
         ``"image"`` (B, 3, H, W) float32, normalised, 0 around the image, and for each of `tasks` (B, C, H, W) float32,
-        :data:`IGNORE` where there is no label. Nothing waits for the device.
+        NaN, in class maps :data:`bridgenet.tasks.IGNORE`, where there is no label. Nothing waits for the device.
     """
 
     def sent(name: str) -> Tensor:
@@ -45,8 +45,11 @@ def finished(sample: Mapping[str, np.ndarray], tasks: Sequence[str]) -> dict[str
     return {name: tensor[0].numpy() for name, tensor in to_device(batch, "cpu", tasks).items()}
 
 
-def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32."""
+def collate(items: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task] | None = None) -> dict[str, Any]:
+    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32.
+
+    `tasks`: those that need not be registered.
+    """
     batch = [dict(item) for item in items]
     for name in batch[0]:
         if len({item[name].dtype for item in batch if isinstance(item[name], Tensor)}) > 1:
@@ -54,22 +57,15 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 item[name] = (
                     item[name].float()
                     if name == "image"
-                    else _target(name, item[name][None], item["mirrored"][None])[0]
+                    else _target((tasks or {}).get(name, name), item[name][None], item["mirrored"][None])[0]
                 )
     return default_collate(batch)
 
 
-def _target(name: str, target: Tensor, mirrored: Tensor) -> Tensor:
+def _target(task: str | Task, target: Tensor, mirrored: Tensor) -> Tensor:
     """A task's targets (B, C, H, W) in float32; `mirrored` (B,) bool."""
-    task = task_registry.get(name)
-    if target.dtype != torch.uint8 or task.kind != "normals":
-        return target.float()
-    unknown = (target == IGNORE).all(dim=1, keepdim=True)
-    normals = (target.float().mul_(2) / torch.full((), 255.0, device=target.device)).sub_(1)
-    sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
-    for channel in task.negate_on_flip:
-        normals[:, channel] *= sign
-    return normals.masked_fill_(unknown, IGNORE)
+    task = task_registry.get(task)
+    return task.kind.finish(task, target, mirrored)
 
 
 def _outside(place: Tensor, height: int, width: int) -> Tensor:

@@ -32,7 +32,7 @@ from bridgenet.errors import UserError
 from bridgenet.system.files import lock, replacing
 
 Kind = Literal["none", "memory", "disk"]
-FORMAT = 1
+FORMAT = 2
 """Raised when the same files would be read as other arrays."""
 RESERVE = 512 * 2**20
 """Bytes left free where the cache lies: workers send their batches through /dev/shm as well."""

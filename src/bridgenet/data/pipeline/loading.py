@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ from bridgenet.data.pipeline.transforms import EvaluationTransform, TrainingTran
 from bridgenet.data.pipeline.views import centre_offset
 from bridgenet.errors import UserError
 from bridgenet.system import allocator
+from bridgenet.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def training_loader(
     transformed = TransformedDataset(
         dataset, TrainingTransform(size, dataset.tasks, shrink=shrink, augment=augment), seed, cache
     )
-    return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers))
+    return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers, transformed))
 
 
 def evaluation_loader(
@@ -163,22 +165,22 @@ def evaluation_loader(
     batches = [
         list(range(first, min(first + batch_size, len(dataset)))) for first in range(0, len(dataset), batch_size)
     ]
-    return BatchLoader(transformed, batch_sampler=batches[rank::world], **_common(num_workers))
+    return BatchLoader(transformed, batch_sampler=batches[rank::world], **_common(num_workers, transformed))
 
 
-def _common(num_workers: int) -> dict[str, Any]:
+def _common(num_workers: int, dataset: TransformedDataset) -> dict[str, Any]:
     return {
         "num_workers": num_workers,
         "worker_init_fn": _start_worker,
-        "collate_fn": _collate,
+        "collate_fn": partial(_collate, tasks=dataset.transform.tasks),
         "pin_memory": torch.cuda.is_available(),
         # the loader draws a seed for its workers: from here, so that it leaves the global generator alone
         "generator": torch.Generator(),
     }
 
 
-def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
-    return items if isinstance(items, Failure) else collate(items)
+def _collate(items: list[dict[str, Any]] | Failure, tasks: Mapping[str, Task]) -> dict[str, Any] | Failure:
+    return items if isinstance(items, Failure) else collate(items, tasks)
 
 
 def _start_worker(worker: int) -> None:

@@ -1,7 +1,7 @@
 """Samples on their way to the network: the published training's augmentation (ATRC's), the evaluation's padding.
 
 A sample is a dict: ``"image"`` (H, W, 3) RGB in [0, 255], uint8 or float32, every other key the name of a task with its
-target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; 255 = ignore. What a transform does to a target
+target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; unknown pixels are NaN, 255 in class maps and in uint8. What a transform does to a target
 is said by the fields of its :class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the
 generator that is passed.
 
@@ -11,7 +11,7 @@ A transform's `prepare` makes what workers send, in types as small as those of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.pipeline.photometric import photometric_distortion
 from bridgenet.data.pipeline.views import View, nearest, resize, scaled_size
 from bridgenet.errors import UserError
-from bridgenet.tasks import IGNORE
+from bridgenet.tasks import IGNORE, Task
 
 Sample = dict[str, np.ndarray]
 
@@ -66,21 +66,11 @@ def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -
     return View(source, factor, (top, left), window, bool(rng.random() < 0.5), size)
 
 
-def mark_unknown(name: str, target: np.ndarray) -> np.ndarray:
-    """A task's target (H, W, C) with 255 where there is no label: zero depth and normals; human parts of an image in
-    which there are none. The target itself if nothing is to be marked."""
-    rule = task_registry.get(name).unknown
-    is_compact = target.dtype == np.uint8
-    if rule == "zero" and not (is_compact and task_registry.get(name).kind == "normals"):
-        unknown = np.logical_and.reduce([target[..., channel] == 0 for channel in range(target.shape[2])])
-        target = target.copy()
-        np.copyto(target, target.dtype.type(IGNORE), where=unknown[..., None])
-    elif rule == "no_foreground":
-        # 0 − 1 and 255 − 1 are the two largest values of 8 bits
-        background = target - np.uint8(1) >= IGNORE - 1 if is_compact else (target == 0) | (target == IGNORE)
-        if background.all():
-            return np.full_like(target, IGNORE)
-    return target
+def mark_unknown(task: str | Task, target: np.ndarray) -> np.ndarray:
+    """A task's target (H, W, C) with what is unknown marked: zero depth and normals; human parts of an image in which
+    there are none. The target itself if nothing is to be marked."""
+    task = task_registry.get(task)
+    return task.kind.mark_unknown(task, target)
 
 
 def shrunk_size(size: tuple[int, int], shrink: int) -> tuple[int, int]:
@@ -108,13 +98,13 @@ class TrainingTransform:
 
     def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1, augment: bool = True) -> None:
         self.size = size
-        self.tasks = task_registry.in_order(tasks)
+        self.tasks = {name: task_registry.get(name) for name in task_registry.in_order(tasks)}
         self.shrink, self.augment = shrink, augment
         shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Augment a sample: (C, H, W) float32 contiguous arrays of `size`, the image normalised."""
-        return _finished(self.prepare(sample, rng), self.tasks)
+        return _finished(self.prepare(sample, rng), list(self.tasks))
 
     def prepare(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Augment a sample: the image (3, H, W) uint8, targets (C, H, W), and what :func:`_prepared` adds.
@@ -124,9 +114,11 @@ class TrainingTransform:
         chosen = {name: sample[name] for name in self.tasks}
         if not self.augment:
             view = _padding(sample, self.size, "a training image", "--data.size")
-            return _prepared(sample["image"], chosen, view, self.shrink)
+            return _prepared(sample["image"], chosen, self.tasks, view, self.shrink)
         view = draw_view({"image": sample["image"], **chosen}, self.size, rng)
-        return _prepared(photometric_distortion(view.image(sample["image"]), rng), chosen, view, self.shrink)
+        return _prepared(
+            photometric_distortion(view.image(sample["image"]), rng), chosen, self.tasks, view, self.shrink
+        )
 
 
 class EvaluationTransform:
@@ -142,13 +134,13 @@ class EvaluationTransform:
 
     def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1) -> None:
         self.size = size
-        self.tasks = task_registry.in_order(tasks)
+        self.tasks = {name: task_registry.get(name) for name in task_registry.in_order(tasks)}
         self.shrink = shrink
         shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, name: str = "image") -> Sample:
         """Pad a sample: (C, H, W) float32 contiguous arrays, the image normalised; errors as of `prepare`."""
-        return _finished(self.prepare(sample, name), self.tasks)
+        return _finished(self.prepare(sample, name), list(self.tasks))
 
     def prepare(self, sample: Sample, name: str = "image") -> Sample:
         """Pad a sample: the image (3, H, W), targets (C, H, W), and what :func:`_prepared` adds.
@@ -156,7 +148,8 @@ class EvaluationTransform:
         Raises UserError with the sample's name if it exceeds the canvas.
         """
         view = _padding(sample, self.size, name, "--data.eval-size")
-        return _prepared(sample["image"], {task: sample[task] for task in self.tasks}, view, self.shrink)
+        chosen = {task: sample[task] for task in self.tasks}
+        return _prepared(sample["image"], chosen, self.tasks, view, self.shrink)
 
 
 def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> View:
@@ -171,14 +164,14 @@ def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> 
     return View.whole((height, width), canvas=size)
 
 
-def _prepared(image: np.ndarray, targets: Sample, view: View, shrink: int) -> Sample:
+def _prepared(image: np.ndarray, targets: Sample, tasks: Mapping[str, Task], view: View, shrink: int) -> Sample:
     """Image and targets (C, H, W) on the view's canvas, contiguous, unknown labels marked; the image shrunk.
 
     Also ``"place"``, int64 [top, left, height, width] of what the shrunk image shows, and ``"mirrored"``, bool.
     """
     return {
         "image": _shrunk(view.on_canvas(image), shrink),
-        **{name: _planes(mark_unknown(name, view.target(name, target))) for name, target in targets.items()},
+        **{name: _planes(mark_unknown(tasks[name], view.target(tasks[name], x))) for name, x in targets.items()},
         "place": np.array(_shrunk_place(view.place, shrink), np.int64),
         "mirrored": np.array(view.mirrored),
     }

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.compact import expanded, may_stay
-from bridgenet.tasks import IGNORE
+from bridgenet.data.compact import expanded
+from bridgenet.tasks import Task
 
 _MOST_CHANNELS = 4  # of OpenCV's border value
 
@@ -110,27 +110,26 @@ class View:
         canvas[:, top : top + height, left : left + width] = cv2.split(window)
         return canvas
 
-    def target(self, name: str, target: np.ndarray) -> np.ndarray:
+    def target(self, task: str | Task, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
         Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so
         uint8 normals: they have no room for a sign, see :func:`bridgenet.data.pipeline.batches.to_device`.
         """
-        task = task_registry.get(name)
-        is_compact = may_stay(task, target)
+        task = task_registry.get(task)
+        is_compact = target.dtype == np.uint8 and task.kind.stays_compact(task)
         if not is_compact:
-            target = expanded(name, target)
-        outside = IGNORE if is_compact and task.kind == "normals" else task.pad_value
-        seen = self._fetched(target, outside)
+            target = expanded(task, target)
+        seen = self._fetched(target, task.kind.outside(task, is_compact))
         if is_compact:
             return seen
         if task.divide_by_scale and self.factor != 1:
-            np.divide(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
+            np.divide(seen, np.float32(self.factor), out=seen)
         if task.multiply_by_scale and self.factor != 1:
-            np.multiply(seen, np.float32(self.factor), out=seen, where=seen != IGNORE)
+            np.multiply(seen, np.float32(self.factor), out=seen)
         for channel in task.negate_on_flip if self.mirrored else ():
             values = seen[..., channel]
-            np.negative(values, out=values, where=values != IGNORE)
+            np.negative(values, out=values)
         return seen
 
     def _fetched(self, array: np.ndarray, outside: float) -> np.ndarray:

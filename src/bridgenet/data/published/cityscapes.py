@@ -63,7 +63,6 @@ for _label_id, _train_id in LABELS.values():
 CLASS_NAMES = tuple(name for name, (_, train_id) in LABELS.items() if train_id != IGNORE)
 SKY = CLASS_NAMES.index("sky")
 _LABEL_FILES = ("gtFine/{split}/{id}_gtFine_labelTrainIds.png", "gtFine/{split}/{id}_gtFine_labelIds.png")
-_BELOW_IGNORE = np.nextafter(np.float32(IGNORE), np.float32(0))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -77,14 +76,10 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def read_disparity(path: Path) -> np.ndarray:
-    """Disparity (v − 1)/256 [pixels of the full width], (H, W) float32, :data:`IGNORE` where v is 0: not measured.
-
-    A disparity of 255 itself becomes the next smaller number, so that it is not taken for IGNORE.
-    """
+    """Disparity (v − 1)/256 [pixels of the full width], (H, W) float32, NaN where v is 0: not measured."""
     stored = read_png16(path, "256·disparity + 1, 0 where it is not measured")
     disparity = (stored.astype(np.float32) - np.float32(1)) / np.float32(256)
-    disparity[disparity == IGNORE] = _BELOW_IGNORE
-    disparity[stored == 0] = IGNORE
+    disparity[stored == 0] = np.nan
     return disparity
 
 

@@ -26,6 +26,8 @@ CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehic
 """Of the 7 classes, in the order that is assumed."""
 CATEGORY_OF = (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 6, 6, 6, 6, 6, 6)
 """Category by train id."""
+LARGEST = 255
+"""Inverse depths from here on are taken for another unit."""
 
 
 def _read_array(path: Path, expected: str) -> np.ndarray:
@@ -58,9 +60,9 @@ def _semseg(num_classes: int, paths: Sequence[Path], size: tuple[int, int]) -> n
 
 def _inverse_depth(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
     """0 where unknown."""
-    expected = f"(H, W) inverse depths of 0 (unknown) to {IGNORE}"
+    expected = f"(H, W) inverse depths of 0 (unknown) to {LARGEST}"
     values = _plane(paths[0], expected).astype(np.float32, copy=False)
-    if values.min(initial=0) < 0 or values.max(initial=0) >= IGNORE:
+    if values.min(initial=0) < 0 or values.max(initial=0) >= LARGEST:
         raise UserError(f"{paths[0]}: found {values.min():g}..{values.max():g}, expected {expected}")
     return values[..., None]
 

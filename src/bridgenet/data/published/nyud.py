@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bridgenet.data.base import DenseDataset, Target
-from bridgenet.data.compact import compact_normals
 from bridgenet.data.info import DataSetInfo, class_lists
 from bridgenet.data.published.readers import read_classes, read_depth, read_png, read_probability
+from bridgenet.tasks.kinds.normals import compact_normals
 
 _CLASS_NAMES = tuple(class_lists()["nyu40"])
 

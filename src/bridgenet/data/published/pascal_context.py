@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from bridgenet.data.base import DenseDataset, Target, fit
-from bridgenet.data.compact import compact_normals
 from bridgenet.data.info import DataSetInfo, class_lists
 from bridgenet.data.published.readers import read_classes, read_mat, read_png, reading
 from bridgenet.errors import UserError
 from bridgenet.imaging.thinning import thin
 from bridgenet.tasks import IGNORE
+from bridgenet.tasks.kinds.normals import compact_normals
 
 NUM_CONTEXT_CLASSES = 459
 PERSON = 15

@@ -1,0 +1,37 @@
+"""The kinds of tasks: class maps, probabilities, metric depth, unit vectors, and any real numbers.
+
+All that depends on a task's kind is in one object of a class derived from :class:`Kind`, in a file of its own here. A
+custom kind is registered by :func:`register`.
+"""
+
+from __future__ import annotations
+
+from bridgenet.errors import UserError, nearest
+from bridgenet.tasks.kinds.base import Kind
+from bridgenet.tasks.kinds.classes import Classes
+from bridgenet.tasks.kinds.depth import Depth
+from bridgenet.tasks.kinds.normals import Normals
+from bridgenet.tasks.kinds.probability import Probability
+from bridgenet.tasks.kinds.regression import Regression
+
+_KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classes(), Probability(), Depth(), Normals(), Regression())}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known by its name. Raises UserError if another has the name."""
+    if type(_KINDS.setdefault(kind.name, kind)) is not type(kind):
+        raise UserError(f"the kind '{kind.name}' is known already; give yours another name")
+    return kind
+
+
+def get(name: str, where: str = "") -> Kind:
+    """The kind of that name, or UserError with the nearest known one, which begins with `where`."""
+    if name not in _KINDS:
+        before = f"{where}: " if where else ""
+        raise UserError(f"{before}'{name}' is not a kind{nearest(str(name), _KINDS)} ({', '.join(_KINDS)})")
+    return _KINDS[name]
+
+
+def names() -> list[str]:
+    """The names of all kinds."""
+    return list(_KINDS)

@@ -1,0 +1,200 @@
+"""Unit vectors: normals of surfaces, x to the right, y up, z to the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridgenet.errors import UserError
+from bridgenet.imaging.drawing import Key, Range
+from bridgenet.imaging.writing import write_png
+from bridgenet.tasks.colours import NO_LABEL
+from bridgenet.tasks.constants import Constant, Direction
+from bridgenet.tasks.kinds.base import IGNORE, Errors, Kind, Map, Mask, Random
+from bridgenet.tasks.kinds.labels import LabelFormat
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bridgenet.tasks.statistics import Statistics
+    from bridgenet.tasks.task import Task
+
+DIRECTIONS = {"right": (0, 1), "left": (0, -1), "up": (1, 1), "down": (1, -1), "towards": (2, 1), "away": (2, -1)}
+"""Directions that an axis of stored normals may point to: channel and sign of it here (right, up, to the camera)."""
+LENGTH_TOLERANCE = 0.1
+"""A normal stored in 8 bit is at most 0.01 off unit length; resizing shortens some at the borders of surfaces."""
+MOST_OFF_LENGTH = 0.05
+"""Share of the normals that may be off unit length."""
+LARGEST_ANGLE = 60.0
+"""Angles from here on are drawn alike [deg]."""
+WHITE = (IGNORE, IGNORE, IGNORE)
+_NORMAL = np.float32(2) * np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(1)
+
+
+class Normals(Kind):
+    """A unit vector per pixel, (H, W, 3) float32; the zero vector is unknown.
+
+    In 8 bits they stay as they are stored, n = 2·v/255 − 1, and white (255 in all three channels) is unknown.
+    """
+
+    name = "normals"
+    defaults = {
+        "loss": "bridgenet.losses:normals_l1",
+        "loss_weight": 10.0,
+        "metric": "bridgenet.metrics:Normals",
+        "headline": "mean",
+        "headline_title": "mErr",
+        "higher_is_better": False,
+        "decode": "bridgenet.tasks.decoding:unit_vector",
+        "unit": "deg",
+        "num_outputs": 3,
+        "pad_value": 0,
+        "unknown": "zero",
+        "negate_on_flip": (0,),
+        "interpolation": "cubic",
+    }
+    label_keys = ("axes",)
+    change_measure = "deg mean angle"
+
+    def target_channels(self, num_outputs: int | None) -> int:
+        return 3
+
+    def expanded(self, stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _expanded(stored, (stored == IGNORE).all(axis=2))
+
+    def stays_compact(self, task: Task) -> bool:
+        # outside of the image they are white, which is what an unknown one is
+        return task.unknown == "zero" and task.pad_value == 0
+
+    def outside(self, task: Task, is_compact: bool) -> float:
+        return IGNORE if is_compact else super().outside(task, is_compact)
+
+    def mark_unknown(self, task: Task, target: Map) -> Map:
+        return target if target.dtype == np.uint8 else super().mark_unknown(task, target)
+
+    def finish(self, task: Task, target: Tensor, mirrored: Tensor) -> Tensor:
+        if target.is_floating_point():
+            return target.float()
+        import torch
+
+        unknown = (target == IGNORE).all(dim=1, keepdim=True)
+        # A tensor, as a GPU divides by a Python number by way of its reciprocal, with other last bits.
+        normals = (target.float().mul_(2) / torch.full((), 255.0, device=target.device)).sub_(1)
+        sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
+        for channel in task.negate_on_flip:
+            normals[:, channel] *= sign
+        return normals.masked_fill_(unknown, self.unknown)
+
+    def read(self, labels: LabelFormat, path: Path, stored: Map) -> Map:
+        if stored.shape[2] != 3:
+            raise UserError(f"{path}: found {stored.shape[2]} channel(s), expected 3 (x, y, z of the normals)")
+        unknown = labels.ignored(stored)
+        places = [DIRECTIONS[axis] for axis in labels.axes]
+        if stored.dtype.kind in "iu":
+            if stored.dtype != np.uint8:
+                raise UserError(
+                    f"{path}: found {stored.dtype} numbers, expected a picture of 8 bit or floating point numbers"
+                )
+            encoded = np.empty_like(stored)
+            for place, (channel, sign) in enumerate(places):
+                encoded[..., channel] = stored[..., place] if sign > 0 else 255 - stored[..., place]  # −(2v/255 − 1)
+            return compact_normals(encoded, unknown if unknown.any() else None)
+        values = labels.finite(path, stored)
+        normals = np.empty_like(values)
+        for place, (channel, sign) in enumerate(places):
+            normals[..., channel] = sign * values[..., place]
+        normals[unknown] = 0
+        return normals
+
+    def measured(self, values: Map) -> Map:
+        """The vectors' lengths."""
+        return np.linalg.norm(values, axis=-1)
+
+    def off_length(self, measured: Map) -> int:
+        return int((abs(measured - 1) > LENGTH_TOLERANCE).sum())
+
+    def describe(self, task: Task, found: Statistics, num_classes: int) -> str:
+        return f"{100 * (1 - found.off_length / found.known):.1f} % of unit length"
+
+    def implausible(self, found: Statistics) -> str:
+        if found.off_length > MOST_OFF_LENGTH * found.known:
+            return (
+                f"{100 * found.off_length / found.known:.1f} % of the normals are not of unit length (lengths "
+                f"{found.low:.2f} to {found.high:.2f}), expected n = 2·v/255 − 1 of unit vectors. Is it another encoding?"
+            )
+        return ""
+
+    def best_constant(self, num_outputs: int) -> Constant:
+        return Direction()
+
+    def enlarge(self, task: Task, logits: Tensor, size: tuple[int, int]) -> Map:
+        import torch.nn.functional as F
+
+        return F.normalize(self._decoded_at(task, logits, size), dim=0).permute(1, 2, 0).cpu().numpy()
+
+    def enlarge_array(self, task: Task, logits: NDArray[np.float32], size: tuple[int, int]) -> Map:
+        from bridgenet.tasks.array_decoding import unit
+
+        return unit(super().enlarge_array(task, logits, size).transpose(2, 0, 1)).transpose(1, 2, 0)
+
+    def write(self, folder: Path, name: str, values: Map, num_names: int) -> None:
+        bgr = np.empty(values.shape, dtype=np.uint8)
+        for row, normals in enumerate(values):  # by rows: of a large photograph all at once would take gigabytes
+            bgr[row] = ((normals[:, ::-1] + 1) / 2 * 255).round().clip(0, 255)
+        write_png(folder / f"{name}.png", bgr)
+
+    def change(self, expected: Map, found: Map) -> float:
+        return float(np.degrees(np.arccos((expected * found).sum(axis=-1).clip(-1, 1))).mean())
+
+    def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
+        from bridgenet.tasks.decoding import normalise
+
+        target = normalise(patches(3) - 0.5)
+        return normalise(target + 0.5 * (noise(3) - 0.5)).permute(0, 2, 3, 1), target
+
+    def as_map(self, task: Task, values: Map) -> Map:
+        values = np.asarray(values)
+        if values.ndim != 3 or values.shape[2] != 3:
+            raise self._undrawable(task, values, "(H, W, 3)")
+        return values
+
+    def colourise(self, values: Map, value_range: Range | None) -> NDArray[np.uint8]:
+        known = self.known(values)[..., None]
+        colours = (np.clip(np.where(known, values, 0), -1, 1) + 1) * 127.5
+        return np.where(known, np.rint(colours).astype(np.uint8), NO_LABEL)
+
+    def key(self, task: Task, maps: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Any) -> Key:
+        axes = [((255, 128, 128), "to the right"), ((128, 255, 128), "up"), ((128, 128, 255), "to the camera")]
+        return Key(swatches=axes)
+
+    def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
+        difference, total = (np.linalg.norm(value, axis=-1) for value in (prediction - truth, prediction + truth))
+        return np.degrees(2 * np.arctan2(difference, total)), LARGEST_ANGLE, ("0°", f"≥ {LARGEST_ANGLE:g}°")
+
+
+def compact_normals(encoded: NDArray[np.uint8], unknown: Mask | None = None) -> Map:
+    """Normals as stored, (H, W, 3) uint8, without those that are `unknown`, (H, W) bool.
+
+    Returns:
+        (H, W, 3) uint8; float32, the zero vector where unknown, if the file itself holds a white pixel.
+    """
+    import cv2
+
+    white = cv2.inRange(encoded, WHITE, WHITE)
+    if unknown is None:
+        return _expanded(encoded, None) if cv2.countNonZero(white) else encoded
+    mask = unknown.view(np.uint8) * np.uint8(255)
+    if cv2.countNonZero(cv2.bitwise_and(white, cv2.bitwise_not(mask))):
+        return _expanded(encoded, unknown)
+    return cv2.bitwise_or(encoded, cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB))
+
+
+def _expanded(encoded: NDArray[np.uint8], unknown: Mask | None) -> NDArray[np.float32]:
+    normals = _NORMAL[encoded]
+    if unknown is not None:
+        normals[unknown] = 0
+    return normals

@@ -1,0 +1,104 @@
+"""The tasks that are known by name: the published ones, and what was registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridgenet.errors import UserError, nearest
+from bridgenet.tasks.task import Headline, Task, of_kind
+
+_TASKS: dict[str, Task] = {}
+
+
+def register(task: Task, *, replace: bool = False) -> Task:
+    """Make a task known by its name. Raises UserError if another has the name and `replace` is false."""
+    if task.name in _TASKS and not replace and _TASKS[task.name].as_dict() != task.as_dict():
+        raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
+    _TASKS[task.name] = task
+    return task
+
+
+def ensure(task: Task) -> Task:
+    """Make a task known unless the same one is already. UserError if another has its name."""
+    known = _TASKS.setdefault(task.name, task)
+    if known.as_dict() != task.as_dict():  # one may name its functions, the other hold them
+        other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
+        raise UserError(
+            f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "
+            "give yours another name"
+        )
+    return known
+
+
+def get(task: str | Task) -> Task:
+    """The task of that name, or UserError with the nearest known one; a task itself, whether it is known or not."""
+    if isinstance(task, Task):
+        return task
+    if task not in _TASKS:
+        raise UserError(f"'{task}' is not a task{nearest(task, _TASKS)} (tasks: {', '.join(_TASKS)})")
+    return _TASKS[task]
+
+
+def names() -> list[str]:
+    """All registered names, published tasks first, in the published order."""
+    return list(_TASKS)
+
+
+def in_order(chosen: Iterable[str]) -> list[str]:
+    """The chosen task names in the canonical order (that of registration); UserError for an unknown or empty choice."""
+    wanted = [get(name).name for name in chosen]
+    if not wanted:
+        raise UserError(f"no task was chosen (tasks: {', '.join(_TASKS)})")
+    return [name for name in _TASKS if name in wanted]
+
+
+register(of_kind("semseg", "classes", title="Semantic segmentation"))
+register(of_kind("depth", "depth"))
+register(of_kind("human_parts", "classes", num_outputs=7, loss_weight=2.0, unknown="no_foreground"))
+register(of_kind("sal", "probability", title="Saliency", loss_weight=5.0, headline="maxF"))
+register(of_kind("normals", "normals", title="Surface normals"))
+register(
+    of_kind(
+        "edge",
+        "probability",
+        title="Boundaries",
+        num_outputs=1,
+        loss="bridgenet.losses:edge_bce",
+        loss_weight=50.0,
+        metric="bridgenet.metrics:Edge",
+        headline="loss",
+        headline_title="loss",
+        higher_is_better=False,
+        unit="",
+        full_headline=Headline("odsF", "odsF", higher_is_better=True, unit="%"),
+        decode="bridgenet.tasks.decoding:probability",
+    )
+)
+register(
+    of_kind(
+        "disparity",
+        "regression",
+        metric="bridgenet.metrics:Disparity",
+        decode="bridgenet.tasks.decoding:depth",
+        headline="rmse",
+        headline_title="RMSE",
+        unit="px",
+        multiply_by_scale=True,
+    )
+)
+register(
+    of_kind(
+        "inverse_depth",
+        "regression",
+        metric="bridgenet.metrics:InverseDepth",
+        decode="bridgenet.tasks.decoding:depth",
+        headline="abs_err",
+        headline_title="abs err",
+        pad_value=0,
+        unknown="zero",
+        multiply_by_scale=True,
+    )
+)
+
+BUILT_IN = frozenset(_TASKS)
+"""Names of the tasks that every installation knows; the definitions of others travel with their networks."""

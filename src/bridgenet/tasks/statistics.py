@@ -1,0 +1,74 @@
+"""What the labels of a task look like over many images: share of known pixels, range, classes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bridgenet.tasks.task import Task
+
+
+@dataclass
+class Statistics:
+    """The labels of one task.
+
+    Attributes:
+        pixels: pixels in all.
+        known: pixels that have a label.
+        low, high, total: smallest, largest and sum of the known values; for normals of the vectors' lengths.
+        off_length: known normals whose length is not 1.
+        classes: class indices found.
+        resized: number of labels of each (height, width) that are stored in another size than their image.
+    """
+
+    pixels: int = 0
+    known: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    total: float = 0.0
+    off_length: int = 0
+    classes: set[int] = field(default_factory=set)
+    resized: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, task: Task, target: np.ndarray, *, resized: bool = False) -> Statistics:
+        """The statistics of one target as it is loaded, (H, W, C) float32."""
+        kind = task.kind
+        known = ~kind.is_unknown(kind.mark_unknown(task, target)[..., 0])
+        values = kind.measured(target[known])
+        return cls(
+            pixels=known.size,
+            known=values.size,
+            low=float(values.min(initial=math.inf)),
+            high=float(values.max(initial=-math.inf)),
+            total=float(values.sum(dtype=np.float64)),
+            off_length=kind.off_length(values),
+            classes={int(value) for value in np.unique(values)} if kind.has_classes else set(),
+            resized=Counter([(target.shape[0], target.shape[1])] if resized else []),
+        )
+
+    def add(self, other: Statistics) -> None:
+        """Take in the statistics of other images."""
+        self.pixels += other.pixels
+        self.known += other.known
+        self.low = min(self.low, other.low)
+        self.high = max(self.high, other.high)
+        self.total += other.total
+        self.off_length += other.off_length
+        self.classes |= other.classes
+        self.resized.update(other.resized)
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.known if self.known else math.nan
+
+    def describe(self, task: Task, num_classes: int) -> str:
+        """The range of the labels in words, with units; empty if nothing is known."""
+        return task.kind.describe(task, self, num_classes) if self.known else ""
+
+    def implausible(self, task: Task) -> str:
+        """What cannot be right about the labels of all images together, in words; empty if nothing."""
+        return task.kind.implausible(self) if self.known else "no pixel of any image has a label"
