@@ -14,10 +14,10 @@ import yaml
 import bridgenet
 from bridgenet import UserError, extensions, tasks
 from bridgenet.cli.main import run
-from bridgenet.data.folders.own_class import is_dataset
+from bridgenet.data.folders.custom_class import is_dataset
 from bridgenet.data.folders.task_entries import _is_task
 from bridgenet.extensions import is_decoding, is_loss, is_metric, load_object, subclass_of
-from bridgenet.model.build import try_own_parts
+from bridgenet.model.build import try_custom_parts
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 
@@ -241,10 +241,10 @@ def test_backbone_of_ones_own(mine: Path) -> None:
     network = bridgenet.build_network(config)
     assert network.backbone.image_size == (32, 48)
     assert network.eval()(torch.zeros(1, 3, 37, 50)).logits["depth"].shape == (1, 1, 37, 50)
-    try_own_parts(network)
+    try_custom_parts(network)
     config.backbone["told"] = (4, 8, 8, 9)
     with pytest.raises(UserError, match=r"gives maps of \[4, 8, 8, 8\] channels, but says \[4, 8, 8, 9\]"):
-        try_own_parts(bridgenet.build_network(config))
+        try_custom_parts(bridgenet.build_network(config))
     config.backbone["told"] = (4, 8)
     with pytest.raises(UserError, match="expected those of its four maps"):
         bridgenet.build_network(config)
@@ -337,7 +337,7 @@ def test_weights_alone_run_no_code_that_is_not_trusted(mine: Path, capsys: pytes
 def test_python_itself_is_never_trusted() -> None:
     config = bridgenet.NetworkConfig({"depth": 1}, "test_resnet", (32, 32), decoder="os:system")
     with pytest.raises(UserError, match="names code of the module os"):
-        extensions.check_trusted(config.own_parts(), Path("weights.safetensors"))
+        extensions.check_trusted(config.custom_parts(), Path("weights.safetensors"))
     with pytest.raises(UserError, match="os:system is the function system, expected a subclass"):
         bridgenet.build_network(config)
 
@@ -345,6 +345,6 @@ def test_python_itself_is_never_trusted() -> None:
 def test_code_named_by_a_tasks_definition_counts_as_well() -> None:
     definition = tasks.of_kind("height", "regression", loss="not_mine:loss").as_dict()
     config = bridgenet.NetworkConfig({"height": 1}, "test_resnet", (32, 32), task_definitions={"height": definition})
-    assert config.own_parts() == {"loss of height": "not_mine:loss"}
+    assert config.custom_parts() == {"loss of height": "not_mine:loss"}
     with pytest.raises(UserError, match=r"module not_mine \(loss of height: not_mine:loss\)"):
-        extensions.check_trusted(config.own_parts(), Path("weights.safetensors"))
+        extensions.check_trusted(config.custom_parts(), Path("weights.safetensors"))

@@ -130,10 +130,10 @@ def test_mistakes_are_told(
 
 
 def test_loss_may_be_constant_where_nothing_is_labelled(mine: Path) -> None:
-    from bridgenet.training.criterion import OwnLoss
+    from bridgenet.training.criterion import CustomLoss
 
     logits = torch.rand(2, 1, 4, 4, requires_grad=True)
-    loss = OwnLoss("loss.functions.depth", "mine_others:constant", tasks.get("depth").kind)
+    loss = CustomLoss("loss.functions.depth", "mine_others:constant", tasks.get("depth").kind)
     loss(logits, torch.full((2, 1, 4, 4), torch.nan), mean_over_processes=lambda x: x).backward()
     assert logits.grad is not None and not logits.grad.any()
 

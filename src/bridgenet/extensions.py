@@ -239,8 +239,8 @@ def check_trusted(named: Mapping[str, str], file: Path) -> None:
     for where, text in named.items():
         module = _parts(text, where)[0]
         parents = {module, *(module[: dot.start()] for dot in re.finditer(r"\.", module))}
-        is_own = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
-        if not (is_own or parents & (_TRUSTED | {"bridgenet"})):
+        is_imported = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
+        if not (is_imported or parents & (_TRUSTED | {"bridgenet"})):
             raise UserError(
                 f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, say "
                 f"--trust {module}, or bridgenet.load(…, trust=['{module}'])"

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from bridgenet import UserError
-from bridgenet.checkpoints.files import fit, read_config, read_file, read_state, state_of
+from bridgenet.checkpoints.files import check_state_dict, read_config, read_file, read_state, state_of
 from bridgenet.system.files import write_atomically
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4)}
@@ -176,21 +176,21 @@ def test_files_without_weights(tmp_path: Path, content) -> None:
 def test_what_does_not_fit_is_listed() -> None:
     expected = {"a.weight": torch.zeros(2, 4), "c": torch.zeros(1)}
     with pytest.raises(UserError) as error:
-        fit(STATE, expected, Path("x.pth"))
+        check_state_dict(STATE, expected, Path("x.pth"))
     assert str(error.value).splitlines() == [
         "x.pth: 3 weights do not fit this network:",
         "         c is missing",
         "         b is not part of this network",
         "         a.weight has shape (2, 3), expected (2, 4)",
     ]
-    assert fit(STATE, {key: torch.zeros_like(value) for key, value in STATE.items()}, Path("x")) is STATE
+    assert check_state_dict(STATE, {key: torch.zeros_like(value) for key, value in STATE.items()}, Path("x")) is STATE
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
 def test_other_kinds_of_numbers(dtype: torch.dtype) -> None:
     with pytest.raises(UserError, match=rf"b has numbers of kind {str(dtype)[6:]}, expected float32"):
-        fit({"b": torch.ones(4, dtype=dtype)}, {"b": torch.zeros(4)}, Path("x.pth"))
-    fit({"b": torch.ones(4, dtype=torch.float16)}, {"b": torch.zeros(4)}, Path("x.pth"))
+        check_state_dict({"b": torch.ones(4, dtype=dtype)}, {"b": torch.zeros(4)}, Path("x.pth"))
+    check_state_dict({"b": torch.ones(4, dtype=torch.float16)}, {"b": torch.zeros(4)}, Path("x.pth"))
 
 
 def test_settings_files(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_settings_files(tmp_path: Path) -> None:
 
 def test_long_lists_are_cut() -> None:
     with pytest.raises(UserError, match=r"… and 10 more"):
-        fit({}, {str(i): torch.zeros(1) for i in range(30)}, Path("x.pth"))
+        check_state_dict({}, {str(i): torch.zeros(1) for i in range(30)}, Path("x.pth"))
 
 
 def test_an_interrupted_write_leaves_the_old_content(tmp_path: Path, monkeypatch) -> None:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 import bridgenet
 from bridgenet import UserError, config, data, tasks
-from bridgenet.checkpoints import reference_names, sketch
+from bridgenet.checkpoints import meta_network, reference_names
 from bridgenet.checkpoints.convert import unused_weights
-from bridgenet.checkpoints.files import fit, state_of
-from bridgenet.checkpoints.reference import DROPPED, recognise
+from bridgenet.checkpoints.files import check_state_dict, state_of
+from bridgenet.checkpoints.reference import DROPPED, detect_network
 from tests.golden.golden import golden_dir
 from tests.model.networks import BACKBONES, build, config_of, images
 
@@ -122,7 +122,7 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
     state, description = golden(case)
     wanted = {"vit_nyud": ["num_heads", "select_list"], "internimage_nyud": ["offset_scale"]}[case]
     with pytest.raises(UserError) as error:
-        recognise(state, None, Path("net.pth"))
+        detect_network(state, None, Path("net.pth"))
     for key in [
         *(f"backbone_kwargs.{key}" for key in wanted),
         "mtt_resolution_downsample_rate",
@@ -133,9 +133,9 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
     for key in ("mtt_resolution_downsample_rate", "dilated_ratio", "image_size"):
         given = {name: value for name, value in description.items() if name != key}
         with pytest.raises(UserError, match=f"cannot tell: {key}\\."):
-            recognise(state, given, Path("net.pth"))
+            detect_network(state, given, Path("net.pth"))
     with pytest.raises(UserError, match=r"'image_sizes' is not a key \(did you mean image_size\?\)"):
-        recognise(state, {"image_sizes": [1, 2]}, Path("net.pth"))
+        detect_network(state, {"image_sizes": [1, 2]}, Path("net.pth"))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
 def test_contradictions(key: str, value: Any) -> None:
     state, description = golden()
     with pytest.raises(UserError, match=f"the weights have {key if key != 'backbone_kwargs' else next(iter(value))}"):
-        recognise(state, description | {key: value}, Path("net.pth"))
+        detect_network(state, description | {key: value}, Path("net.pth"))
 
 
 PUBLISHED = [
@@ -198,7 +198,7 @@ def test_published_networks_are_recognised(name: str) -> None:
     settings, network, path = config.load(name), published(name), Path(name)
     expected = config_of(network)
     state = state_of(content_as_released(network), path)
-    found = recognise(state, None, path)
+    found = detect_network(state, None, path)
     assert found.num_outputs == expected.num_outputs
     assert list(found.num_outputs) == list(expected.num_outputs)
     assert (found.backbone, found.image_size) == (expected.backbone, expected.image_size)
@@ -208,13 +208,13 @@ def test_published_networks_are_recognised(name: str) -> None:
     assert decoder["dilations"] == [1, 2, 5]
     assert decoder["base_divisor"] == network.backbone.base_divisor
     assert found.dataset == settings.data.name
-    again = sketch(found, state, path)
+    again = meta_network(found, state, path)
     assert {key: x.shape for key, x in again.state_dict().items()} == {
         key: x.shape for key, x in network.state_dict().items()
     }
     weights = again.state_dict()
     expected_weights = {theirs: weights[ours] for ours, theirs in reference_names(again).items()}
-    fit({key: x for key, x in state.items() if not DROPPED.match(key)}, expected_weights, path)
+    check_state_dict({key: x for key, x in state.items() if not DROPPED.match(key)}, expected_weights, path)
 
 
 def test_published_vit_contradicted() -> None:
@@ -222,11 +222,11 @@ def test_published_vit_contradicted() -> None:
         network = bridgenet.build_network(bridgenet.NetworkConfig({"depth": 1}, "vit_base_patch16_384", (448, 576)))
     state = {theirs: network.state_dict()[ours] for ours, theirs in reference_names(network).items()}
     given = {"backbone_kwargs": {"num_heads": 12, "select_list": [3, 6, 9]}, "mtt_resolution_downsample_rate": 2}
-    assert recognise(state, given, Path("x")).backbone == {"name": "vit_base_patch16_384"}
+    assert detect_network(state, given, Path("x")).backbone == {"name": "vit_base_patch16_384"}
     with pytest.raises(UserError, match=r"num_heads 12.*says 16"):
-        recognise(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
+        detect_network(state, {"backbone_kwargs": {"num_heads": 16}}, Path("x"))
     with pytest.raises(UserError, match=r"mtt_resolution_downsample_rate 2.*says 1"):
-        recognise(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))
+        detect_network(state, {"mtt_resolution_downsample_rate": 1}, Path("x"))
 
 
 @pytest.mark.parametrize(
@@ -242,4 +242,4 @@ def test_other_styles_of_internimage_are_recognised(style: dict[str, Any]) -> No
         "dilated_ratio": [1, 2, 5],
         "image_size": [64, 96],
     }
-    assert recognise(state, given, Path("x")).backbone.arguments == kwargs | style
+    assert detect_network(state, given, Path("x")).backbone.arguments == kwargs | style

@@ -84,6 +84,6 @@ def test_class_of_logits_that_need_a_gradient() -> None:
 
 def test_first_largest_takes_maps_as_they_are_made() -> None:
     x = torch.tensor([[1.0, 2, torch.nan, 0], [3, 2, 5, 4], [3, 1, 9, torch.nan], [0, 2, 9, 9]])
-    index, largest = decoding.first_largest(row for row in x)
+    index, largest = decoding.streaming_argmax(row for row in x)
     assert index.tolist() == [1, 0, 0, 1]
     assert largest[:2].tolist() == [3, 2] and largest[2:].isnan().all()

@@ -4,7 +4,7 @@
 `convert` writes one form from another, `inspect` tells what a file is.
 """
 
-from bridgenet.checkpoints.files import fit
+from bridgenet.checkpoints.files import check_state_dict
 from bridgenet.checkpoints.own import (
     BEST,
     HUB_WEIGHTS,
@@ -17,11 +17,11 @@ from bridgenet.checkpoints.own import (
 )
 from bridgenet.checkpoints.source import (
     Source,
+    custom_modules,
+    meta_network,
     open_reference,
     open_source,
-    own_modules,
     reference_names,
-    sketch,
     weights_path,
 )
 
@@ -30,16 +30,16 @@ __all__ = [
     "HUB_WEIGHTS",
     "LAST",
     "Source",
+    "check_state_dict",
+    "custom_modules",
     "description",
-    "fit",
+    "meta_network",
     "open_reference",
     "open_source",
-    "own_modules",
     "read_description",
     "read_information",
     "read_own",
     "reference_names",
     "save",
-    "sketch",
     "weights_path",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bridgenet.checkpoints.files import State, fit, read_state, without_prefix
+from bridgenet.checkpoints.files import State, check_state_dict, read_state, without_prefix
 from bridgenet.checkpoints.reference import backbone_name, internimage_style
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.per_task import BackbonePerTask
@@ -61,7 +61,7 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
     wanted = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
     expected = {name: backbone.state_dict()[key] for name, key in own.items()}
     wanted = {name: value for name, value in wanted.items() if name in own or not name.startswith(_CLASSIFIER)}
-    fit(wanted, expected, path, "this backbone")
+    check_state_dict(wanted, expected, path, "this backbone")
     backbone.load_state_dict({own[name]: value for name, value in wanted.items()}, strict=False)
 
 

@@ -170,7 +170,7 @@ def read_state(path: Path, *, whole: bool = True) -> tuple[State, dict[str, Any]
     return state, content
 
 
-def fit(state: State, expected: Mapping[str, Tensor], path: Path, what: str = "this network") -> State:
+def check_state_dict(state: State, expected: Mapping[str, Tensor], path: Path, what: str = "this network") -> State:
     """`state` itself if it has exactly the expected names, shapes and kinds of number; else UserError listing what does not fit."""
     if found := problems(state, expected, what):
         shown = "\n".join(f"         {problem}" for problem in found[:20])

@@ -126,7 +126,7 @@ def model_card(config: NetworkConfig, information: Mapping[str, Any], num_parame
         ModelCardData(license=information.get("licence"), library_name=LIBRARY, tags=[*TAGS, *config.num_outputs]),
         template_str=(resources.files("bridgenet.checkpoints") / "model_card.md").read_text(encoding="utf-8"),
         network=config,
-        modules=sorted({module_of(path) for path in config.own_parts().values()}),
+        modules=sorted({module_of(path) for path in config.custom_parts().values()}),
         tasks=[(task.title, task.name, config.num_outputs[task.name]) for task in known],
         information=information,
         parameters=f"{num_parameters / 1e6:.1f}",

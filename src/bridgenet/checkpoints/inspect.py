@@ -17,11 +17,11 @@ from bridgenet.checkpoints import (
     BEST,
     HUB_WEIGHTS,
     LAST,
+    custom_modules,
+    meta_network,
     open_reference,
-    own_modules,
     read_own,
     reference_names,
-    sketch,
     weights_path,
 )
 from bridgenet.checkpoints.files import problems, read_config, read_state
@@ -120,7 +120,7 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
     Raises:
         UserError: it cannot be read as weights at all. What does not fit is told in `problems`.
     """
-    with extensions.trusting(own_modules(source)):
+    with extensions.trusting(custom_modules(source)):
         return _inspected(weights_path(source), config)
 
 
@@ -188,7 +188,7 @@ def _compare(
     """What of the weights does not fit the network."""
     _count_parameters(found, state)
     try:
-        network = sketch(config, state, path)
+        network = meta_network(config, state, path)
     except UserError as error:
         found.problems.append(_without(str(error), path))
         return

@@ -208,7 +208,7 @@ def _tell(state: State, path: Path) -> Told:
     )
 
 
-def recognise(state: State, given: Mapping[str, Any] | None, path: Path) -> NetworkConfig:
+def detect_network(state: State, given: Mapping[str, Any] | None, path: Path) -> NetworkConfig:
     """The configuration of the network that these weights belong to, told from names and shapes.
 
     Args:

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bridgenet import extensions
-from bridgenet.checkpoints.files import State, fit, is_safetensors, read_config, read_state, weights_digest
+from bridgenet.checkpoints.files import State, check_state_dict, is_safetensors, read_config, read_state, weights_digest
 from bridgenet.checkpoints.hub import download, is_hub_name
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
-from bridgenet.checkpoints.reference import DROPPED, is_reference, recognise, reference_name
+from bridgenet.checkpoints.reference import DROPPED, detect_network, is_reference, reference_name
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
@@ -88,7 +88,7 @@ def open_source(
         network_config,
         information,
         weights_digest(path),
-        (*trust, *own_modules(source)),
+        (*trust, *custom_modules(source)),
         given,
         state,
     )
@@ -132,13 +132,13 @@ def weights_path(source: str | Path) -> Path:
     return path
 
 
-def own_modules(source: str | Path) -> list[str]:
+def custom_modules(source: str | Path) -> list[str]:
     """Modules that the weights in a run folder name; none for anything but a run folder."""
     if not (Path(source) / "config.yaml").is_file():
         return []
     if (path := weights_path(source)).name == HUB_WEIGHTS or not is_safetensors(path):  # someone's folder of the hub
         return []
-    return [extensions.module_of(text) for text in read_description(path)[0].own_parts().values()]
+    return [extensions.module_of(text) for text in read_description(path)[0].custom_parts().values()]
 
 
 def open_reference(
@@ -151,14 +151,14 @@ def open_reference(
     state = {key: value for key, value in state.items() if not DROPPED.match(key)}
     if isinstance(text := content.get("bridgenet"), str):
         config, information = parse_description(text, path)
-        return state, recognise(state, given, path) if given else config, information
+        return state, detect_network(state, given, path) if given else config, information
     information = {"origin": f"{path.name} (in the names of BridgeNet's authors)", "licence": AUTHORS_LICENCE}
     counts = {"step": content.get("iter_count"), "epoch": content.get("epoch")}
     information |= {key: value for key, value in counts.items() if isinstance(value, int)}
-    return state, recognise(state, given, path), information
+    return state, detect_network(state, given, path), information
 
 
-def sketch(config: NetworkConfig, state: Mapping[str, Tensor], path: Path) -> BridgeNet:
+def meta_network(config: NetworkConfig, state: Mapping[str, Tensor], path: Path) -> BridgeNet:
     """The network without memory (meta device), to compare weights with before anything large is made."""
     for settings in (config.decoder, config.backbone):
         for name in ("refine_depth", "depth", "depths"):
@@ -177,9 +177,9 @@ def _filled(
     names_of: Callable[[BridgeNet], dict[str, str]] | None = None,
 ) -> BridgeNet:
     """The network with these weights; `names_of` gives {our name: the state's}, by default they are the same."""
-    drawn = sketch(config, state, path)
+    drawn = meta_network(config, state, path)
     names = names_of(drawn) if names_of else {key: key for key in drawn.state_dict()}
-    fit(state, {names[key]: value for key, value in drawn.state_dict().items() if key in names}, path)
+    check_state_dict(state, {names[key]: value for key, value in drawn.state_dict().items() if key in names}, path)
     with _NoRandomNumbers():  # every weight is about to be replaced
         network = _built(config, path)
     # Of the authors' names, num_batches_tracked is left out: it is not read with a fixed momentum.
@@ -211,7 +211,7 @@ def reference_names(network: BridgeNet) -> dict[str, str]:
 
 
 def _built(config: NetworkConfig, path: Path) -> BridgeNet:
-    extensions.check_trusted(config.own_parts(), path)
+    extensions.check_trusted(config.custom_parts(), path)
     try:
         return build_network(config)
     except UserError as error:

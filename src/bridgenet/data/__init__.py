@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bridgenet import extensions
 from bridgenet.data.base import DenseDataset
+from bridgenet.data.folders.custom_class import CustomSource
 from bridgenet.data.folders.description import FILE
 from bridgenet.data.folders.folder import FolderSource
-from bridgenet.data.folders.own_class import OwnSource
 from bridgenet.data.info import DataSetInfo, DataSource, data_root
 from bridgenet.data.mixed import MixedSource
 from bridgenet.data.published.cityscapes import Cityscapes
@@ -48,7 +48,7 @@ def get(name: str | Sequence[str]) -> DataSource:
     if (path := description_path(name)) is not None:
         return _folder_source(path, path.stat().st_mtime_ns if path.is_file() else 0)
     if extensions.is_path(name):
-        return OwnSource(name)
+        return CustomSource(name)
     raise _unknown(name, ", the YAML file that describes a folder, or package.module:Class")
 
 
@@ -95,12 +95,12 @@ def info(name: str | Sequence[str]) -> DataSetInfo:
 __all__ = [
     "DATASETS",
     "DESCRIPTIONS",
+    "CustomSource",
     "DataSetInfo",
     "DataSource",
     "DenseDataset",
     "FolderSource",
     "NYUDv2",
-    "OwnSource",
     "PASCALContext",
     "absolute",
     "data_root",

@@ -68,16 +68,16 @@ def balanced_cross_entropy(
 def l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
     """Absolute difference, mean over the valid pixels, in the unit of the target. Both (B, 1, H, W)."""
     valid = _valid(target)
-    logits = _blank(logits, valid)
-    difference = (logits - _blank(target.to(logits.dtype), valid)).abs()
+    logits = _masked(logits, valid)
+    difference = (logits - _masked(target.to(logits.dtype), valid)).abs()
     return _share(difference, _count(valid, logits, mean_over_processes))
 
 
 def normals_l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
     """L1 distance of the normalised logits from the target, mean over the valid pixels. Both (B, 3, H, W)."""
     valid = _valid(target).all(dim=1, keepdim=True)
-    vectors = normalise(_blank(logits, valid))
-    difference = (vectors - _blank(target.to(vectors.dtype), valid)).abs()
+    vectors = normalise(_masked(logits, valid))
+    difference = (vectors - _masked(target.to(vectors.dtype), valid)).abs()
     return _share(difference, _count(valid, logits, mean_over_processes))
 
 
@@ -93,8 +93,8 @@ def edge_bce(
     Positives weigh `positive_weight`, negatives the rest to 1.
     """
     valid = _valid(target)
-    logits = _blank(logits, valid)
-    pixels = weighted_bce(logits, _blank(target.to(logits.dtype), valid), positive_weight)
+    logits = _masked(logits, valid)
+    pixels = weighted_bce(logits, _masked(target.to(logits.dtype), valid), positive_weight)
     return _share(torch.where(valid, pixels, 0), _count(valid, logits, mean_over_processes))
 
 
@@ -106,7 +106,7 @@ def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tens
 
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """(B, 1, H, W), 0 where not valid. No reduction inside: the reduced form is not deterministic on CUDA."""
-    logits, indices = _blank(logits, valid), torch.where(valid, target, IGNORE)[:, 0].long()
+    logits, indices = _masked(logits, valid), torch.where(valid, target, IGNORE)[:, 0].long()
     if logits.is_contiguous(
         memory_format=torch.channels_last
     ):  # over (B, n, H, W) PyTorch would copy to the other layout
@@ -121,7 +121,7 @@ def _valid(target: Tensor) -> Tensor:
     return target == target  # not so NaN
 
 
-def _blank(values: Tensor, valid: Tensor) -> Tensor:
+def _masked(values: Tensor, valid: Tensor) -> Tensor:
     """The values with 0 at ignored pixels, so that neither infinities nor NaN there reach a loss or a gradient."""
     return torch.where(valid, at_least_float32(values), 0)
 

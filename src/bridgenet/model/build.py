@@ -12,16 +12,16 @@ from bridgenet.errors import UserError
 from bridgenet.extensions import in_words
 from bridgenet.model.backbones import build_backbone
 from bridgenet.model.backbones.base import Backbone
+from bridgenet.model.backbones.custom import check_maps
 from bridgenet.model.backbones.licences import weights_information
-from bridgenet.model.backbones.own import check_maps
 from bridgenet.model.backbones.per_task import BackbonePerTask
 from bridgenet.model.bridgenet import BridgeNet, Heads
 from bridgenet.model.decoders import build_decoder, is_custom
-from bridgenet.model.decoders.own import check_decoded, own_decoder
+from bridgenet.model.decoders.custom import check_decoded, custom_decoder
 from bridgenet.model.description import NetworkConfig
 from bridgenet.model.records import record, record_of
 
-__all__ = ["NetworkConfig", "build_network", "try_own_parts"]
+__all__ = ["NetworkConfig", "build_network", "try_custom_parts"]
 
 BATCH = 2
 """Images that custom parts are tried on."""
@@ -55,7 +55,7 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
     backbone = make_backbone()
     name, options = config.decoder.name, config.decoder.arguments
     if is_custom(name):
-        decoder: Any = own_decoder(name, options, backbone.channels, config.num_outputs)
+        decoder: Any = custom_decoder(name, options, backbone.channels, config.num_outputs)
     else:
         decoder = build_decoder(name, options, backbone.channels, config.num_outputs, backbone.base_divisor)
     if getattr(decoder, "has_backbone_per_task", False):
@@ -68,10 +68,10 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
 
 
 @torch.no_grad()
-def try_own_parts(network: BridgeNet) -> None:
+def try_custom_parts(network: BridgeNet) -> None:
     """Run a network with custom parts on two small images; UserError that tells what they give instead of what they should."""
     known = record_of(network)
-    if known is None or not {"network.decoder", "network.backbone"} & set(known.config.own_parts()):
+    if known is None or not {"network.decoder", "network.backbone"} & set(known.config.custom_parts()):
         return
     was_training, divisor = network.training, network.backbone.size_divisor
     side = -(-64 // divisor) * divisor
@@ -81,7 +81,8 @@ def try_own_parts(network: BridgeNet) -> None:
         maps = network.backbone(torch.zeros(BATCH, 3, side, side, device=next(network.parameters()).device))
         check_maps(where, maps, network.backbone.channels)
         where = f"network.decoder: {known.config.decoder.name}"
-        check_decoded(where, network.decoder(maps), network.tasks, network.decoder.out_channels, BATCH)
+        decoder: Any = network.decoder
+        check_decoded(where, decoder(maps), network.tasks, decoder.out_channels, BATCH)
     except UserError:
         raise
     except Exception as error:

@@ -96,7 +96,7 @@ class NetworkConfig:
         config.decoder = config.decoder.complete()
         return config
 
-    def own_parts(self) -> dict[str, str]:
+    def custom_parts(self) -> dict[str, str]:
         """Dotted paths of code that is not of this package, by what it stands for."""
         found = {"network.decoder": self.decoder.name} if self.decoder.name not in DECODERS else {}
         if extensions.is_path(self.backbone.name):

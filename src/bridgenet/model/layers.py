@@ -45,7 +45,7 @@ def join_heads(x_BhNC: Tensor) -> Tensor:
     return x_BhNC.transpose(1, 2).flatten(2)
 
 
-def rising_rates(rate: float, count: int) -> list[float]:
+def drop_path_schedule(rate: float, count: int) -> list[float]:
     """Drop-path rates of `count` blocks, growing linearly from 0 to `rate`."""
     return [rate * i / max(count - 1, 1) for i in range(count)]
 

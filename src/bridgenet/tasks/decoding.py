@@ -46,12 +46,12 @@ def class_index(logits: Tensor) -> Tensor:
     # On CPUs argmax along a dimension that is not the last one takes several times as long as this.
     index = torch.empty((len(logits), *logits.shape[2:]), dtype=torch.int64)
     for image, out in zip(logits.detach(), index):
-        first, largest = first_largest(image)
+        first, largest = streaming_argmax(image)
         out.copy_(image.argmax(dim=0) if largest.isnan().any() else first)
     return index
 
 
-def first_largest(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+def streaming_argmax(maps: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Index of the first largest of some maps of one shape and floating type, at each place, and its value.
 
     The maps are looked at one at a time and may be made as they are asked for. From the first NaN on the others do not

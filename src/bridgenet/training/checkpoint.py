@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from bridgenet.checkpoints import LAST, fit, read_own, save
+from bridgenet.checkpoints import LAST, check_state_dict, read_own, save
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
@@ -93,7 +93,7 @@ def load_last(
     if own is None:
         raise UserError(f"{path} is not a checkpoint of a run")
     weights, tensors, _, information = own
-    network.load_state_dict(fit(weights, network.state_dict(), path))
+    network.load_state_dict(check_state_dict(weights, network.state_dict(), path))
     load_optimizer_tensors(optimizer, network, tensors, path, weighting.named_parameters())
     if "loss_weighting" in information:
         weighting.load_state(information["loss_weighting"])

@@ -15,7 +15,7 @@ from bridgenet.losses import MeanOverProcesses, MultiTaskLoss, process_mean
 from bridgenet.tasks import Kind
 
 
-class OwnLoss:
+class CustomLoss:
     """A loss of one's own, called as those of :mod:`bridgenet.losses` are. UserError for what it raises, or gives that teaches nothing."""
 
     def __init__(self, where: str, path: str, kind: Kind) -> None:
@@ -38,7 +38,7 @@ class OwnLoss:
 def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
     """The losses of these tasks, weighted. UserError for a function of one's own that there is not, or that cannot be called."""
     functions = {
-        task: OwnLoss(f"loss.functions.{task}", path, tasks.get(task).kind)
+        task: CustomLoss(f"loss.functions.{task}", path, tasks.get(task).kind)
         for task, path in config.loss.functions.items()
         if task in chosen
     }

@@ -36,7 +36,7 @@ from bridgenet.data.pipeline.sampling import drawn
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
-from bridgenet.model.build import build_network, try_own_parts
+from bridgenet.model.build import build_network, try_custom_parts
 from bridgenet.model.description import NetworkConfig, Part
 from bridgenet.model.fast import accelerate_network
 from bridgenet.model.records import information_of, record
@@ -222,7 +222,7 @@ def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool)
     if checkpoint:
         load_backbone(network.backbone, checkpoint)
         record(network, description, weights_information(description.backbone.name, checkpoint))
-    try_own_parts(network)
+    try_custom_parts(network)
     if settings.freeze_backbone:
         network.backbone.freeze()
     network.backbone.set_checkpointing(settings.checkpoint_backbone)

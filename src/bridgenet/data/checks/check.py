@@ -70,8 +70,8 @@ def _opened(
     name: str, source: data.DataSource, root: str | Path, tasks: Sequence[str] | None
 ) -> tuple[Report, list[DenseDataset]]:
     """An empty report and the splits that can be opened; the report has why others cannot."""
-    is_own = isinstance(source, data.OwnSource)
-    dataset_class = source.kind if isinstance(source, data.OwnSource) else data.published(name)
+    is_custom_class = isinstance(source, data.CustomSource)
+    dataset_class = source.kind if isinstance(source, data.CustomSource) else data.published(name)
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder
@@ -80,7 +80,7 @@ def _opened(
     if has_lists and not any(path.exists() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
     synthetic = (folder / SYNTHETIC).is_file()
-    report = Report(info=info, folder=folder, chosen=chosen, synthetic=synthetic, is_own=is_own)
+    report = Report(info=info, folder=folder, chosen=chosen, synthetic=synthetic, is_custom_class=is_custom_class)
     datasets = []
     for split, path in lists.items():
         with report.noting(split, "list"):

@@ -79,7 +79,7 @@ class Report(Findings):
         counts: samples listed by split.
         notes: what one may want to know.
         description: the file that describes the folder, of a folder of one's own.
-        is_own: whether it is read by a class of one's own: nobody knows where to get it anew.
+        is_custom_class: whether it is read by a class of one's own: nobody knows where to get it anew.
         labelled: number of images that have a label, by task; empty where all are expected to.
     """
 
@@ -90,7 +90,7 @@ class Report(Findings):
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     description: Path | None = None
-    is_own: bool = False
+    is_custom_class: bool = False
     labelled: dict[str, int] = field(default_factory=dict)
 
     def text(self, *, everything: bool = False) -> str:
@@ -139,7 +139,7 @@ class Report(Findings):
         if not self.faults:
             yield f"→ {what} is sound"
             return
-        if self.description or self.is_own:
+        if self.description or self.is_custom_class:
             yield f"→ {what}: {_count(len(self.faults), 'fault')}. Mend what is named above, and check again"
             return
         faulty = {fault.subject for fault in self.faults}

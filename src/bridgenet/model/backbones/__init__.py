@@ -10,7 +10,7 @@ from typing import Any
 from bridgenet import extensions
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
-from bridgenet.model.backbones.own import own_backbone
+from bridgenet.model.backbones.custom import custom_backbone
 
 
 def build_backbone(
@@ -34,7 +34,7 @@ def build_backbone(
 
     if extensions.is_path(name):
         offered = {"image_size": image_size, "drop_path": drop_path, "pretrained": pretrained}
-        return own_backbone(name, kwargs, offered)
+        return custom_backbone(name, kwargs, offered)
     if name in SIZES:
         settings = [*SIZES[name], "layer_scale", "post_norm"]
         if unknown := set(kwargs) - set(settings):

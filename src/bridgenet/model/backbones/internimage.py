@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.base import Backbone
-from bridgenet.model.layers import ChannelNorm, Mlp, rising_rates
+from bridgenet.model.layers import ChannelNorm, Mlp, drop_path_schedule
 from bridgenet.ops import dcnv3
 
 EPS = 1e-6
@@ -165,7 +165,7 @@ class InternImage(Backbone):
                 f"InternImage of {channels} channels, depths {list(depths)} and groups {list(groups)}: "
                 f"four levels are expected, with groups that divide their channels {list(self.channels)}"
             )
-        rates = iter(rising_rates(drop_path, sum(depths)))
+        rates = iter(drop_path_schedule(drop_path, sum(depths)))
         style = {"layer_scale": layer_scale, "post_norm": post_norm}
         self.stem = Stem(channels)
         self.levels = nn.ModuleList(
@@ -191,6 +191,7 @@ class InternImage(Backbone):
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         x_BHWC = self.stem(images_BCHW)
         maps = []
+        level: Any  # of the type that a ModuleList gives nothing is known
         for level in self.levels:
             for block in level.blocks:
                 if self.checkpointing and torch.is_grad_enabled():

@@ -95,11 +95,12 @@ def by_definition(network: nn.Module) -> Iterator[None]:
     places = [
         (parent, name, child)
         for parent in network.modules()
-        for name, child in parent._modules.items()
+        for name, child in parent.named_children()
         if type(child) in _FAST
     ]
     for parent, name, child in places:
-        setattr(parent, name, exchanged(child, type(child).__base__))  # type: ignore[type-var]
+        definition: Any = type(child).__base__
+        setattr(parent, name, exchanged(child, definition))
     try:
         yield
     finally:

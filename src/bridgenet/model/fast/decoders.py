@@ -35,7 +35,7 @@ class UpsampledConv(ConvBNReLU):
         """The weights as the convolution reads them: of each map, and one more for the biases of the projections."""
         kernel = self.conv.weight
         taps = [compose(kernel, None if project is None else project.weight) for project in self.projections]
-        biases = [project.bias for project in self.projections if project is not None]
+        biases = [p.bias for p in self.projections if p is not None and p.bias is not None]
         if biases:
             taps.append(compose(kernel, sum_of(biases)[:, None, None, None]))
         return [arrange(x) for x in taps]

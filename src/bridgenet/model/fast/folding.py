@@ -18,7 +18,7 @@ Layer = TypeVar("Layer", bound=ConvBNReLU | QueryProjection)
 
 def folded(conv: nn.Conv2d, bn: nn.Module) -> nn.Conv2d:
     """A convolution that does the batch norm after it too; the given one as it is where there is no norm."""
-    return conv if isinstance(bn, nn.Identity) else fuse_conv_bn_eval(conv, bn)  # type: ignore[type-var,return-value]
+    return conv if isinstance(bn, nn.Identity) else fuse_conv_bn_eval(conv, bn)  # type: ignore[type-var,return-value,arg-type]
 
 
 def fold(layer: Layer) -> Layer:

@@ -89,13 +89,13 @@ class Classes(Kind):
         return mean.clamp(min=EPS).log()
 
     def enlarge(self, task: Task, logits: Tensor, size: tuple[int, int]) -> Map:
-        from bridgenet.tasks.decoding import class_index, first_largest, resized
+        from bridgenet.tasks.decoding import class_index, resized, streaming_argmax
 
         decode = resolve(task.decode)
         if decode is class_index and tuple(logits.shape[-2:]) != size:
             # One class at a time: all 40 at once would need gigabytes for a photograph.
             maps = (resized(channel[None, None].float(), size)[0, 0] for channel in logits[0])
-            return first_largest(maps)[0].long().cpu().numpy()
+            return streaming_argmax(maps)[0].long().cpu().numpy()
         # A custom decoding sees all logits.
         logits = logits if tuple(logits.shape[-2:]) == size else resized(logits.float(), size)
         return decode(logits)[0].cpu().numpy().astype(np.int64)

@@ -145,11 +145,13 @@ class BridgeNetDecoder(nn.Module):
             for i, side in enumerate([coarsest, *dims[:-1]])
         )
         self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
+        stage: Any  # of the types that PyTorch's lists and dictionaries of modules give nothing is known
         for stage in self.stages:
             # Not `project`: as published, everything else is PyTorch's default.
             for part in (stage.up, stage.bfe, stage.tfr):
                 if part is not None:
                     part.apply(_init_stage)
+        projection: Any
         for projection in self.projections.values():
             nn.init.trunc_normal_(projection.conv.weight, std=0.02)
 
@@ -187,6 +189,7 @@ class BridgeNetDecoder(nn.Module):
 
     def set_checkpointing(self, enable: bool = True) -> None:
         """Compute the inside of the refiner blocks again in the backward pass instead of keeping it."""
+        stage: Any
         for stage in self.stages:
             stage.tfr.is_checkpointed = enable
 

@@ -17,7 +17,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bridgenet.model.layers import resize, rising_rates
+from bridgenet.model.layers import drop_path_schedule, resize
 
 
 class RefinerBlock(nn.Module):
@@ -55,7 +55,7 @@ class TaskFeatureRefiner(nn.Module):
         self, tasks: Sequence[str], dim: int, dilations: Sequence[int], squeezes: Sequence[int], drop_path: float
     ):
         super().__init__()
-        rates = rising_rates(drop_path, len(dilations))
+        rates = drop_path_schedule(drop_path, len(dilations))
         self.chains = nn.ModuleDict(
             {
                 task: nn.ModuleList(RefinerBlock(dim, *block) for block in zip(squeezes, dilations, rates))

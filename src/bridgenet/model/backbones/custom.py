@@ -16,7 +16,7 @@ WHERE = "network.backbone"
 NUM_MAPS = 4
 
 
-def own_backbone(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Backbone:
+def custom_backbone(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Backbone:
     """The backbone that a dotted path names, made with `settings`, and with those of `offered` that it takes.
 
     Raises:

@@ -13,7 +13,7 @@ from bridgenet.extensions import load_object, made, subclass_of
 WHERE = "network.decoder"
 
 
-def own_decoder(
+def custom_decoder(
     path: str, options: Mapping[str, Any], in_channels: Sequence[int], num_outputs: Mapping[str, int]
 ) -> nn.Module:
     """The decoder that a dotted path names: `Class(in_channels, num_outputs, **options)`.

@@ -18,7 +18,7 @@ def is_dataset(found: Any) -> str:
     return subclass_of(DenseDataset, "bridgenet.DenseDataset")(found)
 
 
-class OwnSource:
+class CustomSource:
     """Opens the splits of a class of one's own (or of an object that stands for a data set); what it raises is told in words.
 
     Args:
