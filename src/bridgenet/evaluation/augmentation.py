@@ -38,6 +38,7 @@ class TestTimeAugmentation(nn.Module):
         check_scales(scales)
         self.network = network
         self.training = network.training
+        self.mean, self.deviation = network.mean, network.deviation
         self.flip = flip
         self.scales = tuple(float(scale) for scale in scales)
 

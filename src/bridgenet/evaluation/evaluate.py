@@ -84,7 +84,7 @@ def evaluate(
     network.eval()
     with torch.inference_mode():
         for batch in loader:
-            seen = to_device(batch, device, dataset.tasks)
+            seen = to_device(batch, device, dataset.tasks, mean=network.mean, deviation=network.deviation)
             with autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             for task, metric in scorers.items():

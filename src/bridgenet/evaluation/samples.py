@@ -62,7 +62,7 @@ def predicted_samples(
     try:
         for index in indices:
             batch = collate([transformed[index]])
-            seen = to_device(batch, device, dataset.tasks)
+            seen = to_device(batch, device, dataset.tasks, mean=network.mean, deviation=network.deviation)
             with torch.inference_mode(), autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()

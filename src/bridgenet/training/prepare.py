@@ -109,8 +109,8 @@ class Prepared:
             shrink=shrink_of(config),
             augment=config.data.augment,
         )
-        names = list(self.network.tasks)
-        return (to_device(batch, accelerator.device, names) for batch in loader)
+        names, mean, deviation = list(self.network.tasks), self.network.mean, self.network.deviation
+        return (to_device(batch, accelerator.device, names, mean=mean, deviation=deviation) for batch in loader)
 
 
 def prepare(
