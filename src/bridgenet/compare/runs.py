@@ -82,7 +82,7 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
                 try:
                     before = check_settings(own, run.folder, MAY_CHANGE - DECIDE_SCORES)
                 except UserError as error:
-                    words = str(error).partition(" To go on")[0]
+                    words = str(error).partition(" To resume it")[0]
                     raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None
                 _check_data_root(run, before.data.root, plan.benchmark)
                 if run.result is not None and run.result.get("boundaries", plan.boundaries) is not plan.boundaries:

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: metrics.jsonl, trackers, and the line with progress, loss, speed and time left."""
+"""What a run reports: metrics.jsonl, trackers, and the progress bar with loss, speed and remaining time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bridgenet.tasks.visualize import panel
 from bridgenet.training.rows import METRICS
 
 PLAIN_SECONDS = 15
-"""Where the output is no terminal, a line of progress is printed this often [s]."""
+"""Interval between printed lines of progress where the output is not a terminal [s]."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class Reporter:
             tracker.finish()
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row to metrics.jsonl and give its numbers to the trackers."""
+        """Append a row to metrics.jsonl and log its numbers to the trackers."""
         if not self.active:
             return
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
@@ -85,7 +85,7 @@ class Reporter:
         self.accelerator.log(numbers, step=row["step"])
 
     def log_images(self, panels: Mapping[str, Any], step: int) -> None:
-        """Give pictures (PIL) by name to the trackers that show pictures."""
+        """Log PIL images by name to the trackers that show images."""
         for tracker in self.accelerator.trackers if self.active else ():
             if tracker.name == "tensorboard":
                 for name, picture in panels.items():
@@ -94,7 +94,7 @@ class Reporter:
                 tracker.log_images({name: [picture] for name, picture in panels.items()}, step=step)
 
     def advance(self, step: int, seconds: float) -> None:
-        """A step was done in so many seconds."""
+        """Show that `step` steps are done, the last one in `seconds` [s]."""
         previous = self.seconds_per_step
         self.seconds_per_step = seconds if previous is None else 0.95 * previous + 0.05 * seconds
         if not self.active:
@@ -110,7 +110,7 @@ class Reporter:
             print(f"training {step}/{self.config.steps}  {status}", flush=True)
 
     def evaluating(self, done: int, total: int) -> None:
-        """So many validation batches of so many are scored."""
+        """Show that `done` of `total` validation batches are scored."""
         self.bar.update(self.bar_task, status=f"evaluating {done}/{total}")
 
 
