@@ -198,7 +198,7 @@ def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for arguments, words in (
         (["--out", str(tmp_path / "file")], "is a file, expected a folder"),
         (["--out", str(tmp_path / "file/below")], "/file is a file, expected a folder"),
-        (["--devices", "gpu"], "'gpu' is no device"),
+        (["--devices", "gpu"], "'gpu' is not a device"),
         (["--devices", "cuda:77"], "cuda:77: this machine has"),
         (["--out", str(tmp_path)], "holds file, plan.yaml and no comparison; give another --out"),
         (["--out", str(tmp_path / "none"), "--tables-only"], "no run of the plan is finished"),
