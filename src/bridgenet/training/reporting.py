@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 class Reporter:
-    """Writes rows and draws progress on the main process; does nothing on the others."""
+    """Writes rows and shows progress on the main process; does nothing on the others."""
 
     def __init__(self, accelerator: Accelerator, config: RunConfig, out: Path, rows: Sequence[Mapping[str, Any]]):
         self.accelerator, self.config, self.out = accelerator, config, out
@@ -102,7 +103,7 @@ class Reporter:
         images = self.config.batch_size * self.config.accumulate * self.accelerator.num_processes
         left = (self.config.steps - step) * self.seconds_per_step
         loss = f"loss {self.loss:.2f}  " if np.isfinite(self.loss) else ""  # none is logged yet
-        status = f"{loss}{images / self.seconds_per_step:.1f} img/s  {clock(left)} left"
+        status = f"{loss}{images / self.seconds_per_step:.1f} img/s  {timedelta(seconds=round(left))} left"
         self.bar.update(self.bar_task, completed=step, status=status)
         now = time.monotonic()
         if not self.console.is_terminal and (now - self.last_line > PLAIN_SECONDS or step == self.config.steps):
@@ -112,13 +113,6 @@ class Reporter:
     def evaluating(self, done: int, total: int) -> None:
         """Show that `done` of `total` validation batches are scored."""
         self.bar.update(self.bar_task, status=f"evaluating {done}/{total}")
-
-
-def clock(seconds: float) -> str:
-    """`0:07`, `12:30`, `3:05:00`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
@@ -134,9 +128,9 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
 def prediction_panels(
     network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int, *, shrink: int = 1
 ) -> dict[str, Any]:
-    """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below.
+    """Draw panels {id: PIL image} of `number` samples spread over the set: image, predictions, and truth below.
 
-    `size` and `shrink` as of :func:`bridgenet.evaluation.samples.predicted_samples`.
+    `size` and `shrink` are those of :func:`bridgenet.evaluation.samples.predicted_samples`.
     """
     if number == 0:
         return {}
