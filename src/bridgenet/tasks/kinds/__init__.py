@@ -1,20 +1,16 @@
 """The kinds of tasks: class maps, probabilities, metric depth, unit vectors, and any real numbers.
 
-All that depends on a task's kind is in one object of a class derived from :class:`Kind`, in a file of its own here. A
-custom kind is registered by :func:`register`.
+All that depends on a task's kind is in one object of a class derived from :class:`Kind`, in a file of its own here,
+which makes it known. A kind of another package is registered by :func:`register`.
 """
 
 from __future__ import annotations
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.members import members
 from bridgenet.tasks.kinds.base import Kind
-from bridgenet.tasks.kinds.classes import Classes
-from bridgenet.tasks.kinds.depth import Depth
-from bridgenet.tasks.kinds.normals import Normals
-from bridgenet.tasks.kinds.probability import Probability
-from bridgenet.tasks.kinds.regression import Regression
 
-_KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classes(), Probability(), Depth(), Normals(), Regression())}
+_KINDS: dict[str, Kind] = {kind.name: kind() for kind in members(__name__, Kind)}  # type: ignore[type-abstract]
 
 
 def register(kind: Kind) -> Kind:
