@@ -19,7 +19,7 @@ from PIL import Image
 
 import bridgenet
 from bridgenet.checkpoints.convert import as_released
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from tests.model.networks import build
 from tests.server import Site, serving
 

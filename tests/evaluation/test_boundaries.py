@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import bridgenet
 from bridgenet import UserError, data
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.evaluation import boundaries
 from bridgenet.evaluation.boundaries import (
     BoundaryJob,
