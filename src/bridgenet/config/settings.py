@@ -92,11 +92,12 @@ class OptimizerSettings:
 
     Attributes:
         name: adam or adamw.
-        lr: learning rate at the first step; it falls as (1 − step/steps)^power.
+        lr: learning rate at the first step.
         weight_decay: as the optimiser takes it.
         betas: Adam's two coefficients.
         layer_decay: each layer of the backbone learns at so much of the rate of the layer above it; 1: all at one rate.
-        power: of the learning rate's polynomial.
+        schedule: how the learning rate goes on. poly: it falls as (1 − step/steps)^power.
+        power: of the schedule's polynomial.
         grad_clip: largest norm of the gradient.
     """
 
@@ -105,6 +106,7 @@ class OptimizerSettings:
     weight_decay: NotNegative = 1e-6
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    schedule: Literal["poly"] = "poly"
     power: NotNegative = 0.9
     grad_clip: Positive = 10.0
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: add one as a function here and as a line of `SCHEDULES`.
+"""Learning-rate schedules: add one as a function here, a line of `SCHEDULES`, and a word of the setting `optimizer.schedule`.
 
 A schedule gives the factor of every parameter group's first learning rate at a step.
 """
@@ -17,7 +17,7 @@ def poly(step: int, steps: int, power: float) -> float:
 
 
 SCHEDULES: dict[str, Callable[[int, int, float], float]] = {"poly": poly}
-"""By name: the function of the step, the run's number of steps, and `optimizer.power`."""
+"""By the word of the setting: the function of the step, the run's number of steps, and `optimizer.power`."""
 
 
 def make_schedule(
