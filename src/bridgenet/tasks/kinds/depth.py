@@ -30,7 +30,7 @@ NEAREST_MEAN_DEPTH = 0.5
 
 
 class Depth(Kind):
-    """Depth per pixel, (H, W) float32 [m]; 0 and less is unknown."""
+    """Depth per pixel, (H, W) float32 [m]; as it is read 0 is unknown, after :meth:`mark_unknown` NaN."""
 
     name = "depth"
     defaults = {
