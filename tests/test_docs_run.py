@@ -16,8 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import bridgenet
 from bridgenet.cli.main import run
 from bridgenet.downloads import pictures as web
 from bridgenet.prediction import video
@@ -113,3 +115,25 @@ def test_commands_of_a_page(
         options: list[Any] = ["--boundary-workers", "1"] if words[0] == "evaluate" else []
         options += ["--device", "cpu"] if words[0] in ("evaluate", "predict") else []
         assert run([*words, *options]) == 0, f"{command}\n{capsys.readouterr().err}"
+
+
+def test_python_of_the_readme(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "outputs/demo").mkdir(parents=True)
+    (folder / "outputs/demo/run").symlink_to(folder / "runs/nyud")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("\n## Python\n") : text.index("\n## Command line\n")]
+    names: dict[str, Any] = {}
+    predict, train = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    exec(predict, names)
+    model, before = names["model"], names["result"]
+    assert (folder / "panel.png").is_file()
+    targets = {
+        task: torch.rand(2, model.network.heads[task].out_channels if task == "normals" else 1, 64, 64).round()
+        for task in model.tasks
+    }
+    names["batches"] = [(torch.randn(2, 3, 64, 64), targets)]
+    exec(train, names)
+    after, again = model.predict("photo.jpg"), bridgenet.load("tuned.safetensors").predict("photo.jpg")
+    assert not np.array_equal(after.normals, before.normals)
+    np.testing.assert_array_equal(again.normals, after.normals)

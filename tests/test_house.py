@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ STILL_NEEDLESS: set[tuple[str, str]] = {
 
 def test_every_file_has_its_row() -> None:
     assert {name for name in GRAPH if house.row_of(name) is None} == {"bridgenet"}
+
+
+def test_the_map_for_contributors_shows_every_folder_in_its_row() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = re.search(r"```\n(.*?)```", text, re.DOTALL)
+    assert drawn is not None
+    rows = [re.split(r" {2,}", line.strip()) for line in drawn[1].splitlines() if line.strip()]
+    package = ROOT / "src/bridgenet"
+    folders = [tuple(part for part in row if (package / part).is_dir()) for row in house.ROWS]
+    assert [tuple(row[0].split(", ")) for row in rows] == [row for row in folders if row]
+    for row in rows:
+        assert len(row) == 2, row
+    named = {(row[0], path) for row in rows for path in re.findall(r"[a-z_/]+(?:\.py|/)", row[1])}
+    assert [(folder, path) for folder, path in named if not (package / folder / path).exists()] == []
 
 
 def test_imports_point_down() -> None:

@@ -2,7 +2,8 @@
 
 A target (H, W, C) of type uint8 holds its values as they are, 255 where unknown. Normals are the exception: they stay as
 they are stored, n = 2·v/255 − 1, and white (255 in all three channels) marks an unknown one. Whatever that cannot express
-is float32: NaN where unknown, in class maps 255.
+is float32. What unknown pixels are there, as they are read and later, is told by
+:meth:`bridgenet.tasks.Kind.mark_unknown`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ class Headline:
 class Task:
     """One dense prediction task. Targets are (H, W, C) float32 arrays.
 
-    Pixels without a label are NaN in every channel, and :data:`bridgenet.tasks.IGNORE` in class maps.
+    For losses and metrics pixels without a label are NaN in every channel, :data:`bridgenet.tasks.IGNORE` in class maps; as they
+    are read see `unknown`.
 
     Attributes:
         name: key in batches, configurations and results, e.g. ``"semseg"``.
@@ -59,9 +60,10 @@ class Task:
         unit: unit of the headline, ``"%"`` for shares shown in percent.
         full_headline: what stands for the task in its place where it is known: a score that is too costly to compute at
             every evaluation in training.
-        pad_value: target value outside the image when padding, before the ignore step; ``None``: unknown.
-        unknown: which loaded targets become unknown in the ignore step: ``"zero"`` pixels (all channels 0),
-            ``"no_foreground"`` (the whole target when it holds nothing but 0 and unknown pixels), or ``"none"``.
+        pad_value: target value outside the image when padding, before `unknown` is looked at; ``None``: unknown.
+        unknown: what :meth:`bridgenet.tasks.Kind.mark_unknown` makes unknown in targets as they were read: ``"zero"``
+            pixels (all channels 0), ``"no_foreground"`` (the whole target when it holds nothing but 0 and unknown pixels),
+            or ``"none"``.
         divide_by_scale: the target shrinks when the image is enlarged (metric depth).
         multiply_by_scale: the target grows with it (disparity in pixels).
         negate_on_flip: channels that change sign in a horizontal flip (x of normals).

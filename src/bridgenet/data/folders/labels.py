@@ -1,6 +1,8 @@
 """Label files of one's own as targets: pictures, .npy and EXR arrays of classes, depth, normals, or any numbers.
 
 How a task's files are to be read is said by :class:`Labels`; :mod:`bridgenet.data.folders.description` makes it from a YAML file.
+What is done with the values, which are unknown and which a fault, is decided by `read` of the task's kind
+(:mod:`bridgenet.tasks.kinds`).
 A file that is damaged, of another shape, or holds values that are not allowed for is a UserError naming it.
 """
 

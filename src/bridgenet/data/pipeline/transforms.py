@@ -1,9 +1,9 @@
 """Samples on their way to the network: the published training's augmentation (ATRC's), the evaluation's padding.
 
 A sample is a dict: ``"image"`` (H, W, 3) RGB in [0, 255], uint8 or float32, every other key the name of a task with its
-target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says; unknown pixels are NaN, 255 in class maps and in uint8. What a transform does to a target
-is said by the fields of its :class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the
-generator that is passed.
+target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says. The last step, :func:`mark_unknown`, makes
+unknown pixels NaN, 255 in class maps and in uint8. What a transform does to a target is said by the fields of its
+:class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the generator that is passed.
 
 A transform's `prepare` makes what workers send, in types as small as those of its input;
 :func:`bridgenet.data.pipeline.batches.to_device` makes of it what losses and metrics take.

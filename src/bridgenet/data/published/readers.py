@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bridgenet.errors import UserError
-from bridgenet.tasks.kinds.depth import LARGEST_DEPTH
+from bridgenet.tasks.kinds.depth import LARGEST_DEPTH, check_metres
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -111,15 +111,8 @@ def read_depth(path: Path) -> np.ndarray:
     if array.ndim != 3 or array.shape[2] != 1 or array.dtype.kind not in "fiu":
         raise UserError(f"{path}: found an array of shape {shape} and type {array.dtype}, expected (H, W) of metres")
     array = array.astype(np.float32, copy=False)
-    if array.min(initial=0) >= 0 and array.max(initial=0) < LARGEST_DEPTH:  # not so with a NaN
-        return array
-    if not np.isfinite(array).all():
-        raise UserError(f"{path}: {(~np.isfinite(array)).sum()} depth values are not finite, expected metres >= 0")
-    if array.min(initial=0) < 0:
-        raise UserError(f"{path}: found depth {array.min():g} m, expected >= 0 (0 = unknown)")
-    raise UserError(
-        f"{path}: found depth {array.max():g} m, expected less than {LARGEST_DEPTH:g}. Is it in millimetres?"
-    )
+    check_metres(path, array, large=f", expected less than {LARGEST_DEPTH:g}. Is it in millimetres?")
+    return array
 
 
 def read_probability(path: Path) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Faster ways of computing what the network's definition says, equal up to rounding.
 
 The network's own modules compute as the papers write it down. What is faster is exchanged in from outside, module by module,
-each sharing the parameters of the one whose place it takes:
+each sharing the parameters of the one whose place it takes. The tables :data:`ACCELERATED` and :data:`PREPARED`
+say which in place of which: TFR is in :mod:`refiner`, up blocks and last convolutions in :mod:`decoders`, linear layers in
+:mod:`linear`. Whoever uses a network calls
 
 - :func:`accelerate_network`, for training and everything else: gradients are equal too, and names of weights stay;
 - :func:`prepare_for_inference`, for nothing but inference: norms folded, kernels composed and split once; and on CPUs
@@ -21,7 +23,7 @@ from bridgenet.model.decoders.bridgenet.decoder import BridgeNetDecoder, UpBlock
 from bridgenet.model.decoders.bridgenet.tfr import TaskFeatureRefiner
 from bridgenet.model.decoders.multi_task import ConvHead
 from bridgenet.model.fast import decoders, refiner
-from bridgenet.model.fast.exchange import Kind, Table, exchange, exchanged
+from bridgenet.model.fast.exchange import Module, Table, exchange, exchanged
 from bridgenet.model.fast.folding import fold
 from bridgenet.model.fast.linear import PointwiseLinear, SoftmaxOfFew, pointwise_linear, with_softmax_of_few
 from bridgenet.model.fast.packed import can_pack, fuse_gelu, pack
@@ -63,7 +65,7 @@ _FAST = (
 """Each derived from the module whose place it takes."""
 
 
-def accelerate_network(network: Kind) -> Kind:
+def accelerate_network(network: Module) -> Module:
     """Have a network compute the faster way, in place, for training as well; to be called before it is wrapped or compiled.
 
     Results and gradients are equal up to rounding. Parameters stay the same objects under the same names, so optimisers

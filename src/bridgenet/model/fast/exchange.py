@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-Kind = TypeVar("Kind", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 Table = Mapping[type[nn.Module], Callable[[Any], nn.Module]]
 """For modules of exactly this class: what makes the module that takes their place."""
 
 
-def exchanged(module: nn.Module, kind: type[Kind]) -> Kind:
+def exchanged(module: nn.Module, kind: type[Module]) -> Module:
     """The module as one of another class, whose `forward` computes the same in another way.
 
     Parameters, buffers, children, hooks and settings are shared with the module, under the same names: optimisers, files of

@@ -58,7 +58,7 @@ class Kind(str, ABC):
     defaults: ClassVar[Mapping[str, Any]]
     """Fields of a :class:`bridgenet.Task` of this kind: loss, metric, headline, decoding, what augmentation does."""
     unknown: ClassVar[float] = math.nan
-    """Value of a pixel without a label in float32 targets."""
+    """Value of a pixel without a label in float32 targets, from :meth:`mark_unknown` on."""
     has_classes: ClassVar[bool] = False
     """Whether predictions are indices of classes that have names."""
     has_points: ClassVar[bool] = False
@@ -112,7 +112,10 @@ class Kind(str, ABC):
         return IGNORE if is_compact else self.unknown
 
     def mark_unknown(self, task: Task, target: Map) -> Map:
-        """A target (H, W, C), float32 or uint8, in which what is unknown by the task's rule is marked so.
+        """A target (H, W, C), float32 or uint8, in which what is unknown by the task's rule (`Task.unknown`) is marked so.
+
+        Up to here zero depth and zero vectors are what readers make of unknown pixels; from here on unknown is
+        :attr:`unknown`, IGNORE in 8 bits. It is the last step before tensors, after augmentation.
 
         The target itself if nothing is to be marked.
         """

@@ -30,7 +30,7 @@ NEAREST_MEAN_DEPTH = 0.5
 
 
 class Depth(Kind):
-    """Depth per pixel, (H, W) float32 [m]; 0 and less is unknown."""
+    """Depth per pixel, (H, W) float32 [m]; as it is read 0 is unknown, after :meth:`mark_unknown` NaN."""
 
     name = "depth"
     defaults = {
@@ -63,12 +63,13 @@ class Depth(Kind):
         if labels.range is not None:
             low, high = labels.range
             metres[~((metres >= low) & (metres <= high))] = 0
-        elif metres.min() < 0:
-            raise UserError(f"{path}: found depth {metres.min():g} m, expected >= 0 (0 = unknown); or state a `range`")
-        elif metres.max() >= LARGEST_DEPTH:
+        else:
             unit = "is it in millimetres (`unit: mm`)?" if (labels.scale or 1) == 1 else "is the unit right?"
-            raise UserError(
-                f"{path}: found depth {metres.max():g} m: {unit} If it is, state a `range: [0.1, …]` in metres"
+            check_metres(
+                path,
+                metres,
+                negative="; or state a `range`",
+                large=f": {unit} If it is, state a `range: [0.1, …]` in metres",
             )
         return metres
 
@@ -115,3 +116,19 @@ class Depth(Kind):
         errors = np.abs(prediction - truth)
         largest = max(float(np.percentile(errors[known], 98)), 1e-3) if known.any() else 1.0
         return errors, largest, ("0 m", f"≥ {largest:.2g} m")
+
+
+def check_metres(path: Path, metres: Map, *, negative: str = "", large: str = "") -> None:
+    """UserError for depths of a file for which no range is stated: 0 (unknown) to less than :data:`LARGEST_DEPTH`, finite.
+
+    Args:
+        negative, large: what is said after a depth that is so, beside the depth itself.
+    """
+    low, high = metres.min(initial=0), metres.max(initial=0)
+    if low >= 0 and high < LARGEST_DEPTH:  # not so with a NaN
+        return
+    if not np.isfinite(metres).all():
+        raise UserError(f"{path}: {(~np.isfinite(metres)).sum()} depth values are not finite, expected metres >= 0")
+    if low < 0:
+        raise UserError(f"{path}: found depth {low:g} m, expected >= 0 (0 = unknown){negative}")
+    raise UserError(f"{path}: found depth {high:g} m{large}")

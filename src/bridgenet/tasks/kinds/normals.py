@@ -36,7 +36,7 @@ _NORMAL = np.float32(2) * np.arange(256, dtype=np.float32) / np.float32(255) - n
 
 
 class Normals(Kind):
-    """A unit vector per pixel, (H, W, 3) float32; the zero vector is unknown.
+    """A unit vector per pixel, (H, W, 3) float32; as it is read the zero vector is unknown, after :meth:`mark_unknown` NaN.
 
     In 8 bits they stay as they are stored, n = 2·v/255 − 1, and white (255 in all three channels) is unknown.
     """
