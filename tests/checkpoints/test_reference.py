@@ -16,8 +16,9 @@ import bridgenet
 from bridgenet import UserError, config, data, tasks
 from bridgenet.checkpoints import meta_network, reference_names
 from bridgenet.checkpoints.convert import unused_weights
+from bridgenet.checkpoints.detection import detect_network
 from bridgenet.checkpoints.files import check_state_dict, state_of
-from bridgenet.checkpoints.reference import DROPPED, detect_network
+from bridgenet.checkpoints.reference import DROPPED
 from tests.golden.golden import golden_dir
 from tests.model.networks import BACKBONES, build, config_of, images
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from bridgenet.checkpoints.detection import internimage_style
 from bridgenet.checkpoints.files import State, check_state_dict, read_state, without_prefix
-from bridgenet.checkpoints.reference import backbone_name, internimage_style
+from bridgenet.checkpoints.reference import backbone_name
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.per_task import BackbonePerTask
 from bridgenet.model.backbones.timm_backbones import Pyramid, TimmBackbone

@@ -24,8 +24,9 @@ from bridgenet.checkpoints import (
     reference_names,
     weights_path,
 )
+from bridgenet.checkpoints.detection import detect, internimage_size, internimage_style
 from bridgenet.checkpoints.files import problems, read_config, read_state
-from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
+from bridgenet.checkpoints.reference import DROPPED, is_reference
 from bridgenet.config.resolved import network_size
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
@@ -139,18 +140,18 @@ def _inspected(path: Path, config: Mapping[str, Any] | str | Path | None) -> Ins
     found = Inspection(str(path), "BridgeNet in the authors' names")
     _count_parameters(found, state)
     try:
-        told = tell(state, path)
+        detected = detect(state, path)
     except UserError as error:
         found.problems.append(_without(str(error), path))
         return found
     if "bridgenet" in content:
         found.kind += " (by bridgenet convert)"
-    elif told.published:
+    elif detected.published:
         found.kind = "released BridgeNet"
-    found.backbone, found.image_size = told.backbone, told.image_size
-    found.backbone_settings = {} if told.published else told.backbone_kwargs
-    found.tasks, found.embed_dim, found.width = told.num_outputs, told.embed_dim, told.width
-    found.refine_depth = told.depths
+    found.backbone, found.image_size = detected.backbone, detected.image_size
+    found.backbone_settings = {} if detected.published else detected.backbone_kwargs
+    found.tasks, found.embed_dim, found.width = detected.num_outputs, detected.embed_dim, detected.width
+    found.refine_depth = detected.depths
     try:
         state, network_config, information = open_reference(state, content, given, path)
     except UserError as error:

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bridgenet import extensions
+from bridgenet.checkpoints.detection import detect_network
 from bridgenet.checkpoints.files import State, check_state_dict, is_safetensors, read_config, read_state, weights_digest
 from bridgenet.checkpoints.hub import download, is_hub_name
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
-from bridgenet.checkpoints.reference import DROPPED, detect_network, is_reference, reference_name
+from bridgenet.checkpoints.reference import DROPPED, is_reference, reference_name
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
