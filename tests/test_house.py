@@ -18,9 +18,6 @@ STILL_NEEDLESS: set[tuple[str, str]] = {
     ("bridgenet.cli.evaluate", "bridgenet.tasks.scores"),
     ("bridgenet.cli.export", "bridgenet.imaging.reading"),
     ("bridgenet.cli.predict", "bridgenet.export.description"),
-    ("bridgenet.ops.dcnv3.operator", "bridgenet.ops.dcnv3.triton_kernels"),
-    ("bridgenet.prediction.result", "bridgenet.tasks.visualize"),
-    ("bridgenet.prediction.video", "bridgenet.tasks.visualize"),
 }
 
 

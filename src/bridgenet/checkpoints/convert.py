@@ -27,7 +27,7 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.options import NUM_STAGES
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.records import Record, record, record_of
+from bridgenet.model.records import Record, record, required_record
 from bridgenet.system.files import replacing
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
@@ -181,9 +181,7 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
 
 def _check_known_to_authors(network: BridgeNet) -> Record:
     """What is known of a network that the authors' code knows. UserError for any other."""
-    known = record_of(network)
-    if known is None:
-        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    known = required_record(network)
     decoder = known.config.decoder
     if decoder.name != BRIDGENET:
         raise UserError(

@@ -20,8 +20,7 @@ from bridgenet.checkpoints.files import State, is_safetensors, read_file
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.inference import PreparedNetwork
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.system.files import replacing
 
 FORMAT = 1
@@ -50,18 +49,13 @@ def save(
         UserError: it is not known how the network was built, or weights of the authors' would get another licence.
     """
     path = Path(path)
-    if isinstance(network, PreparedNetwork):
-        raise UserError("a network that was prepared for inference cannot be saved; save the one it was made from")
-    known = record_of(network)
-    config = config or (known.config if known is not None else None)
-    if config is None:
-        raise UserError("it is not known how this network was built; give its NetworkConfig as config")
-    told = description(config, information or {}, known.information if known is not None else {})
+    known = required_record(network, config)
+    described = description(known.config, information or {}, known.information)
     tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
     tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
     with replacing(path) as partial:
         try:
-            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(told)})
+            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(described)})
         except SafetensorError as error:
             raise UserError(f"{path} could not be written: {error}") from None
 

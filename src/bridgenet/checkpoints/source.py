@@ -23,7 +23,7 @@ from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.records import record, record_of
+from bridgenet.model.records import record, required_record
 
 AUTHORS_LICENCE = "cc-by-nc-4.0"
 """Of the weights that the authors released, and so of whatever is converted from a file in their names."""
@@ -61,8 +61,7 @@ class Source:
         self._state = None
         with extensions.trusting(self.trust):
             network = _filled(self.config, state, self.path, reference_names if self.kind == "authors" else None)
-        known = record_of(network)
-        record(network, known.config if known is not None else self.config, self.information)
+        record(network, required_record(network).config, self.information)
         return network.eval()
 
     def check_unchanged(self) -> None:

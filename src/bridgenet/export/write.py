@@ -21,7 +21,7 @@ from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.export.quantisation import quantise
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.system.files import replacing
 from bridgenet.version import __version__
 
@@ -112,9 +112,7 @@ def export(
 
 def describe(network: BridgeNet) -> Description:
     """The description of a network of any size. UserError if the network was not made from a description itself."""
-    known = record_of(network)
-    if known is None:
-        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    known = required_record(network)
     config = known.config
     return Description(
         tasks={name: task_registry.get(name).as_dict() for name in network.tasks},

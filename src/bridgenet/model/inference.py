@@ -17,7 +17,7 @@ from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.fast import can_pack, fuse_gelu, pack, prepare_for_inference
 from bridgenet.model.layers import Mlp
-from bridgenet.model.records import record, record_of
+from bridgenet.model.records import copy_record
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
 from bridgenet.system.processor import has_bfloat16
@@ -77,8 +77,7 @@ def twin(network: BridgeNet) -> BridgeNet:
     shared: dict[int, Any] = {id(x): nn.Parameter(x.detach(), requires_grad=False) for x in network.parameters()}
     shared |= {id(x): x.detach() for x in network.buffers()}
     found = copy.deepcopy(network, shared)
-    if (known := record_of(network)) is not None:
-        record(found, known.config, known.information)
+    copy_record(network, found)
     return found
 
 
@@ -89,14 +88,12 @@ def consume(network: BridgeNet, *, precision: Precision = "float32", compile: bo
     dtype = resolve_precision(precision, device)
     if compile:
         check_compiler(device)
-    known = record_of(network)
     mean, deviation = network.mean, network.deviation
     prepared = PreparedNetwork(network.backbone, network.decoder, network.heads)
     network._modules.clear()  # it would keep the weights that are replaced
     _prepare(prepared, dtype, packs=not compile)
     prepared.mean, prepared.deviation = mean, deviation  # in float32 also where the weights are not
-    if known is not None:
-        record(prepared, known.config, known.information)
+    copy_record(network, prepared)
     if compile:
         prepared.compile(mode="reduce-overhead" if device.type == "cuda" else None)
     return prepared

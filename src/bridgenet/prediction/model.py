@@ -14,12 +14,11 @@ from torch import Tensor
 from bridgenet.checkpoints import Source, open_source
 from bridgenet.checkpoints import save as save_network
 from bridgenet.checkpoints.hub import download
-from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.description import NetworkConfig
 from bridgenet.model.inference import Precision, consume, optimize_for_inference, resolve_precision, twin
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.prediction.hub import HubMixin
 from bridgenet.prediction.network import NetworkPredictor
 from bridgenet.prediction.request import check_request
@@ -50,13 +49,10 @@ class Model(HubMixin):
         precision: Precision = "float32",
         compile: bool = False,
     ):
-        known = record_of(network)
-        config = config or (known.config if known is not None else None)
-        if config is None:
-            raise UserError("it is not known how this network was built; give its NetworkConfig too")
-        self.config: NetworkConfig = config
+        known = required_record(network, config)
+        self.config: NetworkConfig = known.config
         """How the network was built."""
-        self.information: Mapping[str, Any] = information or (known.information if known is not None else {})
+        self.information: Mapping[str, Any] = information or known.information
         """What is recorded beside the weights: step, scores, origin, licence."""
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(precision, self.device)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet.prediction.writing import save
+from bridgenet.tasks import visualize
 
 
 @dataclass
@@ -38,18 +39,14 @@ class Prediction:
 
     def panel(self) -> Image.Image:
         """The picture and every task in colour, titled, with keys; depth with a colour bar [m]."""
-        from bridgenet.tasks.visualize import panel
-
-        return panel(self.image, self.maps, class_names=self.class_names)
+        return visualize.panel(self.image, self.maps, class_names=self.class_names)
 
     def coloured(self, task: str, *, opacity: float | None = None) -> Image.Image:
         """A task in colour in the picture's own pixels, with its key below; with an opacity (0 to 1) over the picture."""
-        from bridgenet.tasks.visualize import coloured
-
         names = self.class_names.get(task)
         if opacity is None:
-            return coloured(task, self.maps[task], names=names)
-        return coloured(task, self.maps[task], names=names, over=self.image, opacity=opacity)
+            return visualize.coloured(task, self.maps[task], names=names)
+        return visualize.coloured(task, self.maps[task], names=names, over=self.image, opacity=opacity)
 
     def save(
         self,

@@ -19,6 +19,7 @@ from bridgenet.errors import UserError
 from bridgenet.prediction.inputs import Input
 from bridgenet.prediction.result import Prediction
 from bridgenet.system.files import writing_folder
+from bridgenet.tasks.visualize import MAX_LEGEND, panel, range_of
 
 CODEC = "mp4v"  # the one that every build of OpenCV writes into .mp4
 ASSUMED_FPS = 25.0
@@ -208,8 +209,6 @@ def predict_stream(
 
 def _panel(result: Prediction, ranges: dict[str, tuple[float, float]]) -> Image.Image:
     """A panel whose size and place do not change, with colours over a slowly moving range."""
-    from bridgenet.tasks.visualize import MAX_LEGEND, panel, range_of
-
     for task, values in result.maps.items():
         if (found := range_of(task, values)) is not None:
             low, high = ranges.get(task, found)
