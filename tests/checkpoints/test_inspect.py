@@ -92,9 +92,9 @@ def test_not_whole(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "net.pth.tar")
     found = inspect(tmp_path / "net.pth.tar")
     assert found.problems == [
-        "is not a whole BridgeNet checkpoint: multi_task_decoder.trfl.mix_proj.semseg.0.weight is missing"
+        "is not a complete BridgeNet checkpoint: multi_task_decoder.trfl.mix_proj.semseg.0.weight is missing"
     ]
-    assert "! is not a whole" in str(found)
+    assert "! is not a complete" in str(found)
 
 
 @pytest.mark.parametrize(

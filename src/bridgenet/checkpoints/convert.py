@@ -1,4 +1,4 @@
-"""Conversion between the authors' checkpoints and this project's weights, both ways, to the bit."""
+"""Bit-exact conversion between the authors' checkpoints and this project's weights, in both directions."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def convert(
     overwrite: bool = False,
     licence: str | None = None,
 ) -> Source:
-    """Write the weights of `source` in the form that `destination`'s name asks for; returns what was converted.
+    """Write the weights of `source` in the form that the name of `destination` selects, and return what was converted.
 
-    What is written is read back and compared with the network, bit by bit, before it takes its place.
+    The written file is read back and compared with the network, bit by bit, before it is moved to `destination`.
 
     Args:
         source: whatever :func:`bridgenet.load` takes.
-        destination: `.pth.tar` or `.pth`: the authors' form; `.safetensors`: this project's own; else a folder as the
-            Hugging Face hub has it.
+        destination: `.pth.tar` or `.pth` selects the authors' form, `.safetensors` this project's; any other name is a
+            folder in the layout of the Hugging Face hub.
         config: see :func:`bridgenet.load`.
-        overwrite: take the place of what is there; of a folder, of a hub folder's three files.
-        licence: of the weights, recorded with them; weights converted from the authors' keep theirs.
+        overwrite: replace an existing file, or the three files of an existing hub folder.
+        licence: licence of the weights, recorded with them; weights converted from the authors' keep the authors' licence.
 
     Raises:
-        UserError: `source` cannot be loaded, `destination` exists, or the authors' code does not know such a network.
+        UserError: `source` cannot be loaded, `destination` exists, or the authors' code does not support such a network.
     """
     destination = Path(destination)
     form = _form(destination)
@@ -136,14 +136,14 @@ def _write_folder(network: BridgeNet, config: NetworkConfig, information: Mappin
 
 
 def as_released(network: BridgeNet) -> dict[str, Any]:
-    """What a file of the authors' training holds, as far as it concerns the weights; tensors are the network's own.
+    """The content of a checkpoint of the authors' training, as far as weights are concerned; tensors are not copied.
 
-    `model` has every key that the authors' strict loading asks for. Those that no computation reads are not the trained
-    ones: they are 0, norms' weights 1. The network's description stands under `bridgenet`, so that :func:`bridgenet.load`
-    needs nothing else.
+    `model` has every key that the authors' strict loading expects. Weights that no computation uses are not trained
+    values: they are 0, and norms' weights are 1. The network's description is stored under `bridgenet`, so that
+    :func:`bridgenet.load` needs nothing else.
 
     Raises:
-        UserError: the authors' code does not know such a network.
+        UserError: the authors' code does not support such a network.
     """
     known = _check_known_to_authors(network)
     names = reference_names(network)
@@ -162,7 +162,7 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
 
 
 def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
-    """The weights of the authors' files that no computation reads, in the authors' names."""
+    """The weights of the authors' files that no computation uses, in the authors' names."""
     width: Any = network.decoder.out_channels
     narrow, num_tasks, first = width // 4, len(network.tasks), network.backbone.channels[0]
     lateral = (narrow, first, 3, 3) if isinstance(network.backbone, InternImage) else (first, narrow, 3, 3)
@@ -180,7 +180,7 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
 
 
 def _check_known_to_authors(network: BridgeNet) -> Record:
-    """What is known of a network that the authors' code knows. UserError for any other."""
+    """The record of a network that the authors' code supports. UserError for any other network."""
     known = required_record(network)
     decoder = known.config.decoder
     if decoder.name != BRIDGENET:

@@ -67,9 +67,9 @@ def detect(state: State, path: Path) -> Detected:
     try:
         return _detect(state, path)
     except KeyError as error:
-        raise UserError(f"{path} is not a whole BridgeNet checkpoint: {error.args[0]} is missing") from None
+        raise UserError(f"{path} is not a complete BridgeNet checkpoint: {error.args[0]} is missing") from None
     except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"{path} has weights of shapes that no BridgeNet has ({error})") from None
+        raise UserError(f"{path} has weights of shapes that do not occur in a BridgeNet ({error})") from None
 
 
 def _detect(state: State, path: Path) -> Detected:
