@@ -69,7 +69,7 @@ def detect(state: State, path: Path) -> Detected:
     except KeyError as error:
         raise UserError(f"{path} is not a complete BridgeNet checkpoint: {error.args[0]} is missing") from None
     except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"{path} has weights of shapes that do not occur in a BridgeNet ({error})") from None
+        raise UserError(f"{path} has weights of shapes that no BridgeNet has ({error})") from None
 
 
 def _detect(state: State, path: Path) -> Detected:
