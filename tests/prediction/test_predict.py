@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.prediction import Prediction, predict_all, predict_image
+from bridgenet.prediction import NetworkPredictor, Prediction, predict_image, run_inputs
 from tests.model.networks import NUM_OUTPUTS, SIZE, build
 from tests.pictures import noise
 
@@ -111,7 +111,7 @@ def test_the_rest_is_done(network, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("words")
     said: list[str] = []
     inputs = [str(tmp_path / "bad.jpg"), str(tmp_path / "good.png"), str(tmp_path / "none.png")]
-    counts = predict_all(network, inputs, tmp_path / "out", tasks=["depth"], say=said.append)
+    counts = run_inputs(NetworkPredictor(network, tasks=["depth"]), inputs, tmp_path / "out", say=said.append)
     assert counts == {"images": 1, "skipped": 2, "existing": 0}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good", "manifest.jsonl"]
     assert f"! {tmp_path}/bad.jpg is not an image: skipped" in said
@@ -121,4 +121,4 @@ def test_the_rest_is_done(network, tmp_path: Path) -> None:
 def test_unknown_task_stops_before_the_first_picture(network, tmp_path: Path) -> None:
     Image.fromarray(noise(20, 30)).save(tmp_path / "good.png")
     with pytest.raises(UserError, match="does not predict 'colour'"):
-        predict_all(network, [str(tmp_path / "good.png")], tmp_path / "out", tasks=["colour"], say=lambda _: None)
+        run_inputs(NetworkPredictor(network, tasks=["colour"]), [str(tmp_path / "good.png")], tmp_path / "out")

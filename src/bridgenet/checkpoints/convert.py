@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +24,8 @@ from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.options import NUM_STAGES
-from bridgenet.model.description import NetworkConfig
 from bridgenet.model.records import Record, record, required_record
-from bridgenet.system.files import replacing
+from bridgenet.system.files import replacing, writing_folder
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
 _AUTHORS_VIT = re.compile(
@@ -75,7 +72,9 @@ def convert(
     except FileExistsError:
         raise UserError(f"{destination.parent} is not a folder") from None
     if form == "folder":
-        _write_folder(network, opened.config, information, destination)
+        with writing_folder(destination) as folder:
+            write_folder(folder, network, opened.config, information)
+            _check_written(network, folder / HUB_WEIGHTS)
         return replace(opened, information=dict(information))
     with replacing(destination) as partial:
         if form == "authors":
@@ -120,19 +119,6 @@ def _check_free(destination: Path, form: str, overwrite: bool) -> None:
             )
         if not overwrite:
             raise UserError(f"{destination} holds weights; give --overwrite to replace them, or another name")
-
-
-def _write_folder(network: BridgeNet, config: NetworkConfig, information: Mapping[str, Any], destination: Path) -> None:
-    partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
-    try:
-        partial.chmod(0o755)
-        write_folder(partial, network, config, information)
-        _check_written(network, partial / HUB_WEIGHTS)
-        destination.mkdir(exist_ok=True)
-        for name in HUB_FILES:
-            (partial / name).replace(destination / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def as_released(network: BridgeNet) -> dict[str, Any]:

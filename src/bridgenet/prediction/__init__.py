@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridgenet.prediction.network import NetworkPredictor, predict_image
     from bridgenet.prediction.request import check_request
     from bridgenet.prediction.result import Prediction
-    from bridgenet.prediction.run import RunOptions, predict_all, run_inputs
+    from bridgenet.prediction.run import RunOptions, run_inputs
 
 _LAZY = {
     "NetworkPredictor": "bridgenet.prediction.network",
@@ -25,7 +25,6 @@ _LAZY = {
     "RunOptions": "bridgenet.prediction.run",
     "check_request": "bridgenet.prediction.request",
     "find_inputs": "bridgenet.prediction.inputs",
-    "predict_all": "bridgenet.prediction.run",
     "predict_image": "bridgenet.prediction.network",
     "read_manifest": "bridgenet.prediction.manifest",
     "run_inputs": "bridgenet.prediction.run",
@@ -37,7 +36,6 @@ __all__ = [
     "RunOptions",
     "check_request",
     "find_inputs",
-    "predict_all",
     "predict_image",
     "read_manifest",
     "run_inputs",

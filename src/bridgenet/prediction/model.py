@@ -171,7 +171,7 @@ class Model(HubMixin):
         if name.startswith("_") or (not hasattr(BridgeNet, name) and name not in ("backbone", "decoder", "heads")):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         warnings.warn(
-            f"model.{name} is model.network.{name} now; the old name goes with the next version", stacklevel=2
+            f"model.{name} is model.network.{name} now; the old name will be removed in the next version", stacklevel=2
         )
         return getattr(self.network, name)
 

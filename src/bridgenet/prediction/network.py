@@ -76,7 +76,7 @@ class NetworkPredictor:
         """Predict pictures (H, W, 3) uint8 RGB of one input size (:meth:`network_size`) in one batch."""
         if self.tiling is not None and self._is_tiled(pictures[0]):
             maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.tile_batch_size) for x in pictures]
-            return [self._prediction(picture, found) for picture, found in zip(pictures, maps)]
+            return [Prediction(picture, found, self.class_names) for picture, found in zip(pictures, maps)]
         logits = self._logits(pictures)
         return [
             self._decoded(picture, {task: x[number : number + 1] for task, x in logits.items()})
@@ -117,10 +117,9 @@ class NetworkPredictor:
         return {task: logits[task] for task in self.tasks}
 
     def _decoded(self, picture: Picture, logits: Mapping[str, Tensor]) -> Prediction:
-        height, width = picture.shape[:2]
-        return self._prediction(picture, {task: _full_size(task, x, (height, width)) for task, x in logits.items()})
-
-    def _prediction(self, picture: Picture, maps: dict[str, NDArray[Any]]) -> Prediction:
+        size = (picture.shape[0], picture.shape[1])
+        known = {task: task_registry.get(task) for task in logits}
+        maps = {task: known[task].kind.enlarge(known[task], x, size) for task, x in logits.items()}
         return Prediction(picture, maps, self.class_names)
 
 
@@ -137,9 +136,3 @@ def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
     """
     predictor = NetworkPredictor(network, **how)
     return predictor([read_picture(image)])[0]
-
-
-def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
-    """The decoded map (H, W[, 3]) of one image at `size`."""
-    known = task_registry.get(task)
-    return known.kind.enlarge(known, logits, size)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.video import StreamOptions, predict_stream
 from bridgenet.prediction.writing import check_outputs
-
-if TYPE_CHECKING:
-    from bridgenet.model.bridgenet import BridgeNet
 
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
@@ -79,21 +76,6 @@ class _Read:
     picture: Picture
     notes: list[str]
     seconds: float
-
-
-def predict_all(
-    network: BridgeNet,
-    inputs: Sequence[str],
-    out: Path,
-    *,
-    say: Callable[[str], None] = print,
-    options: RunOptions | None = None,
-    **how: Any,
-) -> Mapping[str, int]:
-    """:func:`run_inputs` with a network; `how` are arguments of :class:`bridgenet.prediction.network.NetworkPredictor`."""
-    from bridgenet.prediction.network import NetworkPredictor
-
-    return run_inputs(NetworkPredictor(network, **how), inputs, out, say=say, options=options)
 
 
 def run_inputs(
