@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.checkpoints import Source, open_source
+from bridgenet.checkpoints import Source, description, open_source
 from bridgenet.checkpoints import save as save_network
 from bridgenet.checkpoints.hub import download
 from bridgenet.imaging.reading import read_picture
@@ -203,7 +203,8 @@ def save(
         UserError: it is not known how the network was built, or the authors' weights would get another licence.
     """
     if isinstance(model, Model):
-        config, information = model.config, {**model.information, **(information or {})}
+        config = model.config
+        information = description(config, information or {}, model.information)["information"]
         model = model._plain()
     save_network(model, path, config=config, information=information, optimizer=optimizer)
 
