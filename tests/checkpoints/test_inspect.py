@@ -76,7 +76,7 @@ def test_unpublished_in_the_authors_names(tmp_path: Path) -> None:
     assert found.tasks == {"semseg": 5, "depth": 1, "human_parts": 7, "sal": 2}
     assert (found.embed_dim, found.width, found.refine_depth) == (16, 24, [2, 2, 2])
     assert found.problems[0].startswith(
-        "is not one of the published networks, and its weights cannot tell: backbone_kw"
+        "is not one of the published networks, and its weights do not show: backbone_kw"
     )
     found = inspect(path, config=CONFIG)
     assert found.problems == []

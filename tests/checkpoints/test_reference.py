@@ -133,7 +133,7 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
         assert key in str(error.value)
     for key in ("mtt_resolution_downsample_rate", "dilated_ratio", "image_size"):
         given = {name: value for name, value in description.items() if name != key}
-        with pytest.raises(UserError, match=f"cannot tell: {key}\\."):
+        with pytest.raises(UserError, match=f"do not show: {key}\\."):
             detect_network(state, given, Path("net.pth"))
     with pytest.raises(UserError, match=r"'image_sizes' is not a key \(did you mean image_size\?\)"):
         detect_network(state, {"image_sizes": [1, 2]}, Path("net.pth"))

@@ -98,12 +98,12 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         results.put(place, name, predicted(model, source, max_pixels))
 
     def show(kept: str, name: str) -> str:
-        return told(results.view, kept, name)
+        return reporting(results.view, kept, name)
 
     def pack(kept: str) -> str:
-        return str(told(results.packed, kept))
+        return str(reporting(results.packed, kept))
 
-    def told(call: Callable[..., Any], *arguments: Any) -> Any:
+    def reporting(call: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return call(*arguments)
         except UserError as error:

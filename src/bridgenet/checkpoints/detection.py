@@ -148,7 +148,7 @@ def detect_network(state: State, given: Mapping[str, Any] | None, path: Path) ->
         unused = [key for key in given if key not in _CONFIG_KEYS]
         hints = "".join(f"; '{key}' is not a key{nearest(key, _CONFIG_KEYS)}" for key in unused)
         raise UserError(
-            f"{path} is not one of the published networks, and its weights cannot tell: {', '.join(missing)}. "
+            f"{path} is not one of the published networks, and its weights do not show: {', '.join(missing)}. "
             f"Give them with --config FILE (in Python: config=) to bridgenet predict, inspect, or once and for all convert{hints}"
         )
     if not (isinstance(image_size, list | tuple) and [type(side) for side in image_size] == [int, int]):
