@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import bridgenet
-from bridgenet.prediction import RunOptions, predict_all
+from bridgenet.prediction import NetworkPredictor, RunOptions, run_inputs
 
 CLASSES = 40
 
@@ -53,13 +53,14 @@ def main() -> None:
     parser.add_argument("--outputs", nargs="+", default=["raw", "panel"])
     options = parser.parse_args()
     bridgenet.tune_allocator()
-    network = bridgenet.load(options.weights, device="cpu") if options.weights else untrained()
+    network = bridgenet.load(options.weights, device="cpu").prepared() if options.weights else untrained()
     tile = int(options.tile) if options.tile.isdecimal() else options.tile
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo.jpg")
         photo(*options.size).save(path)
         before, started = peak(), time.perf_counter()
-        predict_all(network, [str(path)], Path(folder, "out"), tile=tile, options=RunOptions(outputs=options.outputs))
+        predictor = NetworkPredictor(network, tile=tile)
+        run_inputs(predictor, [str(path)], Path(folder, "out"), options=RunOptions(outputs=options.outputs))
     print(f"{time.perf_counter() - started:.1f} s, at most {peak():.0f} MB ({before:.0f} MB before)")
 
 

@@ -30,9 +30,9 @@ ROWS = (
 
 HEAVY = {
     "accelerate", "cv2", "gradio", "huggingface_hub", "matplotlib", "onnx", "onnxruntime", "scipy",
-    "skimage", "timm", "torch", "torchmetrics",
+    "skimage", "timm", "torch", "torchmetrics", "triton",
 }  # fmt: skip
-"""Libraries that take long to load."""
+"""Libraries that take long to load, or that are not on every system."""
 
 Graph = dict[str, set[str]]
 """The modules that each module imports."""

@@ -63,7 +63,7 @@ def test_packed_files_are_refused(tmp_path: Path) -> None:
         for name, content in members(tmp_path / "honest.pth").items():
             opened.writestr(name, content)
     assert path.stat().st_size < 10_000
-    with pytest.raises(UserError, match=r"bomb\.pth was refused: its part \S+ is packed"):
+    with pytest.raises(UserError, match=r"bomb\.pth was refused: its part \S+ is compressed"):
         read_file(path)
 
 
@@ -88,7 +88,7 @@ def test_parts_that_share_bytes_are_refused(tmp_path: Path) -> None:
     [
         (
             torch.zeros(1).expand(10**15),
-            r"a says that it has shape \(1000000000000000,\), but the file holds only 4 bytes",
+            r"a claims to have shape \(1000000000000000,\), but the file holds only 4 bytes",
         ),
         (torch.zeros(4).as_strided((3, 4), (0, 1)), r".*save it with \.contiguous"),
         (torch.zeros(3, device="meta"), r"a is a strided tensor without values \(meta\)"),
@@ -112,7 +112,7 @@ def test_weights_that_are_one_and_the_same_many_times(tmp_path: Path) -> None:
     """Shapes are believed only as far as the file could fill them."""
     shared = torch.zeros(100_000)
     torch.save({f"x{i}": shared for i in range(50)}, tmp_path / "shared.pth")
-    with pytest.raises(UserError, match=r"shared\.pth has \d+ bytes, but its weights say that they have 20000000"):
+    with pytest.raises(UserError, match=r"shared\.pth has \d+ bytes, but its weights claim to have 20000000"):
         read_state(tmp_path / "shared.pth")
 
 

@@ -76,7 +76,7 @@ def test_unpublished_in_the_authors_names(tmp_path: Path) -> None:
     assert found.tasks == {"semseg": 5, "depth": 1, "human_parts": 7, "sal": 2}
     assert (found.embed_dim, found.width, found.refine_depth) == (16, 24, [2, 2, 2])
     assert found.problems[0].startswith(
-        "is not one of the published networks, and its weights cannot tell: backbone_kw"
+        "is not one of the published networks, and its weights do not show: backbone_kw"
     )
     found = inspect(path, config=CONFIG)
     assert found.problems == []
@@ -92,9 +92,9 @@ def test_not_whole(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "net.pth.tar")
     found = inspect(tmp_path / "net.pth.tar")
     assert found.problems == [
-        "is not a whole BridgeNet checkpoint: multi_task_decoder.trfl.mix_proj.semseg.0.weight is missing"
+        "is not a complete BridgeNet checkpoint: multi_task_decoder.trfl.mix_proj.semseg.0.weight is missing"
     ]
-    assert "! is not a whole" in str(found)
+    assert "! is not a complete" in str(found)
 
 
 @pytest.mark.parametrize(

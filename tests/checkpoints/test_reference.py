@@ -16,8 +16,9 @@ import bridgenet
 from bridgenet import UserError, config, data, tasks
 from bridgenet.checkpoints import meta_network, reference_names
 from bridgenet.checkpoints.convert import unused_weights
+from bridgenet.checkpoints.detection import detect_network
 from bridgenet.checkpoints.files import check_state_dict, state_of
-from bridgenet.checkpoints.reference import DROPPED, detect_network
+from bridgenet.checkpoints.reference import DROPPED
 from tests.golden.golden import golden_dir
 from tests.model.networks import BACKBONES, build, config_of, images
 
@@ -83,9 +84,9 @@ WIDE = "multi_task_decoder.preliminary_decoder.semseg.1.conv.weight"
         (lambda s: s.pop("multi_task_decoder.trfl.mix_proj.semseg.0.weight"), r"mix_proj\.semseg\.0\.weight is missing"),
         (lambda s: [s.pop(key) for key in list(s) if key.startswith("heads.")], "not a BridgeNet checkpoint"),
         (lambda s: [s.pop(key) for key in list(s) if key.startswith("backbone.")], "backbone.* is missing"),
-        (lambda s: [s.pop(key) for key in list(s) if key.startswith("multi_task")], "is not a whole BridgeNet checkpoint"),
+        (lambda s: [s.pop(key) for key in list(s) if key.startswith("multi_task")], "is not a complete BridgeNet checkpoint"),
         (lambda s: s.update({HEAD: torch.ones(1, 32, 1, 1, dtype=torch.int64)}), "has numbers of kind int64, expected float32"),
-        (lambda s: s.update({HEAD: torch.zeros(1).expand(1, 10**14, 1, 1)}), r"depth\.linear_pred\.weight says that it has"),
+        (lambda s: s.update({HEAD: torch.zeros(1).expand(1, 10**14, 1, 1)}), r"depth\.linear_pred\.weight claims to have"),
         (lambda s: s.update({WIDE: torch.zeros(10**6, 1, 1, 1)}), "the weights have embed_dim 1000000"),
         (lambda s: s.update({WIDE: torch.tensor(1.0)}), "has weights of shapes that no BridgeNet has"),
         (lambda s: s.update({"backbone.levels.0.blocks.9999999999.gamma1": torch.ones(1)}), r"levels\.0\.blocks\.\d+\. is missing"),
@@ -132,7 +133,7 @@ def test_what_the_file_cannot_tell_is_asked_for(case: str) -> None:
         assert key in str(error.value)
     for key in ("mtt_resolution_downsample_rate", "dilated_ratio", "image_size"):
         given = {name: value for name, value in description.items() if name != key}
-        with pytest.raises(UserError, match=f"cannot tell: {key}\\."):
+        with pytest.raises(UserError, match=f"do not show: {key}\\."):
             detect_network(state, given, Path("net.pth"))
     with pytest.raises(UserError, match=r"'image_sizes' is not a key \(did you mean image_size\?\)"):
         detect_network(state, {"image_sizes": [1, 2]}, Path("net.pth"))

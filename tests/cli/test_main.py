@@ -229,8 +229,8 @@ def packed(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "is it whole"),
-        (packed, "is packed"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "is it complete"),
+        (packed, "is compressed"),
         (lambda path: torch.save({"model": torch.ones(1), "run": print}, path), "which could run code (it asks for"),
     ],
 )

@@ -97,7 +97,7 @@ def test_the_file_may_be_gone_or_another(weights: Path, tmp_path: Path) -> None:
     model.predict(PICTURE)
     other = build("resnet", 4)
     bridgenet.save(other, copy)
-    with pytest.raises(UserError, match=r"copy\.safetensors was written anew since it was loaded; load it again"):
+    with pytest.raises(UserError, match=r"copy\.safetensors was overwritten since it was loaded; load it again"):
         _ = model.network
     copy.unlink()
     with pytest.raises(UserError, match=r"copy\.safetensors is gone"):
@@ -160,7 +160,7 @@ def test_what_models_were_before(weights: Path) -> None:
     with pytest.warns(UserWarning, match=r"model\.state_dict is model\.network\.state_dict now"):
         state = model.state_dict()
     assert same(state, model.network.state_dict())
-    with pytest.warns(UserWarning, match="optimize=False has no meaning any more"):
+    with pytest.warns(UserWarning, match="optimize=False has no effect any more"):
         model.predict(PICTURE, optimize=False)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = model.nonsense

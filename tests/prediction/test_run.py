@@ -175,7 +175,7 @@ def test_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         run_inputs(Fake(), inputs, tmp_path / "out", say=said.append)
-    assert "--skip-existing goes on" in said[-1]
+    assert "--skip-existing resumes the run" in said[-1]
     monkeypatch.setattr(Manifest, "append", append)
     assert run(inputs, tmp_path / "out", skip_existing=True)[0] == {"images": 2, "skipped": 0, "existing": 1}
 

@@ -1,4 +1,4 @@
-"""The web page: drop pictures or use the camera, see all tasks. On this machine only; nothing is fetched from elsewhere."""
+"""The web page for pictures and the camera. It runs on this machine and loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from bridgenet.prediction import Prediction, check_request
 from bridgenet.prediction.model import Model
 
 MOST_PIXELS = 24_000_000
-"""Larger pictures are refused."""
+"""Largest number of pixels of a picture."""
 MOST_PICTURES = 20
-"""At once."""
+"""Largest number of pictures in a prediction."""
 KEPT_SECONDS = 3600
-"""Files of a session are deleted after so long, and all of them when the page ends."""
+"""Files of a session are deleted after this time [s], and all files when the page ends."""
 POLICY = (
     b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
     b"frame-ancestors 'self'"
 )
-"""The browser fetches nothing from elsewhere."""
+"""Content security policy: the browser loads nothing from other servers."""
 
 FETCH = "() => setTimeout(() => (document.querySelector('#made a') ?? document.querySelector('#made')).click(), 200)"
-"""The zip is made when it is asked for; this has the browser fetch it then."""
+"""JavaScript that starts the download of the zip, which is made on request."""
 
 
 class OwnContentOnly:
-    """ASGI middleware that sends :data:`POLICY` with every answer."""
+    """ASGI middleware that sends :data:`POLICY` with every response."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -52,17 +52,17 @@ class OwnContentOnly:
 
 
 def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None = None) -> Any:
-    """The page as Gradio blocks.
+    """Build the page as Gradio blocks.
 
     Args:
-        model: predicts; one picture after another.
+        model: predicts the pictures, one after another.
         title: heading, e.g. the weights' name.
-        folder: for the results; the caller deletes it.
-        max_pixels: as of :class:`bridgenet.prediction.NetworkPredictor`.
+        folder: folder for the results; the caller deletes it.
+        max_pixels: see :class:`bridgenet.prediction.NetworkPredictor`.
     """
     import gradio as gr
 
-    # One thread for all that is large: freed memory stays with the thread that had it, and Gradio has many.
+    # Predictions run in one thread: freed memory stays with its thread, and Gradio has many threads.
     one = ThreadPoolExecutor(1, thread_name_prefix="predict")
     results = Results(folder)
 
@@ -98,12 +98,12 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         results.put(place, name, predicted(model, source, max_pixels))
 
     def show(kept: str, name: str) -> str:
-        return told(results.view, kept, name)
+        return reporting(results.view, kept, name)
 
     def pack(kept: str) -> str:
-        return str(told(results.packed, kept))
+        return str(reporting(results.packed, kept))
 
-    def told(call: Callable[..., Any], *arguments: Any) -> Any:
+    def reporting(call: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return call(*arguments)
         except UserError as error:
@@ -144,7 +144,7 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
 
 
 def predicted(model: Model, source: Any, max_pixels: int | None = None) -> Prediction:
-    """The prediction for an uploaded file or a picture. UserError for what is no picture, or too large a one."""
+    """Predict an uploaded file or a picture. UserError if it cannot be read or is too large."""
     if isinstance(source, str):
         height, width = picture_size(Path(source))
         if height * width > MOST_PIXELS:
@@ -164,8 +164,8 @@ def serve(
     """Serve the page until interrupted (or, without `block`, in the background).
 
     Returns:
-        The Gradio blocks (`close()` ends it; the environment's GRADIO_TEMP_DIR names their folder, which is the caller's to
-        delete without `block`) and the address.
+        The Gradio blocks, ended by `close()`, and the address. Without `block` the caller deletes their folder, which is
+        named by the environment variable GRADIO_TEMP_DIR.
 
     Raises:
         UserError: Gradio is not installed, or the port is in use.

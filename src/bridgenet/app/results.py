@@ -1,4 +1,4 @@
-"""Results of the open pages, in folders: a page with 20 large pictures takes space on the disk, not memory."""
+"""Results of the open pages, stored in folders, so that large pictures need disk space instead of memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bridgenet.errors import UserError
 from bridgenet.prediction import Prediction
 
 MOST_KEPT = 16
-"""Results are kept for so many open pages, those that predicted last."""
+"""Number of open pages whose results are kept: those with the latest predictions."""
 PICTURES, VIEWS = "pictures", "views.html"
 
 
 class Results:
-    """A folder for each page, in it a folder for each picture with what :meth:`Prediction.save` writes, and its views.
+    """A folder for each page with a folder for each picture, which has the files of :meth:`Prediction.save` and the views.
 
     Args:
-        folder: existing; whoever made it deletes it.
+        folder: an existing folder; the caller deletes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,20 +29,20 @@ class Results:
         self.kept: list[str] = []
 
     def make(self) -> str:
-        """A new, empty folder; the oldest is deleted where there are more than :data:`MOST_KEPT`."""
+        """Make a new, empty folder; the oldest is deleted if there are more than :data:`MOST_KEPT`."""
         self.kept.append(tempfile.mkdtemp(prefix="results-", dir=self.folder))
         for old in self.kept[:-MOST_KEPT]:
             self.delete(old)
         return self.kept[-1]
 
     def delete(self, place: str) -> None:
-        """Delete a folder that :meth:`make` made, and no other."""
+        """Delete a folder made by :meth:`make`; other folders are ignored."""
         if place in self.kept:
             self.kept.remove(place)
             shutil.rmtree(place, ignore_errors=True)
 
     def put(self, place: str, name: str, prediction: Prediction) -> None:
-        """Save the prediction of the picture called `name`. UserError where it cannot be written, e.g. the disk is full."""
+        """Save the prediction of the picture `name`. UserError if it cannot be written, e.g. because the disk is full."""
         target = Path(place) / PICTURES / name
         try:
             prediction.save(target)
@@ -52,18 +52,18 @@ class Results:
             raise UserError(f"the results of {name} cannot be written: {error.strerror or error}") from None
 
     def view(self, place: str, name: str) -> str:
-        """:func:`views` of a picture. UserError if its folder was deleted."""
+        """Read the views of a picture. UserError if its folder was deleted."""
         try:
             return (self._existing(place) / PICTURES / name / VIEWS).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise UserError(f"there is no result of {name}; predict it again") from None
 
     def packed(self, place: str) -> Path:
-        """A zip with a folder for each picture, named by the picture. UserError if they were deleted, or the disk is full."""
+        """Write a zip with a folder for each picture, named by it. UserError if they were deleted or the disk is full."""
         folder = self._existing(place)
         target = folder / "bridgenet.zip"
         try:
-            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures are packed already
+            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed already
                 names: list[str] = []
                 for each in sorted((folder / PICTURES).iterdir()):
                     names.append(unused(Path(each.name).stem, names))  # a.jpg beside a.png
@@ -81,9 +81,9 @@ class Results:
 
 
 def unused(name: str, taken: Collection[str]) -> str:
-    """`name`, or `name-2` and so on where it is taken; before the suffix."""
+    """`name`, or with `-2`, `-3`, … before the suffix if it is taken."""
     number, unique = 2, name
-    lower = {each.casefold() for each in taken}  # some file systems take A.png for a.png
+    lower = {each.casefold() for each in taken}  # some file systems ignore case
     while unique.casefold() in lower:
         unique, number = f"{Path(name).stem}-{number}{Path(name).suffix}", number + 1
     return unique

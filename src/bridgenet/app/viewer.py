@@ -1,4 +1,4 @@
-"""A prediction as HTML: for each task the photo below its map, with slider, opacity, key, and values for the cursor."""
+"""A prediction as HTML: each task's map over the photo, with slider, opacity, legend, and values under the cursor."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bridgenet.prediction import Prediction
 from bridgenet.tasks.visualize import as_map, colourise, key_of, range_of
 
 LONG_SIDE = 900
-"""Pictures on the page are at most so large [pixels]; the files to download have the full size."""
+"""Largest side of pictures on the page [pixels]; the files to download have the full size."""
 VALUES_SIDE = 160
-"""Values for the cursor are sent at most at this size [pixels]."""
+"""Largest side of the maps of values under the cursor [pixels]."""
 MOST_CLASSES = 18
 
 
 def views(prediction: Prediction) -> str:
-    """All tasks side by side."""
+    """Render all tasks side by side."""
     names = prediction.class_names
     return template("bridgenet.app", "viewer.html.j2").render(
         photo=_picture(prediction.image, photograph=True),
@@ -34,7 +34,7 @@ def views(prediction: Prediction) -> str:
 
 
 def _view(task: str, values: NDArray[Any], names: Sequence[str]) -> dict[str, Any]:
-    """What the template shows of a task."""
+    """The template's variables for a task."""
     known = tasks.get(task)
     small = _reduced(values, VALUES_SIDE, nearest=True)
     array = (small if small.ndim == 3 else small[..., None]).astype("<f4")
@@ -57,7 +57,7 @@ def _view(task: str, values: NDArray[Any], names: Sequence[str]) -> dict[str, An
 
 
 def _picture(image: NDArray[np.uint8], *, photograph: bool = False) -> str:
-    """A picture as a data URI, reduced for the page."""
+    """Encode a picture as a data URI, reduced for the page."""
     reduced = Image.fromarray(_reduced(image, LONG_SIDE, nearest=not photograph))
     return data_uri(reduced, photograph=photograph, optimize=False)
 

@@ -1,7 +1,8 @@
 """Weights on disk: the authors' checkpoints, backbones' files, this project's own format, and the hub's folders.
 
-`own` writes and reads this project's files, `reference` knows the authors' names, `source` opens whatever a user names,
-`convert` writes one form from another, `inspect` tells what a file is.
+`own` writes and reads this project's files, `reference` knows the authors' names, `detection` finds out which network such
+weights belong to, `source` opens whatever a user names,
+`convert` writes one form from another, `inspect` reports what a file is.
 """
 
 from bridgenet.checkpoints.files import check_state_dict

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from bridgenet.checkpoints.detection import internimage_style
 from bridgenet.checkpoints.files import State, check_state_dict, read_state, without_prefix
-from bridgenet.checkpoints.reference import backbone_name, internimage_style
+from bridgenet.checkpoints.reference import backbone_name
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.per_task import BackbonePerTask
 from bridgenet.model.backbones.timm_backbones import Pyramid, TimmBackbone
@@ -28,7 +29,7 @@ _CLASSIFIER = (
 
 
 def backbone_settings(name: str, path: str | Path) -> dict[str, Any]:
-    """The settings that a backbone needs besides its name for the weights in a file: InternImage's style of blocks."""
+    """The settings that a backbone needs, besides its name, for the weights in a file: InternImage's style of blocks."""
     if not name.startswith("internimage"):
         return {}
     state = without_prefix(read_state(Path(path), whole=False)[0], "backbone.", Path(path))
@@ -36,15 +37,15 @@ def backbone_settings(name: str, path: str | Path) -> dict[str, Any]:
 
 
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:
-    """Put a backbone's own weights into it: all of them, or UserError.
+    """Load a backbone's own weights into it, all of them.
 
     Args:
-        backbone: InternImage, or one of timm's.
-        path: of OpenGVLab's `.pth`, of timm's file, or of one in the original publishers' names (DINOv2, DINOv3, Swin, …)
-            that timm converts. Position embeddings at another grid are resampled; a classification head is left out.
+        backbone: InternImage, or a timm backbone.
+        path: OpenGVLab's `.pth` file, timm's file, or a file in the original publishers' names (DINOv2, DINOv3, Swin, …)
+            that timm can convert. Position embeddings at another grid are resampled; a classification head is left out.
 
     Raises:
-        UserError: the file cannot be read, or weights are missing, left over or of another shape (they are listed).
+        UserError: the file cannot be read, or weights are missing, unexpected or of another shape (they are listed).
     """
     path = Path(path)
     if isinstance(backbone, BackbonePerTask):
@@ -66,7 +67,7 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> None:
 
 
 def _in_timm_names(backbone: TimmBackbone, state: Mapping[str, Tensor], path: Path) -> State:
-    """The weights as the backbone knows them, without classification heads and what else lies above a pyramid's last stage."""
+    """The weights in the backbone's timm names, without classification heads and anything else above a pyramid's last stage."""
     own = set(backbone.timm_names().values())
     try:
         converted = backbone.converted(state)

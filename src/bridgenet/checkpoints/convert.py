@@ -1,12 +1,10 @@
-"""Conversion between the authors' checkpoints and this project's weights, both ways, to the bit."""
+"""Bit-exact conversion between the authors' checkpoints and this project's weights, in both directions."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +24,8 @@ from bridgenet.model.backbones.internimage import InternImage
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.decoders.bridgenet.options import NUM_STAGES
-from bridgenet.model.description import NetworkConfig
-from bridgenet.model.records import Record, record, record_of
-from bridgenet.system.files import replacing
+from bridgenet.model.records import Record, record, required_record
+from bridgenet.system.files import replacing, writing_folder
 
 _AUTHORS_TASKS = ("semseg", "depth", "human_parts", "sal", "normals", "edge")
 _AUTHORS_VIT = re.compile(
@@ -47,20 +44,20 @@ def convert(
     overwrite: bool = False,
     licence: str | None = None,
 ) -> Source:
-    """Write the weights of `source` in the form that `destination`'s name asks for; returns what was converted.
+    """Write the weights of `source` in the form that the name of `destination` selects, and return what was converted.
 
-    What is written is read back and compared with the network, bit by bit, before it takes its place.
+    The written file is read back and compared with the network, bit by bit, before it is moved to `destination`.
 
     Args:
         source: whatever :func:`bridgenet.load` takes.
-        destination: `.pth.tar` or `.pth`: the authors' form; `.safetensors`: this project's own; else a folder as the
-            Hugging Face hub has it.
+        destination: `.pth.tar` or `.pth` selects the authors' form, `.safetensors` this project's; any other name is a
+            folder in the layout of the Hugging Face hub.
         config: see :func:`bridgenet.load`.
-        overwrite: take the place of what is there; of a folder, of a hub folder's three files.
-        licence: of the weights, recorded with them; weights converted from the authors' keep theirs.
+        overwrite: replace an existing file, or the three files of an existing hub folder.
+        licence: licence of the weights, recorded with them; weights converted from the authors' keep the authors' licence.
 
     Raises:
-        UserError: `source` cannot be loaded, `destination` exists, or the authors' code does not know such a network.
+        UserError: `source` cannot be loaded, `destination` exists, or the authors' code does not support such a network.
     """
     destination = Path(destination)
     form = _form(destination)
@@ -75,7 +72,9 @@ def convert(
     except FileExistsError:
         raise UserError(f"{destination.parent} is not a folder") from None
     if form == "folder":
-        _write_folder(network, opened.config, information, destination)
+        with writing_folder(destination) as folder:
+            write_folder(folder, network, opened.config, information)
+            _check_written(network, folder / HUB_WEIGHTS)
         return replace(opened, information=dict(information))
     with replacing(destination) as partial:
         if form == "authors":
@@ -122,28 +121,15 @@ def _check_free(destination: Path, form: str, overwrite: bool) -> None:
             raise UserError(f"{destination} holds weights; give --overwrite to replace them, or another name")
 
 
-def _write_folder(network: BridgeNet, config: NetworkConfig, information: Mapping[str, Any], destination: Path) -> None:
-    partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
-    try:
-        partial.chmod(0o755)
-        write_folder(partial, network, config, information)
-        _check_written(network, partial / HUB_WEIGHTS)
-        destination.mkdir(exist_ok=True)
-        for name in HUB_FILES:
-            (partial / name).replace(destination / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def as_released(network: BridgeNet) -> dict[str, Any]:
-    """What a file of the authors' training holds, as far as it concerns the weights; tensors are the network's own.
+    """The content of a checkpoint of the authors' training, as far as weights are concerned; tensors are not copied.
 
-    `model` has every key that the authors' strict loading asks for. Those that no computation reads are not the trained
-    ones: they are 0, norms' weights 1. The network's description stands under `bridgenet`, so that :func:`bridgenet.load`
-    needs nothing else.
+    `model` has every key that the authors' strict loading expects. Weights that no computation uses are not trained
+    values: they are 0, and norms' weights are 1. The network's description is stored under `bridgenet`, so that
+    :func:`bridgenet.load` needs nothing else.
 
     Raises:
-        UserError: the authors' code does not know such a network.
+        UserError: the authors' code does not support such a network.
     """
     known = _check_known_to_authors(network)
     names = reference_names(network)
@@ -162,7 +148,7 @@ def as_released(network: BridgeNet) -> dict[str, Any]:
 
 
 def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
-    """The weights of the authors' files that no computation reads, in the authors' names."""
+    """The weights of the authors' files that no computation uses, in the authors' names."""
     width: Any = network.decoder.out_channels
     narrow, num_tasks, first = width // 4, len(network.tasks), network.backbone.channels[0]
     lateral = (narrow, first, 3, 3) if isinstance(network.backbone, InternImage) else (first, narrow, 3, 3)
@@ -180,10 +166,8 @@ def unused_weights(network: BridgeNet) -> dict[str, Tensor]:
 
 
 def _check_known_to_authors(network: BridgeNet) -> Record:
-    """What is known of a network that the authors' code knows. UserError for any other."""
-    known = record_of(network)
-    if known is None:
-        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    """The record of a network that the authors' code supports. UserError for any other network."""
+    known = required_record(network)
     decoder = known.config.decoder
     if decoder.name != BRIDGENET:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Weight files as tensors and metadata, safely: nothing read here can run code or be larger than the file it comes from."""
+"""Safe reading of weight files: nothing that is read here can run code or be larger than the file it comes from."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from bridgenet.errors import UserError
 State = dict[str, Tensor]
 
 _LOCAL_HEADER = 30
-"""Bytes that a member of a zip file takes at least, besides its name and content."""
+"""Smallest size of a zip member's header [bytes]; its name and content follow."""
 
 
 def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a weight file holds: its content (for safetensors: tensors by name) and its metadata (safetensors only).
+    """Read a weight file: its content (for safetensors, tensors by name) and its metadata (safetensors only).
 
-    Tensors are mapped from the file, not read: what is never looked at (an optimiser's state) costs no memory.
+    Tensors are memory-mapped: what is never accessed (an optimiser's state) needs no memory.
 
     Args:
-        whole: compare the content of a PyTorch file with its checksums, which takes reading all of it once.
+        whole: verify the checksums of a PyTorch file, for which all of it is read once.
 
     Raises:
-        UserError: missing, truncated, of another kind, packed, or a pickle with more in it than tensors and plain
-            containers.
+        UserError: the file is missing, truncated, of another kind or compressed, or it is a pickle that holds more than
+            tensors and plain containers.
     """
     start = _start(path)
     if start[8:9] == b"{":
@@ -42,7 +42,7 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
     is_zip = start[:4] == b"PK\x03\x04"
     if is_zip:
         _check_zip(path, whole)
-    elif start[:1] != b"\x80":  # what every pickle of torch.save begins with
+    elif start[:1] != b"\x80":  # the first byte of every pickle of torch.save
         raise UserError(f"{path} is neither a PyTorch nor a safetensors file" + ("" if start else ": it is empty"))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
@@ -52,9 +52,9 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
         raise UserError(
             f"{path} was refused: it is not a plain weight file, or it holds more than weights, which could run code{what}"
         ) from None
-    except Exception as error:  # foreign bytes: what unpickling makes of them is no closed list
+    except Exception as error:  # unpickling arbitrary bytes can raise anything
         raise UserError(
-            f"{path} cannot be read as weights ({error}); is it whole, and a PyTorch or safetensors file?"
+            f"{path} cannot be read as weights ({error}); is it complete, and a PyTorch or safetensors file?"
         ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected a dictionary of weights")
@@ -62,13 +62,13 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
 
 
 def weights_digest(path: Path) -> str:
-    """What tells weights from others of the same network: sha256 of the file's size and first MiB."""
+    """A digest that distinguishes weight files of one network: SHA-256 of the file's size and first MiB."""
     with path.open("rb") as file:
         return hashlib.sha256(str(path.stat().st_size).encode() + file.read(1 << 20)).hexdigest()
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether it is a safetensors file, whatever its name; UserError if there is none."""
+    """Whether this is a safetensors file, judged by its content; UserError if it does not exist."""
     return _start(path)[8:9] == b"{"
 
 
@@ -88,18 +88,20 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def _check_zip(path: Path, whole: bool) -> None:
-    """UserError for a zip file as torch.save never writes it: packed members, members that share bytes, wrong checksums."""
+    """UserError for a zip file that torch.save cannot have written: compressed or overlapping members, wrong checksums."""
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as opened:
             members = sorted(opened.infolist(), key=lambda member: member.header_offset)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path} cannot be read as weights ({error}); is it whole? Copy or download it again") from None
+        raise UserError(
+            f"{path} cannot be read as weights ({error}); is it complete? Copy or download it again"
+        ) from None
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise UserError(
-                f"{path} was refused: its part {member.filename} is packed ({member.compress_size} bytes that say they "
-                f"are {member.file_size}); torch.save packs nothing. Save the weights again with torch.save"
+                f"{path} was refused: its part {member.filename} is compressed ({member.compress_size} bytes that "
+                f"claim to be {member.file_size}); torch.save compresses nothing. Save the weights again with torch.save"
             )
     end = 0
     for member in members:
@@ -122,7 +124,7 @@ def _check_zip(path: Path, whole: bool) -> None:
 
 
 def state_of(content: Mapping[str, Any], path: Path) -> State:
-    """The state dict inside a checkpoint's content: under `model`, under `state_dict`, or the content itself."""
+    """The state dict of a checkpoint: its entry `model`, its entry `state_dict`, or the checkpoint itself."""
     for key in ("model", "state_dict"):
         if isinstance(content.get(key), Mapping):
             content = content[key]
@@ -135,7 +137,7 @@ def state_of(content: Mapping[str, Any], path: Path) -> State:
 
 
 def without_prefix(state: Mapping[str, Tensor], prefix: str, path: Path) -> State:
-    """The state with a prefix taken off its names; UserError if two weights then have the same name."""
+    """The state with a prefix removed from its names; UserError if two weights then have the same name."""
     renamed = {key.removeprefix(prefix): value for key, value in state.items()}
     if len(renamed) < len(state):
         both = next(key for key in state if key.startswith(prefix) and key.removeprefix(prefix) in state)
@@ -144,11 +146,11 @@ def without_prefix(state: Mapping[str, Tensor], prefix: str, path: Path) -> Stat
 
 
 def read_state(path: Path, *, whole: bool = True) -> tuple[State, dict[str, Any]]:
-    """The weights of a file that is not the project's own, each with its values in the file, and the whole content.
+    """Read a weight file of another project: the weights, each with its values in the file, and the whole content.
 
     Raises:
-        UserError: as :func:`read_file` and :func:`state_of`; and weights that are not plain arrays or say that they are
-            larger than the file, so that nothing is built from their shapes that the file could not fill.
+        UserError: as :func:`read_file` and :func:`state_of`; also for weights that are not plain arrays or that claim to
+            be larger than the file, so that no memory is allocated for shapes that the file cannot fill.
     """
     content, _ = read_file(path, whole=whole)
     state = state_of(content, path)
@@ -161,17 +163,17 @@ def read_state(path: Path, *, whole: bool = True) -> tuple[State, dict[str, Any]
             )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise UserError(
-                f"{path}: {key} says that it has shape {tuple(value.shape)}, but the file holds only "
+                f"{path}: {key} claims to have shape {tuple(value.shape)}, but the file holds only "
                 f"{value.untyped_storage().nbytes()} bytes of it; save it with .contiguous()"
             )
     claimed, size = sum(value.numel() * value.element_size() for value in state.values()), path.stat().st_size
     if claimed > size:
-        raise UserError(f"{path} has {size} bytes, but its weights say that they have {claimed}; download it again")
+        raise UserError(f"{path} has {size} bytes, but its weights claim to have {claimed}; download it again")
     return state, content
 
 
 def check_state_dict(state: State, expected: Mapping[str, Tensor], path: Path, what: str = "this network") -> State:
-    """`state` itself if it has exactly the expected names, shapes and kinds of number; else UserError listing what does not fit."""
+    """Return `state` if its names, shapes and kinds of dtype are exactly the expected ones; else UserError with a list."""
     if found := problems(state, expected, what):
         shown = "\n".join(f"         {problem}" for problem in found[:20])
         more = f"\n         … and {len(found) - 20} more" if len(found) > 20 else ""
@@ -180,7 +182,7 @@ def check_state_dict(state: State, expected: Mapping[str, Tensor], path: Path, w
 
 
 def problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str = "this network") -> list[str]:
-    """What does not fit, one line a weight."""
+    """The weights that do not fit, one line each."""
     found = [f"{key} is missing" for key in expected if key not in state]
     found += [f"{key} is not part of {what}" for key in state if key not in expected]
     for key, tensor in expected.items():
@@ -196,7 +198,7 @@ def problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: 
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """The settings in a JSON or YAML file; UserError if it is neither."""
+    """Read settings from a JSON or YAML file; UserError if it is neither."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:

@@ -1,7 +1,7 @@
 """The Hugging Face hub: names, downloads, and folders of weights with their description and a model card.
 
-`model.safetensors` is this project's own format and loads alone; `config.json` is the same description to be read, and
-`README.md` the model card. Nothing else is ever downloaded, and nothing in them can run code.
+`model.safetensors` is in this project's own format and sufficient to load a network; `config.json` repeats its description
+for readers, and `README.md` is the model card. Only the weights are ever downloaded, and they cannot run code.
 """
 
 from __future__ import annotations
@@ -43,35 +43,35 @@ LIBRARY, TAGS = "bridgenet", ("multi-task-learning", "dense-prediction")
 
 
 def licence_id(text: str) -> str:
-    """A licence as the hub writes it: `CC BY-NC 4.0` → `cc-by-nc-4.0`."""
+    """A licence in the hub's notation: `CC BY-NC 4.0` → `cc-by-nc-4.0`."""
     return "-".join(str(text).lower().split())
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether this may be the name of a model on the hub, `owner/name`."""
+    """Whether a text may be the name of a model on the hub, `owner/name`."""
     local = Path(text).parent.is_dir()  # runs/nyu for runs/nyud
     return _NAME.fullmatch(text) is not None and not text.endswith(_FILE_SUFFIXES) and not local
 
 
 def download(name: str, **options: Any) -> Path:
-    """The local path of the weights of `owner/name`, downloaded unless they are in the hub's cache already.
+    """Download the weights of `owner/name`, unless they are in the hub's cache, and return their local path.
 
     Args:
         options: of `huggingface_hub.hf_hub_download`, e.g. `revision`, `token`, `local_files_only`.
 
     Raises:
-        UserError: no such model, no weights of this project's in it, or no way to get them.
+        UserError: there is no such model, it has no weights in this project's format, or they cannot be downloaded.
     """
     what = f"no weights at {name} here"
     asked = {key: value for key, value in options.items() if key == "revision"}
     unreachable = "it is offline" if options.get("local_files_only") else ""
     try:
         if not unreachable:
-            try:  # once: the download itself would ask six times, for half a minute, where there is no connection
+            try:  # a single request: without a connection the download itself would retry for half a minute
                 get_hf_file_metadata(hf_hub_url(name, HUB_WEIGHTS, **asked), token=options.get("token"))
             except (RepositoryNotFoundError, EntryNotFoundError, RevisionNotFoundError):
                 raise
-            except Exception as error:  # what the hub's HTTP library raises differs from version to version
+            except Exception as error:  # the exceptions of the hub's HTTP library differ between versions
                 unreachable = " ".join(str(error).split())
         return Path(hf_hub_download(name, HUB_WEIGHTS, **{**options, "local_files_only": bool(unreachable)}))
     except RepositoryNotFoundError:
@@ -95,21 +95,21 @@ def download(name: str, **options: Any) -> Path:
 
 
 def write_folder(folder: Path, network: BridgeNet, config: NetworkConfig, information: Mapping[str, Any]) -> None:
-    """Write `model.safetensors`, `config.json` and `README.md`, the model card, into a folder that is there."""
+    """Write `model.safetensors`, `config.json` and `README.md`, the model card, into an existing folder."""
     write_weights(folder, network, config, information)
     card = model_card(config, information, sum(x.numel() for x in network.parameters()))
     write_atomically(folder / "README.md", str(card))
 
 
 def write_weights(folder: Path, network: BridgeNet, config: NetworkConfig, information: Mapping[str, Any]) -> None:
-    """Write `model.safetensors`, and `config.json`, the same description to be read."""
+    """Write `model.safetensors`, and `config.json` with the same description for readers."""
     save(network, folder / HUB_WEIGHTS, config=config, information=information)
     text = json.dumps(description(config, information), indent=2)
     write_atomically(folder / "config.json", text + "\n")
 
 
 def model_card(config: NetworkConfig, information: Mapping[str, Any], num_parameters: int) -> ModelCard:
-    """The model card, from what is recorded with the weights; nothing in it is guessed."""
+    """The model card; it states only what is recorded with the weights."""
     known = [tasks.get(name) for name in config.num_outputs if name in tasks.names()]
     scores = information.get("scores")
     recorded = {
@@ -136,12 +136,12 @@ def model_card(config: NetworkConfig, information: Mapping[str, Any], num_parame
 
 
 def check_card(path: Path, information: Mapping[str, Any]) -> None:
-    """UserError if a model card that is there, and stays, states another licence than the weights have."""
+    """UserError if an existing model card, which is not overwritten, states another licence than that of the weights."""
     if not path.is_file():
         return
     try:
         stated = ModelCard.load(path).data.get("license")
-    except ValueError:  # its header is no YAML
+    except ValueError:  # its header is not YAML
         stated = None
     if stated != (licence := information.get("licence")):
         raise UserError(
@@ -152,10 +152,10 @@ def check_card(path: Path, information: Mapping[str, Any]) -> None:
 def stated_information(
     config: NetworkConfig, information: Mapping[str, Any], stated: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What is recorded with weights once the user has stated what he knows of them: `license`, `data`, `scores`.
+    """The information to record with weights, including what the user states about them: `license`, `data`, `scores`.
 
     Raises:
-        UserError: it is something else, or contradicts their origin.
+        UserError: another key is stated, or the licence contradicts the weights' origin.
     """
     values = dict(stated or {})
     if unknown := [key for key in values if key not in _STATED]:

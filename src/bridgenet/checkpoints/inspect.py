@@ -1,4 +1,4 @@
-"""What a weight file is, told from names and shapes: no network is built with memory, and hardly a weight is read."""
+"""Inspection of weight files by names and shapes: no memory is allocated for a network, and few weights are read."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from bridgenet.checkpoints import (
     reference_names,
     weights_path,
 )
+from bridgenet.checkpoints.detection import detect, internimage_size, internimage_style
 from bridgenet.checkpoints.files import problems, read_config, read_state
-from bridgenet.checkpoints.reference import DROPPED, internimage_size, internimage_style, is_reference, tell
+from bridgenet.checkpoints.reference import DROPPED, is_reference
 from bridgenet.config.resolved import network_size
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
@@ -38,23 +39,23 @@ _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relati
 
 @dataclass
 class Inspection:
-    """What is known of a weight file; None or empty: not told by it.
+    """What is known about a weight file; None or empty values are not known.
 
     Attributes:
         file: the weight file.
         kind: in words, e.g. `released BridgeNet`.
-        backbone, backbone_settings: its name, and its settings where the name does not say it all.
-        decoder: one's own, by dotted path.
+        backbone, backbone_settings: its name, and its settings where the name does not determine them.
+        decoder: name of a decoder other than `bridgenet`.
         tasks: n_t by task, in task order.
         embed_dim, width: E and C.
         refine_depth: d of each stage.
         image_size: (H, W) [pixels] of training.
-        parameters, backbone_parameters: numbers of values, without buffers and what no computation reads.
+        parameters, backbone_parameters: numbers of parameters, without buffers and weights that no computation uses.
         step, epoch, origin, licence: as recorded with the weights.
-        backbone_weights, backbone_licence: what the backbone began with, and its licence, as recorded.
-        preset: whose network this is, if any.
-        nearest_preset: if none, the one that differs in one or two settings, and in which.
-        problems: what is off, a line each.
+        backbone_weights, backbone_licence: the backbone's initial weights and their licence, as recorded.
+        preset: the preset with this network, if any.
+        nearest_preset: otherwise a preset that differs in one or two settings, and the differences.
+        problems: a line for each problem.
     """
 
     file: str
@@ -111,14 +112,14 @@ class Inspection:
 
 
 def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None = None) -> Inspection:
-    """Tell what a weight file, run folder or hub folder is.
+    """Inspect a weight file, run folder or hub folder.
 
     Args:
         source: whatever :func:`bridgenet.load` takes, or a backbone's file.
         config: see :func:`bridgenet.load`; a file or its content.
 
     Raises:
-        UserError: it cannot be read as weights at all. What does not fit is told in `problems`.
+        UserError: the source cannot be read as weights at all. What does not fit is listed in `problems`.
     """
     with extensions.trusting(custom_modules(source)):
         return _inspected(weights_path(source), config)
@@ -139,18 +140,18 @@ def _inspected(path: Path, config: Mapping[str, Any] | str | Path | None) -> Ins
     found = Inspection(str(path), "BridgeNet in the authors' names")
     _count_parameters(found, state)
     try:
-        told = tell(state, path)
+        detected = detect(state, path)
     except UserError as error:
         found.problems.append(_without(str(error), path))
         return found
     if "bridgenet" in content:
         found.kind += " (by bridgenet convert)"
-    elif told.published:
+    elif detected.published:
         found.kind = "released BridgeNet"
-    found.backbone, found.image_size = told.backbone, told.image_size
-    found.backbone_settings = {} if told.published else told.backbone_kwargs
-    found.tasks, found.embed_dim, found.width = told.num_outputs, told.embed_dim, told.width
-    found.refine_depth = told.depths
+    found.backbone, found.image_size = detected.backbone, detected.image_size
+    found.backbone_settings = {} if detected.published else detected.backbone_kwargs
+    found.tasks, found.embed_dim, found.width = detected.num_outputs, detected.embed_dim, detected.width
+    found.refine_depth = detected.depths
     try:
         state, network_config, information = open_reference(state, content, given, path)
     except UserError as error:
@@ -185,7 +186,7 @@ def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str
 def _compare(
     found: Inspection, config: NetworkConfig, state: Mapping[str, Tensor], path: Path, reference: bool
 ) -> None:
-    """What of the weights does not fit the network."""
+    """Add the weights that do not fit the network to the problems."""
     _count_parameters(found, state)
     try:
         network = meta_network(config, state, path)
@@ -214,7 +215,7 @@ def _presets() -> dict[str, RunConfig]:
 
 
 def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
-    """The preset that is most like this network, and in what it differs, e.g. `refine_depth 6 (preset 18)`."""
+    """The preset that is most similar to this network, and the differences, e.g. `refine_depth 6 (preset 18)`."""
     own = _compared(config.num_outputs, config.image_size, config.backbone, config.decoder)
     differences: dict[str, list[str]] = {}
     for name, settings in _presets().items():
@@ -230,7 +231,7 @@ def nearest_preset(config: NetworkConfig) -> tuple[str, list[str]]:
 def _compared(
     num_outputs: Mapping[str, int], image_size: Sequence[int], backbone: Part, decoder: Part
 ) -> dict[str, Any]:
-    """What a network is compared with presets in."""
+    """The settings in which a network is compared with presets."""
     options = decoder.complete().arguments
     if isinstance(depth := options.get("refine_depth"), list) and len(set(depth)) == 1:
         options["refine_depth"] = depth[0]
@@ -240,7 +241,7 @@ def _compared(
 
 
 def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
-    """A backbone's own file, or what no one knows."""
+    """Inspect a backbone's own file, or an unknown one."""
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
     found = Inspection(str(path), f"unknown weights (first: {', '.join(list(state)[:3])})")
     _count_parameters(found, state)

@@ -1,8 +1,8 @@
 """This project's own weight files.
 
-One safetensors file: weights under `model.`, and (in a run's `last`) the optimiser's state under `optimizer.`; the network's
-description and everything else that is not a tensor stands as JSON in its metadata under the key `bridgenet`. It is written
-atomically and loads with no other argument.
+A file is in the safetensors format. It has the weights under `model.` and, in a run's `last`, the optimiser's state under
+`optimizer.`; the network's description and everything else that is not a tensor is JSON in the metadata key `bridgenet`.
+Files are written atomically and load without further arguments.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from bridgenet.checkpoints.files import State, is_safetensors, read_file
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.inference import PreparedNetwork
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.system.files import replacing
 
 FORMAT = 1
@@ -42,26 +41,21 @@ def save(
     Args:
         network: its weights are written.
         path: of the safetensors file.
-        config: how it was built; not needed if `build_network` or `load_network` made it.
-        information: whatever else to keep, JSON types, e.g. `{"step": 1000}`; it is added to what is known of the weights.
+        config: how the network was built; not needed if `build_network` or `load_network` made it.
+        information: anything else to keep, as JSON types, e.g. `{"step": 1000}`; it is added to the recorded information.
         optimizer: tensors of the optimiser's state by name.
 
     Raises:
-        UserError: it is not known how the network was built, or weights of the authors' would get another licence.
+        UserError: it is not known how the network was built, or the authors' weights would get another licence.
     """
     path = Path(path)
-    if isinstance(network, PreparedNetwork):
-        raise UserError("a network that was prepared for inference cannot be saved; save the one it was made from")
-    known = record_of(network)
-    config = config or (known.config if known is not None else None)
-    if config is None:
-        raise UserError("it is not known how this network was built; give its NetworkConfig as config")
-    told = description(config, information or {}, known.information if known is not None else {})
+    known = required_record(network, config)
+    described = description(known.config, information or {}, known.information)
     tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
     tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
     with replacing(path) as partial:
         try:
-            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(told)})
+            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(described)})
         except SafetensorError as error:
             raise UserError(f"{path} could not be written: {error}") from None
 
@@ -69,14 +63,14 @@ def save(
 def description(
     config: NetworkConfig, information: Mapping[str, Any], known: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What is saved beside weights, JSON types: `format`, `network`, `information`.
+    """The metadata saved with weights, as JSON types: `format`, `network`, `information`.
 
     Args:
         config: how the network was built.
-        information: of its weights, added to what is `known` of them.
+        information: about its weights, added to the `known` information.
 
     Raises:
-        UserError: weights with an origin would get another licence than theirs.
+        UserError: weights with a recorded origin would get another licence.
     """
     known = known or {}
     kept = {**known, **information}
@@ -91,7 +85,7 @@ def description(
 
 
 def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
-    """Weights, optimiser tensors, description and information of an own file; None if it is another kind of file."""
+    """Read weights, optimiser tensors, description and information of a file; None if it is another kind of file."""
     if not is_safetensors(path):
         return None
     content, metadata = read_file(path)
@@ -106,7 +100,7 @@ def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] |
 
 
 def parse_description(text: str, path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
-    """The inverse of :func:`description`, of the text in `path`. UserError for what is damaged or of another version."""
+    """Parse the JSON text of :func:`description`, read from `path`. UserError if it is damaged or of another version."""
     try:
         found = json.loads(text)
         version, complete = found["format"], {"network", "information"} <= set(found)
@@ -123,7 +117,7 @@ def parse_description(text: str, path: Path) -> tuple[NetworkConfig, dict[str, A
 
 
 def read_description(path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
-    """The network of an own file and what was saved beside its weights (`{"step": …}`), without reading the weights."""
+    """Read the network's description and the information (`{"step": …}`) of a file, without reading the weights."""
     try:
         with safe_open(str(path), framework="pt") as opened:
             text = (opened.metadata() or {})["bridgenet"]
@@ -133,5 +127,5 @@ def read_description(path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
 
 
 def read_information(path: Path) -> dict[str, Any]:
-    """What was saved beside the weights of an own file, see :func:`read_description`."""
+    """Read the information saved with the weights in a file, see :func:`read_description`."""
     return read_description(path)[1]

@@ -1,4 +1,4 @@
-"""A source of weights, opened once: what the user named, what file that is, and the network in it."""
+"""A source of weights, opened once: the file that the user named, its description, and the network in it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bridgenet import extensions
+from bridgenet.checkpoints.detection import detect_network
 from bridgenet.checkpoints.files import State, check_state_dict, is_safetensors, read_config, read_state, weights_digest
 from bridgenet.checkpoints.hub import download, is_hub_name
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
-from bridgenet.checkpoints.reference import DROPPED, detect_network, is_reference, reference_name
+from bridgenet.checkpoints.reference import DROPPED, is_reference, reference_name
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
-from bridgenet.model.records import record, record_of
+from bridgenet.model.records import record, required_record
 
 AUTHORS_LICENCE = "cc-by-nc-4.0"
-"""Of the weights that the authors released, and so of whatever is converted from a file in their names."""
+"""Licence of the weights that the authors released, and so of all weights converted from a file in their names."""
 
 
 @dataclass
@@ -34,10 +35,10 @@ class Source:
 
     Attributes:
         path: of the weight file.
-        kind: `"own"`, this project's format, or `"authors"`, the authors' names.
+        kind: `"own"` for this project's format, `"authors"` for the authors' names.
         config: how the network is built.
-        information: what is recorded beside the weights: step, scores, origin, licence.
-        digest: see :func:`bridgenet.checkpoints.files.weights_digest`; it tells whether the file is still the same.
+        information: recorded with the weights: step, scores, origin, licence.
+        digest: detects whether the file has changed, see :func:`bridgenet.checkpoints.files.weights_digest`.
         trust: modules whose code the weights may name.
     """
 
@@ -47,29 +48,28 @@ class Source:
     information: dict[str, Any]
     digest: str
     trust: tuple[str, ...] = ()
-    _given: Mapping[str, Any] | None = None  # what a file in the authors' names cannot tell
-    _state: State | None = field(default=None, repr=False)  # mapped from the file, until the network is made
+    _given: Mapping[str, Any] | None = None  # settings that a file in the authors' names does not contain
+    _state: State | None = field(default=None, repr=False)  # memory-mapped, kept until the network is built
 
     def network(self) -> BridgeNet:
-        """A network with these weights, on the CPU, in evaluation mode. Each call gives another one.
+        """Build a network with these weights, on the CPU, in evaluation mode. Each call builds a new one.
 
         Raises:
-            UserError: weights are missing, left over or of another shape, or name code that is not trusted.
+            UserError: weights are missing, unexpected or of another shape, or they name code that is not trusted.
         """
         state = self._state if self._state is not None else _read(self.path, self._given)[0]
         self._state = None
         with extensions.trusting(self.trust):
             network = _filled(self.config, state, self.path, reference_names if self.kind == "authors" else None)
-        known = record_of(network)
-        record(network, known.config if known is not None else self.config, self.information)
+        record(network, required_record(network).config, self.information)
         return network.eval()
 
     def check_unchanged(self) -> None:
-        """UserError if the file is gone, or another one since it was opened."""
+        """UserError if the file was deleted or changed since it was opened."""
         if not self.path.is_file():
             raise UserError(f"{self.path} is gone: its weights cannot be read again")
         if weights_digest(self.path) != self.digest:
-            raise UserError(f"{self.path} was written anew since it was loaded; load it again")
+            raise UserError(f"{self.path} was overwritten since it was loaded; load it again")
 
 
 def open_source(
@@ -78,7 +78,7 @@ def open_source(
     config: Mapping[str, Any] | str | Path | None = None,
     trust: Collection[str] = (),
 ) -> Source:
-    """Find and describe what a user named; see :func:`bridgenet.load` for the arguments and errors."""
+    """Find a source of weights and read its description; see :func:`bridgenet.load` for the arguments and errors."""
     path = weights_path(source)
     given = read_config(config) if isinstance(config, str | Path) else config
     state, kind, network_config, information = _read(path, given)
@@ -97,10 +97,10 @@ def open_source(
 def _read(
     path: Path, given: Mapping[str, Any] | None
 ) -> tuple[State, Literal["own", "authors"], NetworkConfig, dict[str, Any]]:
-    """Weights, in whose names they are, how the network is built, and what is recorded."""
+    """The weights, their kind of names, the network's description, and the recorded information."""
     if own := read_own(path):
         state, _, config, information = own
-        if "first_scores" in information:  # a run's last: the scores in it are of an earlier step
+        if "first_scores" in information:  # a run's `last`: its scores are those of an earlier step
             kept = {key: information[key] for key in RECORDED if key in information}
             information = {"step": information.get("step")} | kept
         return state, "own", config, information
@@ -108,16 +108,16 @@ def _read(
     if not is_reference(state):
         raise UserError(
             f"{path} holds neither this project's weights nor a BridgeNet checkpoint in the authors' names "
-            f"(first keys: {', '.join(list(state)[:3])}); bridgenet inspect tells what it is"
+            f"(first keys: {', '.join(list(state)[:3])}); bridgenet inspect reports what it is"
         )
     state, config, information = open_reference(state, content, given, path)
     return state, "authors", config, information
 
 
 def weights_path(source: str | Path) -> Path:
-    """The weight file that `source` means: itself, a run folder's `best`, else its `last`, or a hub folder's weights.
+    """The weight file of a source: the file itself, a run folder's `best` or else `last`, or a hub folder's weights.
 
-    A hub name `owner/name` that is no local path is downloaded, its weights in this project's format and nothing else.
+    For a hub name `owner/name` that is not a local path, the weights in this project's format are downloaded.
     """
     path = Path(source)
     if path.is_dir():
@@ -133,10 +133,12 @@ def weights_path(source: str | Path) -> Path:
 
 
 def custom_modules(source: str | Path) -> list[str]:
-    """Modules that the weights in a run folder name; none for anything but a run folder."""
+    """Modules that the weights in a run folder name; an empty list for any other source."""
     if not (Path(source) / "config.yaml").is_file():
         return []
-    if (path := weights_path(source)).name == HUB_WEIGHTS or not is_safetensors(path):  # someone's folder of the hub
+    if (path := weights_path(source)).name == HUB_WEIGHTS or not is_safetensors(
+        path
+    ):  # a hub folder, which may be from someone else
         return []
     return [extensions.module_of(text) for text in read_description(path)[0].custom_parts().values()]
 
@@ -144,9 +146,9 @@ def custom_modules(source: str | Path) -> list[str]:
 def open_reference(
     state: State, content: Mapping[str, Any], given: Mapping[str, Any] | None, path: Path
 ) -> tuple[State, NetworkConfig, dict[str, Any]]:
-    """Of a file in the authors' names: the weights that computations read, the network, and what is recorded of both.
+    """Of a file in the authors' names: the weights that computations use, the description, and the information.
 
-    A file that `bridgenet convert` wrote carries its description; any other is taken to be the authors', with their licence.
+    A file written by `bridgenet convert` contains its description; any other is assumed to be the authors', with their licence.
     """
     state = {key: value for key, value in state.items() if not DROPPED.match(key)}
     if isinstance(text := content.get("bridgenet"), str):
@@ -159,7 +161,7 @@ def open_reference(
 
 
 def meta_network(config: NetworkConfig, state: Mapping[str, Tensor], path: Path) -> BridgeNet:
-    """The network without memory (meta device), to compare weights with before anything large is made."""
+    """Build the network on the meta device, to compare weights with it before any memory is allocated."""
     for settings in (config.decoder, config.backbone):
         for name in ("refine_depth", "depth", "depths"):
             found = settings.get(name, 0)
@@ -176,13 +178,13 @@ def _filled(
     path: Path,
     names_of: Callable[[BridgeNet], dict[str, str]] | None = None,
 ) -> BridgeNet:
-    """The network with these weights; `names_of` gives {our name: the state's}, by default they are the same."""
+    """Build the network with these weights; `names_of` gives {our name: name in the state}, by default the same."""
     drawn = meta_network(config, state, path)
     names = names_of(drawn) if names_of else {key: key for key in drawn.state_dict()}
     check_state_dict(state, {names[key]: value for key, value in drawn.state_dict().items() if key in names}, path)
     with _NoRandomNumbers():  # every weight is about to be replaced
         network = _built(config, path)
-    # Of the authors' names, num_batches_tracked is left out: it is not read with a fixed momentum.
+    # The authors' names omit num_batches_tracked, which is not used with a fixed momentum.
     network.load_state_dict({key: state[name] for key, name in names.items()}, strict=False)
     bad = [key for key, x in network.state_dict().items() if x.is_floating_point() and not torch.isfinite(x).all()]
     if bad:
@@ -193,11 +195,11 @@ def _filled(
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Zeros in place of the draws of weights' initialisation, which take longer than loading them."""
+    """Fills weights with zeros where their initialisation would draw random numbers, which takes longer than loading."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, kwargs = getattr(function, "__name__", ""), kwargs or {}
-        if name in ("uniform_", "normal_"):  # methods of tensors, and torch.nn.init's functions of these names
+        if name in ("uniform_", "normal_"):  # methods of tensors, and functions of torch.nn.init
             tensor = args[0] if args else kwargs["tensor"]
             tensor.detach().zero_()
             return tensor
@@ -205,7 +207,7 @@ class _NoRandomNumbers(TorchFunctionMode):
 
 
 def reference_names(network: BridgeNet) -> dict[str, str]:
-    """{our name: the authors' name} of every weight and buffer that both have."""
+    """{our name: the authors' name} of every weight and buffer that exists in both."""
     order = list(network.tasks)
     return {key: reference_name(key, order) for key in network.state_dict() if not key.endswith("num_batches_tracked")}
 
@@ -216,5 +218,5 @@ def _built(config: NetworkConfig, path: Path) -> BridgeNet:
         return build_network(config)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # a foreign description: what a backbone makes of its settings is no closed list
+    except Exception as error:  # a backbone may raise anything for settings out of a file
         raise UserError(f"{path}: no network can be built from its description: {error}") from None

@@ -1,7 +1,7 @@
 """Networks as files for other programs: ONNX (`.onnx`) and `torch.export` archives (`.pt2`). See `docs/export.md`.
 
-`capture` and `write` make them, with PyTorch; `description` says what stands in them; `predictor` and `decoding` predict with
-them, those of ONNX without PyTorch; `quantisation` makes them smaller.
+`capture` and `write` make them, with PyTorch; `description` is the metadata in them; `predictor` and `decoding` predict with
+them, with ONNX files without PyTorch; `quantisation` makes them smaller.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network as one graph of PyTorch's operations, images of any size if its backbone allows it."""
+"""Capture a network as a graph of PyTorch operations, for images of any size if the backbone allows it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.fast import by_definition
 
 MOST = 8192
-"""Of the sides of images [pixels], and so of what is promised to the exporter."""
+"""Largest side of images that the exported graph is specified for [pixels]."""
 
 
 class Logits(nn.Module):
-    """The network, giving logits alone, in task order."""
+    """A network that returns only the logits, in task order."""
 
     def __init__(self, network: BridgeNet):
         super().__init__()
@@ -31,27 +31,27 @@ class Logits(nn.Module):
 
 
 def least_size(network: BridgeNet) -> int:
-    """Of images of any size: below it some map is a single pixel wide, which PyTorch makes another graph of."""
+    """Smallest side of images of any size [pixels]; below it some map is one pixel wide, which needs another graph."""
     return 3 * network.backbone.base_divisor * network.backbone.size_divisor
 
 
 def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
-    """The graph: `image` (B, 3, H, W) → logits of every task (B, n_t, H, W), computed by definition.
+    """Capture the graph from `image` (B, 3, H, W) to the logits of every task (B, n_t, H, W), computed by definition.
 
     Args:
-        network: in evaluation mode, float32, on the CPU, not made ready for inference.
-        size: the only (H, W) that the graph shall take, multiples of the backbone's divisor; or None, for any multiples of it
-            from :func:`least_size` on. B is free in both.
+        network: in evaluation mode, float32, on the CPU, not prepared for inference.
+        size: the fixed (H, W) of images, multiples of the backbone's divisor; None for any multiples of at least
+            :func:`least_size`. B is free in both cases.
 
     Raises:
-        UserError: the exporter cannot do it, e.g. as the backbone's graph depends on the size.
+        UserError: the exporter fails, e.g. because the backbone's graph depends on the size.
     """
     batch = Dim("batch", min=1, max=1024)
     if size is None:
         divisor = network.backbone.size_divisor
         least = least_size(network) // divisor
         rows, columns = (Dim(name, min=least, max=MOST // divisor) for name in ("rows", "columns"))
-        example = (divisor * (2 * least + 5), divisor * (2 * least + 1))  # sizes that coincide with nothing
+        example = (divisor * (2 * least + 5), divisor * (2 * least + 1))  # sizes that equal no other dimension
         shapes: dict[int, object] = {0: batch, 2: divisor * rows, 3: divisor * columns}
     else:
         example, shapes = (size[0], size[1]), {0: batch}
@@ -60,7 +60,7 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
             program = torch.export.export(
                 Logits(network), (torch.zeros(2, 3, *example),), dynamic_shapes=(shapes,), strict=False
             )
-    except Exception as error:  # a backbone's code is no closed list of what may go wrong
+    except Exception as error:  # a backbone's code may raise anything
         what = "of any size" if size is None else f"of {size[0]}×{size[1]}"
         raise UserError(
             f"PyTorch cannot export this network for images {what} ({' '.join(str(error).split())[:300]})"
@@ -70,7 +70,7 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporters' notes to their developers."""
+    """Suppress logs and warnings of the exporters."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.WARNING))
     try:

@@ -1,4 +1,4 @@
-"""From pictures to what an exported network takes. How its logits become maps is said by the task's kind."""
+"""Normalisation of pictures for exported networks. The kind of a task defines how logits become maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in an exported file beside the network: all that prediction needs to know. JSON, no PyTorch."""
+"""The metadata of an exported file, as JSON: everything that prediction needs besides the network. No PyTorch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bridgenet.tasks import Task
 
 FORMAT = 1
 KEY = "bridgenet"
-"""Under which it stands in ONNX's metadata; in `torch.export` archives it is the extra file `bridgenet.json`."""
+"""Key of the description in ONNX metadata; in `torch.export` archives it is the extra file `bridgenet.json`."""
 SUFFIXES = (".onnx", ".pt2")
 
 
 def is_exported(source: str | Path) -> bool:
-    """Whether that names an exported file, by its ending."""
+    """Whether a path names an exported file, by its suffix."""
     return Path(source).suffix.lower() in SUFFIXES
 
 
@@ -31,18 +31,18 @@ class Description:
         tasks: {task: its definition}, :meth:`bridgenet.Task.as_dict`: title, kind, unit, decode.
         num_outputs: {task: channels of its logits}.
         class_names: {task: names of its classes, in the order of the indices}.
-        mean, std: what is subtracted from values in [0, 1], and what they are divided by then.
-        image_size: (H, W) of training [pixels]: larger pictures are shrunk to about so many pixels.
-        size_divisor: H and W must be multiples of it; pictures are padded to that with 0 below and to the right.
-        least_size: of H and W.
-        size: the only (H, W) that the network takes, or None if it takes any.
+        mean, std: normalisation of values in [0, 1]: (value − mean) / std, by channel.
+        image_size: (H, W) of the training images [pixels]; larger pictures are shrunk to about this number of pixels.
+        size_divisor: H and W must be multiples of it; pictures are padded with 0 below and to the right.
+        least_size: smallest H and W [pixels].
+        size: the fixed (H, W) of the input [pixels], or None if it is free.
         quantised: `"int8"`, or None.
-        backbone: its name.
-        dataset: that the tasks are those of, if any.
-        information: what is recorded of the weights: origin, licence, licence of the backbone's weights, scores.
-        deviation: {task: largest deviation from PyTorch that was found, in shares of the logits' largest value}.
+        backbone: name of the backbone.
+        dataset: name of the data set that the tasks belong to, if any.
+        information: recorded with the weights: origin, licence, licence of the backbone's weights, scores.
+        deviation: {task: largest measured deviation from PyTorch, relative to the largest absolute logit}.
         loss: {task: how much a quantised network's predictions differ}, see :meth:`bridgenet.tasks.kinds.Kind.change`.
-        version: of this package.
+        version: version of this package.
     """
 
     tasks: dict[str, dict[str, Any]]
@@ -63,12 +63,12 @@ class Description:
     loss: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        """The text that is written into the file."""
+        """The description as JSON text."""
         return json.dumps({"format": FORMAT} | asdict(self))
 
     @classmethod
     def from_json(cls, text: str | None, path: Path) -> Description:
-        """The inverse of :meth:`as_json`. UserError if it is not of this project, damaged or newer."""
+        """Parse the text of :meth:`as_json`. UserError if it is not of this project, damaged or newer."""
         if not text:
             raise UserError(f"{path} has no description of this project's; was it written by bridgenet export?")
         try:
@@ -81,7 +81,7 @@ class Description:
             raise UserError(f"{path}: its description is damaged; export the network again") from None
 
     def register_tasks(self) -> dict[str, Task]:
-        """The tasks; those that are not every installation's become known, for drawing and writing their maps."""
+        """Register tasks that are not built in, for drawing and writing their maps, and return all tasks."""
         found = {name: task_registry.from_dict(values) for name, values in self.tasks.items()}
         for name, task in found.items():
             if name not in task_registry.BUILT_IN:
@@ -90,5 +90,5 @@ class Description:
 
 
 def say_deviation(deviation: Mapping[str, float]) -> str:
-    """In words, for one line."""
+    """The deviation of each task as a line of text."""
     return "  ".join(f"{task} {value:.1e}" for task, value in deviation.items())

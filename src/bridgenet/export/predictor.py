@@ -1,4 +1,4 @@
-"""Prediction with exported files: ONNX by ONNX Runtime, without PyTorch, and `torch.export` archives with it. On the CPU."""
+"""Prediction with exported files on the CPU: ONNX with ONNX Runtime, and `torch.export` archives with PyTorch."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class ExportedPredictor:
     """Predicts pictures with an exported network.
 
     Args:
-        run: computes.
-        description: of the file.
-        tasks: the tasks wanted; all by default.
-        max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again; by
-            default as many as in the network's training images.
-        batch_size: most pictures that go through the network together.
+        run: computes the logits.
+        description: description of the file.
+        tasks: tasks to predict; all by default.
+        max_pixels: larger pictures are shrunk to this number of pixels for the network, and the results are enlarged; the
+            default is the number of pixels of the training images.
+        batch_size: largest number of pictures in a batch.
 
     Attributes:
         tasks: names of the tasks that are predicted.
         class_names: {task: names of its classes}.
 
     Raises:
-        UserError: a task that the network does not have or that only PyTorch can decode, or no pixels.
+        UserError: the network does not have a task, only PyTorch can decode it, or an option is out of range.
     """
 
     def __init__(
@@ -63,26 +63,28 @@ class ExportedPredictor:
         self.batch_size = batch_size
 
     def network_size(self, picture: Picture) -> tuple[int, int]:
-        """(height, width) in which the network sees a picture, before padding."""
+        """(height, width) of a picture as input of the network, before padding."""
         height, width = size_within((picture.shape[0], picture.shape[1]), self.max_pixels)
         if self.description.size is None:
             return height, width
-        factor = min(1.0, self.description.size[0] / height, self.description.size[1] / width)  # whole in the only size
+        factor = min(
+            1.0, self.description.size[0] / height, self.description.size[1] / width
+        )  # to fit into the fixed size
         return max(1, round(height * factor)), max(1, round(width * factor))
 
     def logits(self, images: Images) -> dict[str, Images]:
-        """(B, 3, H, W) normalised → {task: (B, n, H, W)}: padded for the network, its results cut to the images again."""
+        """Normalised images (B, 3, H, W) → {task: logits (B, n, H, W)}; padding is added and removed."""
         height, width = images.shape[2:]
         rows, columns = self._padded_size(height, width)
         found = self.run(np.pad(images, ((0, 0), (0, 0), (0, rows - height), (0, columns - width))))
         return {task: found[task][..., :height, :width] for task in self.tasks}
 
     def predict_image(self, image: Any) -> Prediction:
-        """The prediction of a path, a PIL image, or an (H, W, 3) uint8 RGB array."""
+        """Predict one picture: a path, a PIL image, or an (H, W, 3) uint8 RGB array."""
         return self([read_picture(image)])[0]
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
-        """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
+        """Predict pictures (H, W, 3) uint8 RGB of one input size (:meth:`network_size`) in one batch."""
         logits = self._logits(pictures)
         return [
             self._decoded(picture, {task: x[number] for task, x in logits.items()})
@@ -90,7 +92,7 @@ class ExportedPredictor:
         ]
 
     def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]:
-        """A function that predicts one frame after the other; `smoothing` is the share of the past in their logits, [0, 1)."""
+        """A function that predicts frames in their order; `smoothing` is the weight of the past in the logits, [0, 1)."""
         check_smoothing(smoothing)
         past: dict[str, Images] = {}
 
@@ -124,17 +126,17 @@ class ExportedPredictor:
 
 
 def open_exported(path: str | Path, **how: Any) -> ExportedPredictor:
-    """What `bridgenet export` wrote, ready to predict: `open_exported("network.onnx").predict_image("photo.jpg").panel()`.
+    """Open a file of `bridgenet export`: `open_exported("network.onnx").predict_image("photo.jpg").panel()`.
 
-    `.onnx` is computed by ONNX Runtime, and PyTorch is not loaded. `.pt2` is loaded by PyTorch: open only archives whose
-    makers you trust, as PyTorch does not promise that they cannot run code.
+    `.onnx` is computed by ONNX Runtime, without PyTorch. `.pt2` is loaded by PyTorch: open only archives from sources that
+    you trust, because PyTorch does not guarantee that they cannot run code.
 
     Args:
-        path: the file.
+        path: path of the file.
         how: `tasks`, `max_pixels`, `batch_size` of :class:`ExportedPredictor`.
 
     Raises:
-        UserError: no such file, another kind of file, a damaged one, or a missing package.
+        UserError: the file does not exist, is damaged or of another kind, or a package is missing.
     """
     path = Path(path)
     if not path.is_file():
@@ -149,10 +151,10 @@ def _open_onnx(path: Path) -> tuple[Runner, Description]:
     except ImportError:
         raise UserError(f'{path} needs ONNX Runtime, which is not installed: pip install "bridgenet[export]"') from None
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors: what it warns of is for its developers
+    options.log_severity_level = 3  # errors only
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own classes differ from version to version
+    except Exception as error:  # its exception classes differ between versions
         raise UserError(f"{path} cannot be read by ONNX Runtime: {' '.join(str(error).split())[:300]}") from None
     description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.tasks)
@@ -169,7 +171,7 @@ def _open_pt2(path: Path) -> tuple[Runner, Description]:
     extra = {f"{KEY}.json": ""}
     try:
         program = torch.export.load(str(path), extra_files=extra)
-    except Exception as error:  # whatever a damaged archive makes of it
+    except Exception as error:  # a damaged archive may raise anything
         raise UserError(f"{path} cannot be read by PyTorch: {' '.join(str(error).split())[:300]}") from None
     text: Any = extra[f"{KEY}.json"]
     description = Description.from_json(text.decode() if isinstance(text, bytes) else text, path)

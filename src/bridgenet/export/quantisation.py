@@ -1,4 +1,4 @@
-"""8-bit weights for ONNX files, and what they cost in accuracy, measured."""
+"""8-bit weights for ONNX files, and the measured change of their predictions."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from bridgenet.export.predictor import open_exported
 from bridgenet.tasks import kinds
 
 OPERATORS = ("MatMul",)
-"""Products of transformers and of InternImage. Not convolutions: ONNX Runtime computes them several times as slowly in 8 bits."""
+"""Matrix products of transformers and InternImage. ONNX Runtime is several times slower with 8-bit convolutions."""
 
 
 def quantise(
     path: Path, description: Description, pictures: Sequence[NDArray[np.uint8]], say: Callable[[str], None]
 ) -> Description:
-    """Put 8-bit weights into an ONNX file, their activations quantised as they come, and say how its predictions change.
+    """Quantise the weights of an ONNX file to 8 bits, with dynamic activations, and report how its predictions change.
 
     Args:
-        path: of the file, replaced.
-        description: of it.
-        pictures: (H, W, 3) uint8 RGB, to measure the change on.
+        path: path of the file, which is overwritten.
+        description: description of the file.
+        pictures: (H, W, 3) uint8 RGB, on which the change is measured.
+        say: called with a line of text for each task.
 
     Returns:
-        The description that now stands in the file, `quantised` and `loss` filled in.
+        The new description in the file, with `quantised` and `loss`.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

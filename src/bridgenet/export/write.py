@@ -1,4 +1,4 @@
-"""Writing a network as ONNX or as a `torch.export` archive: captured, written, read back, compared, and only then there."""
+"""Export of a network to ONNX or a `torch.export` archive: the file is read back and compared before it is moved."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.export.quantisation import quantise
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.prediction.model import Model
 from bridgenet.system.files import replacing
 from bridgenet.version import __version__
 
 TOLERANCE = 1e-3
-"""Largest deviation from PyTorch, in shares of each tensor's largest value."""
+"""Largest accepted deviation from PyTorch, relative to each tensor's largest absolute value."""
 LARGEST = 2**31 - 2**26
-"""Bytes of weights that an ONNX file, which is one protobuf message of less than 2 GiB, has room for."""
+"""Largest size of the weights in an ONNX file [bytes], which is one protobuf message of less than 2 GiB."""
 MOST_PIXELS = 24_000_000
-"""Of images of a size of their own."""
+"""Largest number of pixels of a fixed size."""
 OPSET, LEAST_OPSET = 18, 17
 
 Say = Callable[[str], None]
@@ -48,25 +48,25 @@ def export(
     pictures: Sequence[NDArray[np.uint8]] = (),
     say: Say = lambda line: None,
 ) -> Description:
-    """Write a network for use outside this package, all of the file or nothing.
+    """Export a network for use outside this package, atomically.
 
     Args:
-        network: a network, or a model, in float32; the network is put on the CPU and into evaluation mode.
-        path: ends in `.onnx` or `.pt2`.
-        size: the only (H, W) [pixels] of images that the file shall take, rounded up to what the backbone needs.
-        fixed: the same with the size of the training images. Without both: any size if the backbone can be exported so, else
-            that of the training images, which is said.
-        int8: of ONNX: weights in 8 bits, quantised dynamically; the deviation is measured and said, not bounded.
-        opset: of ONNX, 17 or later.
-        pictures: (H, W, 3) uint8 RGB, on which the quantised network's deviation is measured in place of random ones.
-        say: told what is done, a line at a time.
+        network: a network or a model, in float32; the network is moved to the CPU and set to evaluation mode.
+        path: path of the file, with the suffix `.onnx` or `.pt2`.
+        size: fixed (H, W) of images [pixels], rounded up to multiples of the backbone's divisor.
+        fixed: use the size of the training images as fixed size. Without `size` and `fixed`, images may have any size if
+            the backbone can be exported so; otherwise the size of the training images is used, which is reported.
+        int8: quantise the weights of an ONNX file dynamically to 8 bits; the change is measured and reported, not bounded.
+        opset: ONNX opset, 17 or later.
+        pictures: (H, W, 3) uint8 RGB, on which the change by quantisation is measured; random pictures by default.
+        say: called with lines of text about the progress.
 
     Returns:
-        What stands in the file.
+        The description in the file.
 
     Raises:
-        UserError: another ending, a missing package, a network too large for the format or that cannot be exported, or
-            results that deviate from PyTorch's by more than :data:`TOLERANCE`; nothing is written then.
+        UserError: the suffix is another one, a package is missing, the network is too large for the format or cannot be
+            exported, or results deviate from PyTorch's by more than :data:`TOLERANCE`; nothing is written then.
     """
     path = Path(path)
     if isinstance(network, Model):
@@ -77,9 +77,9 @@ def export(
     wanted = size or (description.image_size if fixed else None)
     if wanted is not None:
         description = replace(description, size=_rounded(wanted, description.size_divisor))
-    elif network.backbone.depends_on_size:  # PyTorch would find that out too, after minutes
+    elif network.backbone.depends_on_size:  # PyTorch would take minutes to detect that
         description = _of_one_size(description)
-        say(f"! {description.backbone} computes otherwise for other sizes; it is exported for one size")
+        say(f"! {description.backbone} depends on the size of images; it is exported for one size")
     say(f"exporting to {path} …")
     try:
         program = capture(network, description.size)
@@ -90,7 +90,7 @@ def export(
         say(f"! {error}; it is exported for one size")
         program = capture(network, description.size)
     with replacing(path) as partial:
-        # The readers tell the format from the ending.
+        # The readers detect the format from the suffix.
         working = partial.with_name(f"{partial.name}{path.suffix}")
         try:
             write = _writer(program, working, list(description.tasks), opset)
@@ -114,10 +114,8 @@ def export(
 
 
 def describe(network: BridgeNet) -> Description:
-    """The description of a network of any size. UserError if the network was not made from a description itself."""
-    known = record_of(network)
-    if known is None:
-        raise UserError("it is not known how this network was built; build it with bridgenet.build_network or load it")
+    """The description of a network without a fixed size. UserError if it is not known how the network was built."""
+    known = required_record(network)
     config = known.config
     return Description(
         tasks={name: task_registry.get(name).as_dict() for name in network.tasks},
@@ -137,7 +135,7 @@ def describe(network: BridgeNet) -> Description:
 
 
 def random_images(description: Description, seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Two pictures (H, W, 3) of areas and noise: of the training images' size and another, both of `size` if that is fixed."""
+    """Two pictures (H, W, 3) of areas and noise: in the training images' size and another, or both in the fixed size."""
     if description.size:
         sizes = [(description.size[0], description.size[1])] * 2
     else:
@@ -155,14 +153,14 @@ def random_images(description: Description, seed: int = 0) -> list[NDArray[np.ui
 
 @torch.inference_mode()
 def reference_logits(network: BridgeNet, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """PyTorch's own, {task: (B, n, H, W)} of normalised images (B, 3, H, W)."""
+    """Logits of PyTorch, {task: (B, n, H, W)}, of normalised images (B, 3, H, W)."""
     return {task: x.numpy() for task, x in network(torch.from_numpy(images)).logits.items()}
 
 
 def deviation(
     network: BridgeNet, exported: ExportedPredictor, pictures: Sequence[NDArray[np.uint8]]
 ) -> dict[str, float]:
-    """{task: largest |difference of logits| over the largest |logit|} over all pictures, in which each counts for itself."""
+    """{task: largest |difference of logits| / largest |logit| of a picture, over all pictures}."""
     worst = dict.fromkeys(exported.tasks, 0.0)
     for picture in pictures:
         image = normalise(picture, exported.description.mean, exported.description.std)[None]
@@ -174,7 +172,7 @@ def deviation(
 
 
 def _check(network: BridgeNet, path: Path, int8: bool, opset: int) -> None:
-    """UserError for what is known to fail before time is spent."""
+    """UserError for requests that are known to fail."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: export writes {' or '.join(SUFFIXES)}; give a name that ends so")
     if not path.parent.is_dir():
@@ -216,7 +214,7 @@ def _rounded(size: Sequence[int], divisor: int) -> list[int]:
 def _writer(
     program: torch.export.ExportedProgram, path: Path, names: Sequence[str], opset: int
 ) -> Callable[[Description], None]:
-    """Writes the file with a description."""
+    """A function that writes the file with a description."""
     if path.suffix.lower() == ".pt2":
 
         def write_archive(description: Description) -> None:
@@ -234,7 +232,7 @@ def _writer(
                 output_names=list(names),
                 verbose=False,
             )
-    except Exception as error:  # the exporter's own classes
+    except Exception as error:  # the exporter has its own exception classes
         raise UserError(f"PyTorch cannot write this network as ONNX ({' '.join(str(error).split())[:300]})") from error
 
     def write_onnx(description: Description) -> None:
@@ -245,7 +243,7 @@ def _writer(
 
 
 def summary(description: Description) -> Mapping[str, str]:
-    """What a user needs to know of the file, in words."""
+    """A summary of the file for the user."""
     size = description.size
     free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
     return {

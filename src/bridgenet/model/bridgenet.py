@@ -1,4 +1,4 @@
-"""The network as a whole: backbone, decoder, heads. Tensors in, tensors out."""
+"""The complete network: backbone, decoder and heads, from tensors to tensors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 @dataclass
 class BridgeNetOutput:
-    """What one forward pass gives; every map at the size of the images.
+    """Result of a forward pass; every map has the size of the images.
 
     Attributes:
         logits: {task: (B, n_t, H, W)}.
-        intermediate_logits: {task: (B, n_t, H, W)}, TPP's own predictions; empty for decoders without them.
+        intermediate_logits: {task: (B, n_t, H, W)}, predictions of TPP; empty for decoders without intermediate predictions.
     """
 
     logits: dict[str, Tensor]
@@ -39,16 +39,16 @@ class Heads(nn.ModuleDict):
 
 
 class BridgeNet(nn.Module):
-    """Backbone, decoder and heads, joined.
+    """A network of backbone, decoder and heads.
 
     Args:
         backbone: (B, 3, H, W) → four maps, fine to coarse.
         decoder: four maps → (features per task, intermediate logits per task).
         heads: features per task → logits per task.
-        mean, deviation: of the images' channels, RGB, of values in [0, 1]: what images are normalised with.
+        mean, deviation: normalisation of the channels RGB, for values in [0, 1].
 
     Attributes:
-        mean, deviation: the same, (3, 1, 1) float32. They are buffers, but no weights: files do not hold them.
+        mean, deviation: the same, (3, 1, 1) float32. They are buffers that are not saved with the weights.
     """
 
     mean: Tensor
@@ -79,8 +79,8 @@ class BridgeNet(nn.Module):
         """Run the network.
 
         Args:
-            images: (B, 3, H, W) RGB, normalised with `mean` and `deviation`; any H and W ≥ 1. What the backbone needs
-                beyond that is padded with 0 below and to the right, and cut off the results.
+            images: (B, 3, H, W) RGB, normalised with `mean` and `deviation`; any H and W ≥ 1. They are padded with 0
+                below and to the right to multiples of the backbone's divisor, and the results are cropped.
         """
         height, width = images.shape[-2:]
         divisor = self.backbone.size_divisor
@@ -91,7 +91,7 @@ class BridgeNet(nn.Module):
         logits = self.heads(features)
 
         def at_image_size(maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            # Half precision ends here: a bfloat16 depth of 5 m has steps of 3 cm.
+            # Results are float32: a bfloat16 depth of 5 m has steps of 3 cm.
             full = {task: x.float() if x.dtype in (torch.bfloat16, torch.float16) else x for task, x in maps.items()}
             return {task: resize(x_BCHW, size)[..., :height, :width] for task, x_BCHW in full.items()}
 

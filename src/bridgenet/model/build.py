@@ -24,19 +24,19 @@ from bridgenet.model.records import record, record_of
 __all__ = ["NetworkConfig", "build_network", "try_custom_parts"]
 
 BATCH = 2
-"""Images that custom parts are tried on."""
+"""Number of images in the check of custom parts."""
 
 
 def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeNet:
-    """A network with fresh weights, the backbone's pretrained if asked for; tasks that its description defines become known.
+    """Build a network with random weights, or a pretrained backbone, and register the tasks that its description defines.
 
     Args:
-        pretrained: take the backbone's weights from timm (Hugging Face hub). From a local file:
-            :func:`bridgenet.checkpoints.load_backbone`.
+        pretrained: load the backbone's weights from timm (Hugging Face hub). For a local file see
+            :func:`bridgenet.checkpoints.backbone.load_backbone`.
 
     Raises:
-        UserError: the description does not make a network, another task has the name of one that it defines, or the weights
-            cannot be had.
+        UserError: the description is invalid, a task of the same name but another definition is registered, or the weights
+            cannot be loaded.
     """
     if not config.num_outputs or min(config.num_outputs.values()) < 1:
         raise UserError(f"num_outputs is {config.num_outputs}; give at least one task, each with 1 channel or more")
@@ -69,7 +69,7 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
 
 @torch.no_grad()
 def try_custom_parts(network: BridgeNet) -> None:
-    """Run a network with custom parts on two small images; UserError that tells what they give instead of what they should."""
+    """Run a network with custom parts on two small images; UserError if their results are not as expected."""
     known = record_of(network)
     if known is None or not {"network.decoder", "network.backbone"} & set(known.config.custom_parts()):
         return

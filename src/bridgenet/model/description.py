@@ -1,4 +1,4 @@
-"""How a network is described: data for builders and files, which no module ever reads."""
+"""Descriptions of networks: data for builders and files, which no module reads."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Size = Annotated[tuple[Count, Count], Words("[height, width] in pixels")]
 
 
 class Part(dict[str, Any]):
-    """A backbone or a decoder: its `name`, and the arguments that it is made with, e.g. `{name: dpt, width: 128}`."""
+    """A backbone or a decoder: its `name`, and the arguments of its constructor, e.g. `{name: dpt, width: 128}`."""
 
     in_words = "a name, or {name: …, argument: value, …}"
 
     @classmethod
     def of(cls, value: str | Mapping[str, Any]) -> Part:
-        """From the short form, a name alone, or the long one. ValueError for anything else."""
+        """Parse the short form, only a name, or the long form, a mapping. ValueError for anything else."""
         values = {"name": value} if isinstance(value, str) else value
         if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
             raise ValueError(f"expected {cls.in_words}")
@@ -38,7 +38,7 @@ class Part(dict[str, Any]):
         return {key: value for key, value in self.items() if key != "name"}
 
     def complete(self) -> Part:
-        """A decoder of this package with all its options, those not given at their default values."""
+        """The part with all options; missing ones get their defaults if it is a decoder of this package."""
         return Part(name=self.name, **default_options(self.name) | self.arguments) if self.name in DECODERS else self
 
     @classmethod
@@ -51,20 +51,20 @@ class Part(dict[str, Any]):
 @strict
 @dataclass
 class NetworkConfig:
-    """Everything that says what the network is (not its weights).
+    """A complete description of a network, without its weights.
 
     Attributes:
         num_outputs: channels of each task's logits, in task order.
-        backbone: a name, or `{name, **arguments}`: `internimage_t`, `_s`, `_b`, `_l`, a timm name, or a class of your own,
+        backbone: a name, or `{name, **arguments}`: `internimage_t`, `_s`, `_b`, `_l`, a timm name, or a custom class
             `package.module:Class`. For the arguments see :func:`bridgenet.model.backbones.build_backbone`.
-        image_size: (H, W) [pixels] of training.
-        decoder: a name, or `{name, **arguments}`: `bridgenet`; `multi_task`, `single_task` or `dpt`, which it is compared
-            with; or a class of your own, `package.module:Class`. The arguments are those of the class's constructor, see
+        image_size: (H, W) of the training images [pixels].
+        decoder: a name, or `{name, **arguments}`: `bridgenet`; `multi_task`, `single_task` or `dpt`, the
+            baselines; or a custom class `package.module:Class`. The arguments are those of the class's constructor, see
             :class:`bridgenet.model.decoders.bridgenet.BridgeNetDecoder`.
-        drop_path: of the backbone's last block.
+        drop_path: drop-path rate of the backbone's last block.
         class_names: names of the classes, per task that has classes.
-        dataset: name of the data set that the tasks are those of, if any.
-        task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not one of every installation's.
+        dataset: name of the data set that the tasks belong to, if any.
+        task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not built in.
     """
 
     num_outputs: dict[str, int]
@@ -80,13 +80,13 @@ class NetworkConfig:
         self.backbone, self.decoder = Part.of(self.backbone), Part.of(self.decoder)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, with every option of the decoder."""
+        """The description as JSON types, with every option of the decoder."""
         values = dataclasses.asdict(self)
         return values | {"backbone": dict(values["backbone"]), "decoder": dict(self.decoder.complete())}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
-        """The inverse of :meth:`as_dict`, also of earlier versions; UserError with all that is wrong."""
+        """Parse the result of :meth:`as_dict`, also of earlier versions; UserError with all problems."""
         config, problems = validated(cls, in_parts(values)[0])
         if config is not None:
             problems = wrong_options(config.decoder.name, config.decoder.arguments)
@@ -97,7 +97,7 @@ class NetworkConfig:
         return config
 
     def custom_parts(self) -> dict[str, str]:
-        """Dotted paths of code that is not of this package, by what it stands for."""
+        """Dotted paths of code outside this package, by the part that it defines."""
         found = {"network.decoder": self.decoder.name} if self.decoder.name not in DECODERS else {}
         if extensions.is_path(self.backbone.name):
             found["network.backbone"] = self.backbone.name

@@ -1,6 +1,6 @@
-"""Networks prepared for inference: the same results, from weights in the form that computes fastest.
+"""Preparation of networks for inference: equal results from weights in the fastest form.
 
-What is exchanged for it stands in :mod:`bridgenet.model.fast`; see also `docs/performance.md`.
+The faster modules are in :mod:`bridgenet.model.fast`; see also `docs/performance.md`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridgenet.extensions import is_foreign
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.fast import can_pack, fuse_gelu, pack, prepare_for_inference
 from bridgenet.model.layers import Mlp
-from bridgenet.model.records import record, record_of
+from bridgenet.model.records import copy_record
 from bridgenet.system import allocator
 from bridgenet.system.compilation import check_compiler
 from bridgenet.system.processor import has_bfloat16
@@ -27,7 +27,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The weights' dtype; `auto` is bfloat16 where the device is faster in it. UserError for any other word."""
+    """The dtype of the weights; `auto` is bfloat16 where the device is faster in it. UserError for any other value."""
     if precision not in PRECISIONS:
         raise UserError(f"precision is '{precision}', expected one of {', '.join(PRECISIONS)}")
     wants = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
@@ -35,7 +35,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 class PreparedNetwork(BridgeNet):
-    """A network whose weights are in the form that computes fastest: for inference only, it is not trained or saved."""
+    """A network whose weights are in the fastest form; it is only for inference, and is not trained or saved."""
 
     def train(self, mode: bool = True) -> PreparedNetwork:
         if mode:
@@ -51,21 +51,21 @@ class PreparedNetwork(BridgeNet):
 def optimize_for_inference(
     network: BridgeNet, *, precision: Precision = "float32", compile: bool = False
 ) -> PreparedNetwork:
-    """A copy of a network that computes faster, for inference only. The network itself stays as it is.
+    """Make a copy of a network that is faster and only for inference. The network itself is not changed.
 
-    Weights that need no other form are shared: the copy is to be made again when the network has been trained on.
+    Weights that need no other form are shared: make a new copy after the network was trained further.
 
     Args:
-        network: on the device where the copy will run.
-        precision: `"float32"` keeps its results up to rounding; `"bfloat16"` halves weights and computes in bfloat16;
-            `"auto"` takes bfloat16 where the device is faster in it.
+        network: network on the device where the copy will run.
+        precision: `"float32"` gives equal results up to rounding; `"bfloat16"` stores and computes in bfloat16; `"auto"`
+            is bfloat16 where the device is faster in it.
         compile: have PyTorch compile it at its first call (minutes); on GPUs with CUDA graphs.
 
     Returns:
         The copy, in evaluation mode.
 
     Raises:
-        UserError: another precision, no compiler where one is needed, or the network was prepared already.
+        UserError: the precision is unknown, a compiler is missing, or the network was prepared already.
     """
     if isinstance(network, PreparedNetwork):
         raise UserError("this network was prepared for inference already")
@@ -73,50 +73,47 @@ def optimize_for_inference(
 
 
 def twin(network: BridgeNet) -> BridgeNet:
-    """A copy whose weights and buffers are in the same memory; its parameters take no gradients."""
+    """A copy that shares the memory of weights and buffers; its parameters do not require gradients."""
     shared: dict[int, Any] = {id(x): nn.Parameter(x.detach(), requires_grad=False) for x in network.parameters()}
     shared |= {id(x): x.detach() for x in network.buffers()}
     found = copy.deepcopy(network, shared)
-    if (known := record_of(network)) is not None:
-        record(found, known.config, known.information)
+    copy_record(network, found)
     return found
 
 
 @torch.no_grad()
 def consume(network: BridgeNet, *, precision: Precision = "float32", compile: bool = False) -> PreparedNetwork:
-    """As :func:`optimize_for_inference`, from the network's own memory: the network is of no use afterwards."""
+    """As :func:`optimize_for_inference`, but reuses the network's memory: the network must not be used afterwards."""
     device = next(network.parameters()).device
     dtype = resolve_precision(precision, device)
     if compile:
         check_compiler(device)
-    known = record_of(network)
     mean, deviation = network.mean, network.deviation
     prepared = PreparedNetwork(network.backbone, network.decoder, network.heads)
-    network._modules.clear()  # it would keep the weights that are replaced
+    network._modules.clear()  # it would keep replaced weights in memory
     _prepare(prepared, dtype, packs=not compile)
-    prepared.mean, prepared.deviation = mean, deviation  # in float32 also where the weights are not
-    if known is not None:
-        record(prepared, known.config, known.information)
+    prepared.mean, prepared.deviation = mean, deviation  # in float32 even if the weights are not
+    copy_record(network, prepared)
     if compile:
         prepared.compile(mode="reduce-overhead" if device.type == "cuda" else None)
     return prepared
 
 
 def _prepare(network: PreparedNetwork, dtype: torch.dtype, *, packs: bool) -> None:
-    """Bring the weights of a network's parts into the form that computes fastest on their device."""
+    """Bring the weights of a network into the fastest form for their device."""
     device = next(network.parameters()).device
     network.eval().requires_grad_(False)
     network.backbone.to(dtype)
     prepare_for_inference(network)
     network.to(dtype)
     if device.type == "cpu":
-        if dtype == torch.bfloat16:  # PyTorch's fused attention is the slower one there; the switch is timm's
+        if dtype == torch.bfloat16:  # PyTorch's fused attention is slower there; timm has a switch
             module: Any
             for module in network.modules():
                 if hasattr(module, "fused_attn"):
                     module.fused_attn = False
         if can_pack(dtype) and packs:
-            # Not a decoder or backbone of one's own: it may read weights and settings of its layers, which packed ones lack.
+            # Except custom parts, which may read weights and settings of their layers that packed layers do not have.
             for part in (part for part in network.children() if not is_foreign(part)):
                 fuse_gelu(part, (timm.layers.Mlp, Mlp))
                 pack(part)

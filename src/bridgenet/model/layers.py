@@ -1,4 +1,4 @@
-"""Small pieces that several parts of the network share. Suffixes: B batch, C channels, H W rows and columns, N tokens."""
+"""Layers and functions shared by several parts of the network. Suffixes: B batch, C channels, H W rows and columns, N tokens."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bridgenet.ops.exporting import has_size
 
 
 def resize(x_BCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Bilinear resizing with align_corners=False; the input itself when it has that size already."""
+    """Resize bilinearly with align_corners=False; returns the input itself if it has that size already."""
     if has_size(x_BCHW, size):
         return x_BCHW
     return F.interpolate(x_BCHW, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def sum_of(tensors: Iterable[Tensor]) -> Tensor:
-    """Their sum, from left to right."""
+    """The sum of tensors, from left to right."""
     return reduce(add, tensors)
 
 
@@ -46,7 +46,7 @@ def join_heads(x_BhNC: Tensor) -> Tensor:
 
 
 def drop_path_schedule(rate: float, count: int) -> list[float]:
-    """Drop-path rates of `count` blocks, growing linearly from 0 to `rate`."""
+    """Drop-path rates of `count` blocks, increasing linearly from 0 to `rate`."""
     return [rate * i / max(count - 1, 1) for i in range(count)]
 
 
@@ -71,7 +71,7 @@ class ConvBNReLU(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Linear, GELU, Linear on the last axis."""
+    """Linear, GELU and Linear over the last axis."""
 
     def __init__(self, dim: int, ratio: float = 4):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks as version 0.1.0 described them, in configurations and beside weights: all options at one level."""
+"""Descriptions of networks in the format of version 0.1.0, with all options at one level."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _OF_BRIDGENET = {
         "tpp", "bfe", "tfr", "num_stages", "embed_dim", "extra_channels", "refine_depth", "dilations", "squeezes", "base_divisor",
     )
 } | {"refiner_drop_path": "drop_path"}  # fmt: skip
-"""Options of the decoder `bridgenet` that stood beside its name, and what they are called now."""
+"""Former top-level options of the decoder `bridgenet`, and their current names."""
 
 
 def in_parts(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A network's description or settings with `backbone` and `decoder` as parts, `{name, **arguments}`.
+    """Convert a network's description or settings to `backbone` and `decoder` as parts, `{name, **arguments}`.
 
-    Options of `bridgenet` that stood beside another decoder did nothing, and are left out, unless they left a part of it out.
+    Options of `bridgenet` next to another decoder had no effect and are dropped, except those that disabled a part of it.
 
     Returns:
-        The values; for people what has another name now, a line each. Values in today's form are returned as they are.
+        The values, and a line of text for each renamed option. Values in the current format are not changed.
     """
     values, renamed = dict(values), []
     for part in ("backbone", "decoder"):

@@ -1,4 +1,4 @@
-"""Operators that PyTorch does not have, or has in a slower form."""
+"""Operators that PyTorch does not have, or has only in a slower form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["dcnv3", "definitions"]
 
 
 def definitions() -> AbstractContextManager[None]:
-    """Of earlier versions: a context that changes nothing any more. It goes with the next version.
+    """Deprecated: a context without any effect, which will be removed in the next version.
 
     A network computes by definition unless :func:`bridgenet.accelerate_network` or
     :func:`bridgenet.optimize_for_inference` changed it.

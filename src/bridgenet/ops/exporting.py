@@ -1,4 +1,4 @@
-"""Whether a network is being exported: a few expressions must be others then, so that sizes stay free."""
+"""Detection of exports, in which a few expressions must differ so that sizes remain free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_exporting() -> bool:
 
 
 def has_size(x: Tensor, size: Sequence[int]) -> bool:
-    """Whether the last two axes are known to be of that size. While a network is exported, only if they always are."""
+    """Whether the last two axes have that size; during an export, whether they have it for every input."""
     sides = zip(x.shape[-2:], size)
     if not is_exporting():
         return all(own == other for own, other in sides)

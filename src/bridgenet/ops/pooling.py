@@ -1,4 +1,4 @@
-"""Average pooling whose last windows may hang over the map, also where the map's size is not known yet."""
+"""Average pooling with partial windows at the border, also for maps of symbolic size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bridgenet.ops.exporting import is_exporting
 def average_pool(x_BCHW: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     """`F.avg_pool2d` with `ceil_mode=True`: means over `kernel`² pixels, zeros of the padding included.
 
-    While a network is exported or compiled it is written without `ceil_mode`, whose number of windows PyTorch decides by the
-    example's size, which ONNX's runtimes compute differently, and whose gradient Inductor (torch 2.14) gets silently wrong:
-    zeros are put around the map, and each window is divided by its own share.
+    For export and compilation it is computed without `ceil_mode`: zeros are padded around the map, and each window is divided
+    by its own number of pixels. With `ceil_mode` PyTorch would fix the number of windows by the example's size, ONNX
+    runtimes compute other values, and Inductor (torch 2.14) computes a wrong gradient without an error.
     """
     if not (is_exporting() or torch.compiler.is_compiling()):
         return F.avg_pool2d(x_BCHW, kernel, stride=stride, padding=padding, ceil_mode=True)

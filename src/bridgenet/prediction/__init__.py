@@ -1,7 +1,8 @@
-"""Prediction on whatever people have: pictures, folders, addresses, videos, cameras. See `docs/predict.md`.
+"""Prediction for pictures, folders, web addresses, videos and cameras. See `docs/predict.md`.
 
-`inputs` finds and reads, `network` and `tiling` compute, `result`, `writing`, `points` and `video` draw and write, `manifest`
-remembers, `run` joins them. All but `network` and `tiling` do without PyTorch.
+`inputs` finds and reads inputs, `network` and `tiling` compute, `result`, `writing`, `points` and `video` draw and write,
+`manifest` records what was done, `run` joins them; `model` is what `bridgenet.load` returns. Only `network`, `tiling`, `model`
+and `hub` need PyTorch.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HubMixin(ModelHubMixin, library_name=LIBRARY, tags=list(TAGS)):
-    """The hub's methods for a model that has a network, `config` and `information`."""
+    """Hub methods for a model with a network, `config` and `information`."""
 
     config: Any
     information: Any
@@ -25,7 +25,7 @@ class HubMixin(ModelHubMixin, library_name=LIBRARY, tags=list(TAGS)):
         def _plain(self) -> BridgeNet: ...
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        # The usual mixin keeps the constructor's arguments as the configuration; here they are modules.
+        # ModelHubMixin would store the constructor's arguments as the configuration, but here they are modules.
         return super(ModelHubMixin, cls).__new__(cls)
 
     def save_pretrained(
@@ -34,36 +34,36 @@ class HubMixin(ModelHubMixin, library_name=LIBRARY, tags=list(TAGS)):
         """Write `model.safetensors`, `config.json` and, unless there is one, `README.md` (the model card) into a folder.
 
         Args:
-            save_directory: made if need be.
-            model_card_kwargs: what you state of the weights; it is recorded with them. `license`, an identifier of the
-                hub's, e.g. `"mit"`; `data`, a sentence that says what the network was trained on; `scores`,
-                `{task: {metric: value}}`. Weights converted from the authors' keep the authors' licence.
-            kwargs: the hub's own, see `huggingface_hub.ModelHubMixin.save_pretrained`.
+            save_directory: created if necessary.
+            model_card_kwargs: statements about the weights, recorded with them: `license`, an identifier of the hub, e.g.
+                `"mit"`; `data`, a sentence about the training data; `scores`, `{task: {metric: value}}`. Weights
+                converted from the authors' keep the authors' licence.
+            kwargs: arguments of the hub's mixin, see `huggingface_hub.ModelHubMixin.save_pretrained`.
 
         Raises:
-            UserError: another licence is asked for, or the model card that is there states another.
+            UserError: another licence is requested, or an existing model card states another one.
         """
         self.information = stated_information(self.config, self.information, model_card_kwargs)
         check_card(Path(save_directory) / "README.md", self.information)
         return super().save_pretrained(save_directory, **kwargs)
 
     def push_to_hub(self, repo_id: str, *, model_card_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> str:
-        """Upload what :meth:`save_pretrained` writes; returns the commit's address.
+        """Upload what :meth:`save_pretrained` writes, and return the address of the commit.
 
         Args:
-            repo_id: `owner/name`; made if need be.
+            repo_id: `owner/name`; created if necessary.
             model_card_kwargs: see :meth:`save_pretrained`.
-            kwargs: the hub's own, e.g. `private`, `token`, see `huggingface_hub.ModelHubMixin.push_to_hub`.
+            kwargs: arguments of the hub's mixin, e.g. `private`, `token`, see `huggingface_hub.ModelHubMixin.push_to_hub`.
 
         Raises:
-            UserError: as :meth:`save_pretrained`, before anything is sent; the hub cannot be reached or refuses.
+            UserError: as :meth:`save_pretrained`, before anything is sent; or the hub cannot be reached or refuses.
         """
         self.information = stated_information(self.config, self.information, model_card_kwargs)
         try:
             return super().push_to_hub(repo_id, **kwargs)
         except UserError:
             raise
-        except Exception as error:  # what the hub's HTTP library raises differs from version to version
+        except Exception as error:  # the exceptions of the hub's HTTP library differ between versions
             raise UserError(
                 f"{repo_id} could not be pushed to the Hugging Face hub: {' '.join(str(error).split())}. Writing needs a "
                 "connection and a token (hf auth login)"
@@ -73,5 +73,5 @@ class HubMixin(ModelHubMixin, library_name=LIBRARY, tags=list(TAGS)):
         write_weights(save_directory, self._plain(), self.config, self.information)
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """The model card, from what is recorded with the weights; nothing in it is guessed."""
+        """The model card; it states only what is recorded with the weights."""
         return model_card(self.config, self.information, sum(x.numel() for x in self._plain().parameters()))

@@ -1,4 +1,4 @@
-"""What is to be predicted: files, folders, patterns, addresses, videos, cameras, the standard input."""
+"""Inputs of prediction: files, folders, patterns, web addresses, videos, cameras, the standard input."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bridgenet.errors import UserError
 from bridgenet.imaging.reading import SUFFIXES, read_encoded
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
-"""Files that are taken for videos."""
+"""Suffixes of files that are read as videos."""
 
 MAX_PATH = 4095
-"""The longest name of a file that any system takes [bytes]."""
+"""Longest file name that any operating system accepts [bytes]."""
 
 Kind = Literal["file", "address", "standard input", "video", "camera"]
 
@@ -31,8 +31,8 @@ class Input:
     """One picture or stream of pictures.
 
     Attributes:
-        name: of its results' folder below the output, with `/` between parts; unique in a run.
-        source: path, address, number of the camera, or `-`.
+        name: name of its results' folder below the output, with `/` between parts; unique in a run.
+        source: path, web address, number of a camera, or `-`.
         kind: where it comes from.
     """
 
@@ -45,7 +45,7 @@ class Input:
         return self.kind in ("video", "camera")
 
     def read(self) -> tuple[NDArray[np.uint8], list[str]]:
-        """(H, W, 3) uint8 RGB of a single picture, and what is to be known of it. Raises UserError."""
+        """Read a single picture, (H, W, 3) uint8 RGB, and notes about it. UserError if it cannot be read."""
         if self.kind == "address":
             return read_encoded(pictures.fetch_picture(self.source), self.source)
         if self.kind == "standard input":
@@ -57,11 +57,11 @@ class Input:
 
 
 def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[Input], list[tuple[str, str]]]:
-    """All inputs in their order, and (what was passed over, why).
+    """Find all inputs, in their order, and list what was skipped as (source, reason).
 
-    An entry is a picture or video file; a folder, whose pictures are taken, also those in folders below; a pattern
-    (`*`, `?`, `[…]`, `**`), if no file has that name; an http or https address; a number, the camera's; or `-`. Of folders
-    hidden files are left out, of folders and patterns what lies in `out`. What is given twice is taken once.
+    An entry is a picture or video file; a folder, whose pictures are taken recursively; a pattern (`*`, `?`, `[…]`, `**`),
+    if no file has that name; an http or https address; the number of a camera; or `-`. Hidden files in folders and files
+    below `out` are left out. Duplicates are taken once.
     """
     found: dict[str, Input] = {}
     skipped: list[tuple[str, str]] = []
@@ -72,7 +72,7 @@ def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[I
             if source in found:
                 continue
             number, unique = 2, name
-            # a.jpg beside a.png, the same name in two folders, or a.jpg beside a/: no results lie in others' folder.
+            # a.jpg beside a.png, the same name in two folders, or a.jpg beside a/: results must not share a folder.
             while unique in names or unique in above or not names.isdisjoint(_folders_above(unique)):
                 unique, number = f"{name}-{number}", number + 1
             names.add(unique)
@@ -115,7 +115,7 @@ def _in_folder(folder: Path, out: Path | None, skipped: list[tuple[str, str]]) -
     files = [path for path in inside if not any(part.startswith(".") for part in inside[path].parts)]
     if out is not None and out.resolve() == folder.resolve():
         raise UserError(f"{out} has the pictures and would get the results too: give another folder with --out")
-    if out is not None and folder.resolve() in out.resolve().parents:  # results of an earlier call are no pictures
+    if out is not None and folder.resolve() in out.resolve().parents:  # results of an earlier run are not inputs
         files = [path for path in files if not _is_result(path, out)]
     if not files:
         skipped.append((str(folder), f"{folder} is an empty folder"))
@@ -144,7 +144,7 @@ def _kind(path: Path) -> Kind:
 
 
 def share(inputs: Sequence[Input], rank: int, world: int) -> list[Input]:
-    """What one of `world` processes does of all inputs. UserError for those that only one process can read."""
+    """The share of the inputs of one of `world` processes. UserError for inputs that only one process can read."""
     for entry in inputs:
         if world > 1 and entry.kind in ("camera", "standard input"):
             raise UserError(f"{entry.source}: a camera or the standard input cannot be shared among {world} processes")

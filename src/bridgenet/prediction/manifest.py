@@ -1,8 +1,8 @@
-"""What a run of predictions made: one line of JSON per input in `manifest.jsonl`, or a part per process.
+"""The record of a run of predictions: a line of JSON for each input in `manifest.jsonl`, or in one part per process.
 
-A line is appended when all files of its input are in place, so that an interrupted run can go on where it stopped. A line:
+A line is appended when all files of its input are written, so that an interrupted run can be resumed. A line has
 `input`, `name` (folder of the results), `time` (UTC), and either `error`, or `width`, `height` [pixels], `tasks`, `files`,
-`seconds`, `notes`, `settings`; of videos also `frames` and `fps`.
+`seconds`, `notes`, `settings`; for videos also `frames` and `fps`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 
 class Manifest:
-    """The lines of a folder, those of this process written to its own part.
+    """The manifest of a folder; each process appends to its own part.
 
     Args:
-        folder: of the results; made when the first line is written.
-        rank: of this process.
+        folder: folder of the results; created when the first line is written.
+        rank: rank of this process.
         world: number of processes; with several, part RANK is `manifest-RANK.jsonl`.
     """
 
@@ -36,14 +36,14 @@ class Manifest:
                 self.files.setdefault(line["name"], set()).update(line["files"])
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Add a line, at once and whole."""
+        """Append a line in a single write."""
         timed = {**line, "time": datetime.now(timezone.utc).isoformat(timespec="microseconds")}
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.part.open("ab+", buffering=0) as file:
             torn = False
             if size := file.seek(0, 2):
                 file.seek(size - 1)
-                torn = file.read(1) != b"\n"  # of a process that was killed, or of a full disk
+                torn = file.read(1) != b"\n"  # after a killed process, or on a full disk
             file.write((("\n" if torn else "") + json.dumps(timed) + "\n").encode())
 
     def is_done(self, source: str, name: str, settings: Mapping[str, Any]) -> bool:
@@ -54,9 +54,9 @@ class Manifest:
         return all((self.folder / name / file).is_file() for file in line["files"])
 
     def clear(self, source: str, name: str, settings: Mapping[str, Any], files: Collection[str]) -> None:
-        """Delete what an earlier run wrote into a folder, but for `files`, which were written into it now.
+        """Delete the files that an earlier run wrote into a folder, except `files`, which were written now.
 
-        Where only the outputs are others than then, what they gave stays: the same input was seen in the same way.
+        If the earlier run differs only in its outputs, its files are kept.
         """
         line = self.by_name.get(name)
         if line is None or _is_same_but_outputs(line, source, settings):
@@ -80,15 +80,15 @@ def _is_same_but_outputs(line: Mapping[str, Any], source: str, settings: Mapping
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
-    """The last line of every input and name of all parts in a folder, in the order of time, without lines that were cut.
+    """Read the last line of every input and name from all parts in a folder, ordered by time; truncated lines are ignored.
 
-    Of an input that was passed over before it had a name, only what happened last.
+    For an input that was skipped before it had a name, only its last line is returned.
     """
     return sorted(_last_of_each(_read_lines(folder)).values(), key=lambda line: str(line["time"]))
 
 
 def _read_lines(folder: Path) -> list[dict[str, Any]]:
-    """All lines in the order of time."""
+    """All lines, ordered by time."""
     lines = []
     for part in sorted(folder.glob("manifest*.jsonl")):
         for text in part.read_text(encoding="utf-8", errors="replace").split("\n"):

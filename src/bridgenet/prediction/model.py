@@ -1,4 +1,4 @@
-"""What `bridgenet.load` gives: a network that predicts pictures, and can be saved and trained at any time."""
+"""The model that `bridgenet.load` returns: a network that predicts pictures, and can be saved and trained at any time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.checkpoints import Source, open_source
+from bridgenet.checkpoints import Source, description, open_source
 from bridgenet.checkpoints import save as save_network
 from bridgenet.checkpoints.hub import download
-from bridgenet.errors import UserError
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.bridgenet import BridgeNet, BridgeNetOutput
 from bridgenet.model.description import NetworkConfig
 from bridgenet.model.inference import Precision, consume, optimize_for_inference, resolve_precision, twin
-from bridgenet.model.records import record_of
+from bridgenet.model.records import required_record
 from bridgenet.prediction.hub import HubMixin
 from bridgenet.prediction.network import NetworkPredictor
 from bridgenet.prediction.request import check_request
@@ -27,18 +26,18 @@ from bridgenet.prediction.result import Prediction
 
 
 class Model(HubMixin):
-    """A network that predicts.
+    """A network with methods for prediction, saving and the Hugging Face hub.
 
-    It predicts with a prepared form of its own, which is made at the first prediction. A model that was read from a file
-    holds that form alone; the network as it can be trained and saved is read again when it is asked for. From then on,
-    or if it was given, predictions follow its weights as they change.
+    Predictions are computed by a prepared copy of the network, which is made at the first prediction. A model that was
+    loaded from a file then holds only this copy, and reads the file again when :attr:`network` is accessed. From then on,
+    or if the network was passed in, predictions follow its weights as they change.
 
     Args:
-        network: made by `build_network` or `load_network`; or else with `config`.
+        network: built by `build_network` or `load_network`; other networks need `config`.
         config: how the network was built.
-        information: what is known of its weights: step, scores, origin, licence.
-        precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
-        compile: have PyTorch compile the prepared form at its first call.
+        information: about its weights: step, scores, origin, licence.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`, which is bfloat16 where the processor is faster in it.
+        compile: have PyTorch compile the prepared copy at its first call.
     """
 
     def __init__(
@@ -50,21 +49,18 @@ class Model(HubMixin):
         precision: Precision = "float32",
         compile: bool = False,
     ):
-        known = record_of(network)
-        config = config or (known.config if known is not None else None)
-        if config is None:
-            raise UserError("it is not known how this network was built; give its NetworkConfig too")
-        self.config: NetworkConfig = config
+        known = required_record(network, config)
+        self.config: NetworkConfig = known.config
         """How the network was built."""
-        self.information: Mapping[str, Any] = information or (known.information if known is not None else {})
-        """What is recorded beside the weights: step, scores, origin, licence."""
+        self.information: Mapping[str, Any] = information or known.information
+        """Information recorded with the weights: step, scores, origin, licence."""
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(precision, self.device)
         self._compile = compile
         self._source: Source | None = None
         self._network: BridgeNet | None = network
         self._prepared: BridgeNet | None = None
-        self._made_of: object = None  # the state of the network that the prepared form was made of
+        self._made_of: object = None  # the state of the network when the prepared copy was made
         self._lock = threading.RLock()
 
     @property
@@ -74,18 +70,18 @@ class Model(HubMixin):
 
     @property
     def network(self) -> BridgeNet:
-        """The network as it can be trained and saved.
+        """The network, which can be trained and saved.
 
         Raises:
-            UserError: its file, which it would be read from again, is gone or is another one now.
+            UserError: its file has to be read again and was deleted or changed.
         """
         with self._lock:
             self._network = self._plain()
-            self._source = None  # what the caller does to it counts from now on
+            self._source = None  # from now on the caller may change it
             return self._network
 
     def _plain(self) -> BridgeNet:
-        """As :attr:`network`, but not kept if it is not there: to be saved."""
+        """As :attr:`network`, but a network that is read from its file again is not kept; used for saving."""
         if self._network is not None:
             return self._network
         assert self._source is not None
@@ -93,33 +89,31 @@ class Model(HubMixin):
         return self._source.network().to(self.device)
 
     def __call__(self, images: Tensor) -> BridgeNetOutput:
-        """Logits of images (B, 3, H, W), normalised with the network's `mean` and `deviation`, for inference.
+        """Compute logits of images (B, 3, H, W), normalised with the network's `mean` and `deviation`, for inference.
 
-        With gradients: `model.network(images)`.
+        Use `model.network(images)` for gradients.
         """
         return self.prepared()(images)
 
     def predict(self, image: Any, *, tasks: list[str] | None = None, optimize: bool = True, **how: Any) -> Prediction:
-        """One picture's predictions, in the picture's own size.
+        """Predict one picture; the results have the size of the picture.
 
         Args:
             image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.imaging.reading.read_picture`.
-            tasks: those wanted; all by default.
+            tasks: tasks to predict; all by default.
             how: `max_pixels`, `tile`, `overlap` of :class:`bridgenet.prediction.network.NetworkPredictor`.
 
         Raises:
-            UserError: no picture, a damaged one, or a task that the network does not have.
+            UserError: the image cannot be read, or the network does not have a task.
         """
         if not optimize:
-            warnings.warn(
-                "optimize=False has no meaning any more: predicting leaves the network as it is", stacklevel=2
-            )
+            warnings.warn("optimize=False has no effect any more: prediction does not change the network", stacklevel=2)
         check_request(self.tasks, tasks)
         picture = read_picture(image)
         return NetworkPredictor(self.prepared(), self.config, tasks=tasks, **how)([picture])[0]
 
     def prepared(self) -> BridgeNet:
-        """The network in the form that predicts fastest; for inference only. One of another dtype than float32 keeps its form."""
+        """The network prepared for fast inference. A network of another dtype than float32 is not prepared."""
         with self._lock:
             network = self._network
             if network is None:
@@ -129,7 +123,7 @@ class Model(HubMixin):
                 "precision": "bfloat16" if self.dtype == torch.bfloat16 else "float32",
                 "compile": self._compile,
             }
-            if self._source is not None:  # nobody else has it
+            if self._source is not None:  # nothing else uses it
                 self._prepared, self._network = consume(network, **how), None
                 return self._prepared
             if self._prepared is None or self._made_of != _state_of(network):
@@ -140,7 +134,7 @@ class Model(HubMixin):
             return self._prepared
 
     def save(self, path: str | Path, *, information: Mapping[str, Any] | None = None) -> None:
-        """Write the weights in this project's own format (`.safetensors`); see :func:`bridgenet.save`."""
+        """Save the weights in this project's own format (`.safetensors`); see :func:`bridgenet.save`."""
         save(self, path, information=information)
 
     @classmethod
@@ -155,12 +149,12 @@ class Model(HubMixin):
         revision: str | None = None,
         **model_kwargs: Any,
     ) -> Any:
-        """A model from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`.
+        """Load a model from a folder, or from the hub (`owner/name`); see :func:`bridgenet.load`.
 
         Args:
             model_kwargs: `device`, by default the CPU; `trust`.
         """
-        # Not the usual mixin's: it would fetch config.json as well and hand its entries to the constructor.
+        # ModelHubMixin's would also download config.json and pass its entries to the constructor.
         path = Path(pretrained_model_name_or_path)
         if not path.exists():
             path = download(
@@ -177,13 +171,13 @@ class Model(HubMixin):
         if name.startswith("_") or (not hasattr(BridgeNet, name) and name not in ("backbone", "decoder", "heads")):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         warnings.warn(
-            f"model.{name} is model.network.{name} now; the old name goes with the next version", stacklevel=2
+            f"model.{name} is model.network.{name} now; the old name will be removed in the next version", stacklevel=2
         )
         return getattr(self.network, name)
 
 
 def _state_of(network: BridgeNet) -> object:
-    """Equal as long as neither weights nor buffers change: their place in memory and how often they were written."""
+    """A value that is equal as long as neither weights nor buffers change: their addresses, versions and dtypes."""
     tensors = [*network.parameters(), *network.buffers()]
     return [(x.data_ptr(), 0 if x.is_inference() else x._version, x.dtype) for x in tensors]
 
@@ -196,20 +190,21 @@ def save(
     information: Mapping[str, Any] | None = None,
     optimizer: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a model or a network in this project's own format, atomically.
+    """Save a model or a network in this project's own format, atomically.
 
     Args:
-        model: as :func:`load`, :func:`load_network` or `build_network` gave it.
-        path: of the safetensors file.
-        config: how the network was built, if another way made it.
-        information: whatever else to keep, JSON types, e.g. `{"step": 1000}`; it is added to what is known of the weights.
+        model: from :func:`load`, :func:`load_network` or `build_network`.
+        path: path of the safetensors file.
+        config: how the network was built, needed if none of these functions built it.
+        information: anything else to keep, as JSON types, e.g. `{"step": 1000}`; it is added to the recorded information.
         optimizer: tensors of the optimiser's state by name.
 
     Raises:
-        UserError: it is not known how the network was built, or weights of the authors' would get another licence.
+        UserError: it is not known how the network was built, or the authors' weights would get another licence.
     """
     if isinstance(model, Model):
-        config, information = model.config, {**model.information, **(information or {})}
+        config = model.config
+        information = description(config, information or {}, model.information)["information"]
         model = model._plain()
     save_network(model, path, config=config, information=information, optimizer=optimizer)
 
@@ -223,31 +218,32 @@ def load(
     compile: bool = False,
     trust: Collection[str] = (),
 ) -> Model:
-    """A network that is ready to predict.
+    """Load a model that is ready to predict.
 
-    Nothing that is loaded can run code, except code on this machine that weights name (a custom decoder) and that is
-    trusted: see `trust`.
+    Loading cannot run code from a file. Weights may name code on this machine (a custom decoder), which must be trusted,
+    see `trust`.
 
     Args:
         source: a run folder, this project's weights (`.safetensors`), a checkpoint in the authors' names (`.pth.tar`,
-            `.pth`, `.safetensors`), whose configuration is told from the file, a folder as it is on the Hugging Face
-            hub, or a name there (`owner/name`, if there is no such local path).
-        device: `"auto"` takes the first GPU if there is one, else the CPU.
-        config: for a checkpoint in the authors' names of a network other than the eight published, what the file cannot
-            tell, in the authors' keys: `backbone_kwargs`, `image_size`, `mtt_resolution_downsample_rate`, `dilated_ratio`;
-            or a JSON or YAML file of them. Keys that are known already may be present; they must agree with the file.
-        precision: `"float32"`, `"bfloat16"`, or `"auto"`: bfloat16 where the processor is faster in it.
+            `.pth`, `.safetensors`), whose configuration is detected, a folder in the layout of the Hugging Face hub, or
+            the name of a model there (`owner/name`, if there is no such local path).
+        device: `"auto"` is the first GPU if there is one, else the CPU.
+        config: for a checkpoint in the authors' names of a network other than the eight published, the settings that the
+            file does not contain, in the authors' keys: `backbone_kwargs`, `image_size`, `mtt_resolution_downsample_rate`, `dilated_ratio`;
+            or a JSON or YAML file with them. Other keys may be present; they must agree with the file.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`, which is bfloat16 where the processor is faster in it.
         compile: have PyTorch compile the network at its first call.
-        trust: modules or packages whose code weights may name, beside those that are imported already. A run folder
-            (with its `config.yaml`) is taken to be your own.
+        trust: modules or packages whose code weights may name, besides those that are imported already. A run folder
+            (with its `config.yaml`) is assumed to be your own.
 
     Returns:
-        `model.predict(image)` takes a path, a PIL image or an (H, W, 3) uint8 array; `model.network` is the `nn.Module`,
-        to be trained; `model.save(path)` and `model.save_pretrained(folder)` write it; `model.information` is what is
-        recorded beside the weights: step, scores, origin, licence.
+        A model. `model.predict(image)` takes a path, a PIL image or an (H, W, 3) uint8 array; `model.network` is the
+        `nn.Module` for training; `model.save(path)` and `model.save_pretrained(folder)` save it; `model.information` is
+        recorded with the weights: step, scores, origin, licence.
 
     Raises:
-        UserError: nothing there, damaged, refused, or weights that do not fit; a weight is never left at its random start.
+        UserError: the source does not exist, is damaged or refused, or its weights do not fit. No weight is left at its
+            random initial value.
     """
     opened = open_source(source, config=config, trust=trust)
     network = opened.network().to(_device(device))
@@ -266,10 +262,10 @@ def load_network(
     config: Mapping[str, Any] | str | Path | None = None,
     trust: Collection[str] = (),
 ) -> BridgeNet:
-    """The network of a source as a plain `nn.Module`, in evaluation mode, to be trained or built into other code.
+    """Load a network as a plain `nn.Module`, in evaluation mode, for training or for use in other code.
 
-    Args and errors as of :func:`load`. `network(images)` takes (B, 3, H, W) float32 images, normalised with its `mean`
-    and `deviation`, and gives `logits` and `intermediate_logits` by task.
+    Arguments and errors are those of :func:`load`. `network(images)` takes (B, 3, H, W) float32 images, normalised with its
+    `mean` and `deviation`, and returns `logits` and `intermediate_logits` by task.
     """
     return open_source(source, config=config, trust=trust).network().to(_device(device))
 

@@ -1,4 +1,4 @@
-"""Prediction with a PyTorch network: one map per task in each picture's own size."""
+"""Prediction with a PyTorch network: one map per task in the size of each picture."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ Picture = NDArray[np.uint8]
 
 
 class NetworkPredictor:
-    """Predicts pictures with a network as asked for once.
+    """Predicts pictures with a network and fixed options.
 
     Args:
-        network: a network, in evaluation mode, or a model, of which the prepared network predicts.
-        config: how it was built: its class names, and the size of its training images; by default what is on record.
-        tasks: the tasks wanted; all by default.
-        max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
-            By default as many as in the network's training images: that is the scale it knows, and memory stays bounded.
-        tile: pictures are not shrunk, and larger ones than a tile are looked at in overlapping tiles: their side [pixels],
-            `"auto"` (the size of the training images), or `"off"`.
-        overlap: of neighbouring tiles, at least [pixels]; a quarter of a tile by default.
-        batch_size: most pictures, or with tiles most tiles of one picture, that go through the network together.
+        network: a network in evaluation mode, or a model, whose prepared network predicts.
+        config: how it was built: its class names, and the size of its training images; by default the recorded one.
+        tasks: tasks to predict; all by default.
+        max_pixels: larger pictures are shrunk to this number of pixels for the network, and the results are enlarged.
+            The default is the number of pixels of the training images, the scale that the network was trained for.
+        tile: side of overlapping tiles [pixels], `"auto"` for the size of the training images, or `"off"`. With tiles
+            pictures are not shrunk; those larger than a tile are predicted in tiles.
+        overlap: smallest overlap of neighbouring tiles [pixels]; a quarter of a tile by default.
+        batch_size: largest number of pictures, or with tiles of tiles of one picture, in a batch.
 
     Raises:
-        UserError: a task that the network does not have, no pixels, or impossible tiles.
+        UserError: the network does not have a task, or max_pixels, batch_size, tile or overlap is out of range.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class NetworkPredictor:
         self.max_pixels = max_pixels
 
     def network_size(self, picture: Picture) -> tuple[int, int]:
-        """(height, width) in which the network sees a picture; those of equal size can go together."""
+        """(height, width) of a picture as input of the network; pictures of equal input size can share a batch."""
         size = (picture.shape[0], picture.shape[1])
         return size if self.tiling else size_within(size, self.max_pixels)
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
-        """The predictions of pictures (H, W, 3) uint8 RGB that the network sees in one size, in one batch."""
+        """Predict pictures (H, W, 3) uint8 RGB of one input size (:meth:`network_size`) in one batch."""
         if self.tiling is not None and self._is_tiled(pictures[0]):
             maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.tile_batch_size) for x in pictures]
-            return [self._prediction(picture, found) for picture, found in zip(pictures, maps)]
+            return [Prediction(picture, found, self.class_names) for picture, found in zip(pictures, maps)]
         logits = self._logits(pictures)
         return [
             self._decoded(picture, {task: x[number : number + 1] for task, x in logits.items()})
@@ -89,10 +89,10 @@ class NetworkPredictor:
         ]
 
     def stream(self, smoothing: float = 0.0) -> Callable[[Picture], Prediction]:
-        """A function that predicts one frame after the other.
+        """A function that predicts the frames of a stream in their order.
 
         Args:
-            smoothing: share of the past in the logits of each frame, in [0, 1): 0 treats every frame for itself.
+            smoothing: weight of the past in the logits of each frame, [0, 1); with 0 frames are independent.
         """
         check_smoothing(smoothing)
         if smoothing and self.tiling:
@@ -122,15 +122,14 @@ class NetworkPredictor:
         return {task: logits[task] for task in self.tasks}
 
     def _decoded(self, picture: Picture, logits: Mapping[str, Tensor]) -> Prediction:
-        height, width = picture.shape[:2]
-        return self._prediction(picture, {task: _full_size(task, x, (height, width)) for task, x in logits.items()})
-
-    def _prediction(self, picture: Picture, maps: dict[str, NDArray[Any]]) -> Prediction:
+        size = (picture.shape[0], picture.shape[1])
+        known = {task: task_registry.get(task) for task in logits}
+        maps = {task: known[task].kind.enlarge(known[task], x, size) for task, x in logits.items()}
         return Prediction(picture, maps, self.class_names)
 
 
 def predict_image(network: BridgeNet | Model, image: Any, **how: Any) -> Prediction:
-    """Decode a network's predictions for one picture, in the picture's own size.
+    """Predict one picture with a network; the results have the size of the picture.
 
     Args:
         network: see :class:`NetworkPredictor`.
@@ -138,13 +137,7 @@ def predict_image(network: BridgeNet | Model, image: Any, **how: Any) -> Predict
         how: `tasks`, `max_pixels`, `tile`, `overlap` of :class:`NetworkPredictor`.
 
     Raises:
-        UserError: no picture, a damaged one, or a task that the network does not have.
+        UserError: the image cannot be read, or the network does not have a task.
     """
     predictor = NetworkPredictor(network, **how)
     return predictor([read_picture(image)])[0]
-
-
-def _full_size(task: str, logits: Tensor, size: tuple[int, int]) -> NDArray[Any]:
-    """The decoded map (H, W[, 3]) of one image at `size`."""
-    known = task_registry.get(task)
-    return known.kind.enlarge(known, logits, size)

@@ -1,4 +1,4 @@
-"""What networks had of their own before models had it: still there in this version, with a warning."""
+"""Methods that networks had before models had them; they still work in this version, with a warning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METHODS = ("predict", "save_pretrained", "push_to_hub", "generate_model_card")
 
 
 def add() -> None:
-    """Let `BridgeNet` have them."""
+    """Add the methods to `BridgeNet`."""
     for name in METHODS:
         setattr(BridgeNet, name, _forwarded(name))
     BridgeNet.from_pretrained = classmethod(_from_pretrained)  # type: ignore[attr-defined]

@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from bridgenet.errors import UserError
 
 ASSUMED_FIELD_OF_VIEW = 60.0
-"""Horizontal field of view where none is given [deg]: about that of phones and of the Kinect."""
+"""Default horizontal field of view [deg], about that of phones and of the Kinect."""
 MAX_POINTS = 2_000_000
 
 
 def check_field_of_view(degrees: float | None) -> None:
-    """UserError for an angle that no pinhole camera has."""
+    """UserError for an angle that is impossible for a pinhole camera."""
     if degrees is not None and not 1 <= degrees <= 170:
         raise UserError(f"field of view is {degrees:g}°, expected the horizontal one, 1 to 170 degrees")
 
 
 def point_cloud(depth: NDArray[Any], image: NDArray[np.uint8], field_of_view: float | None = None) -> bytes:
-    """A PLY file of the points seen by a pinhole camera whose axis meets the picture's middle.
+    """A PLY file of the points seen by a pinhole camera whose axis passes through the picture's centre.
 
     Args:
-        depth: (H, W) [m], along the camera's axis; unknown (≤ 0, not finite) pixels make no point.
-        image: (H, W, 3) uint8 RGB, the points' colours.
-        field_of_view: horizontal [deg]; :data:`ASSUMED_FIELD_OF_VIEW` if None, and the file says so.
+        depth: (H, W) [m], along the camera's axis; unknown pixels (≤ 0 or not finite) are left out.
+        image: (H, W, 3) uint8 RGB, the colours of the points.
+        field_of_view: horizontal [deg]; :data:`ASSUMED_FIELD_OF_VIEW` if None, which the file states.
 
     Returns:
-        The file's content: x to the right, y down, z forward [m], float32; red, green, blue uint8. Of pictures with more
-        than :data:`MAX_POINTS` pixels every k-th in both directions is taken.
+        The file's content: x to the right, y down, z forward [m], float32; red, green, blue uint8. Pictures with more
+        than :data:`MAX_POINTS` pixels are subsampled in both directions.
     """
     check_field_of_view(field_of_view)
     height, width = depth.shape

@@ -1,4 +1,4 @@
-"""What is asked of predictors, whatever computes, and how they see pictures. Without PyTorch."""
+"""Options and picture sizes that all predictors share. Without PyTorch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridgenet.errors import UserError, nearest
 def check_request(
     predicted: Collection[str], tasks: Sequence[str] | None, max_pixels: int | None = None, batch_size: int = 1
 ) -> None:
-    """UserError for a task that is not among those that the network predicts, or for no pixels or pictures."""
+    """UserError for a task that the network does not predict, or a `max_pixels` or `batch_size` below 1."""
     for task in predicted:
         if task not in task_registry.names():
             raise UserError(
@@ -34,13 +34,13 @@ def check_request(
 
 
 def check_smoothing(share: float) -> None:
-    """UserError for a share of the past in each frame that is not in [0, 1)."""
+    """UserError unless the weight of past frames is in [0, 1)."""
     if not 0 <= share < 1:
         raise UserError(f"smoothing is {share:g}, expected 0 (none) to below 1")
 
 
 def size_within(size: tuple[int, int], max_pixels: int | None) -> tuple[int, int]:
-    """(height, width) shrunk to `max_pixels` if it has more."""
+    """(height, width), shrunk to `max_pixels` if it has more."""
     height, width = size
     if max_pixels is None or height * width <= max_pixels:
         return height, width
@@ -49,7 +49,7 @@ def size_within(size: tuple[int, int], max_pixels: int | None) -> tuple[int, int
 
 
 def shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[Any]:
-    """A picture (H, W, 3) uint8 in another size, each pixel the mean of those it covers."""
+    """Shrink a picture (H, W, 3) uint8 to (height, width); each pixel is the mean of those it covers."""
     if picture.shape[:2] == size:
         return picture
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)

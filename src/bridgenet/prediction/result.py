@@ -1,4 +1,4 @@
-"""One picture's predictions."""
+"""The predictions for one picture."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet.prediction.writing import save
+from bridgenet.tasks import visualize
 
 
 @dataclass
@@ -19,11 +20,11 @@ class Prediction:
     """Decoded predictions for one picture, as attributes by task name: `result.depth`, `result.semseg`, …
 
     Attributes:
-        image: (H, W, 3) uint8 RGB, the picture.
+        image: the picture, (H, W, 3) uint8 RGB.
         maps: {task: map}; classes (H, W) int64, probabilities (H, W) float32 in [0, 1], depth (H, W) float32 [m],
             normals (H, W, 3) float32 unit vectors in the training data's convention (NYUD-v2's, PASCAL-Context's),
             regressions (H, W) or (H, W, C) float32 in the task's unit.
-        class_names: names of the classes of tasks that have classes, in the order of the indices.
+        class_names: names of the classes by task, in the order of their indices, for tasks that have classes.
     """
 
     image: NDArray[np.uint8]
@@ -37,19 +38,15 @@ class Prediction:
         raise AttributeError(f"this prediction has no '{name}' (tasks: {', '.join(maps)})")
 
     def panel(self) -> Image.Image:
-        """The picture and every task in colour, titled, with keys; depth with a colour bar [m]."""
-        from bridgenet.tasks.visualize import panel
-
-        return panel(self.image, self.maps, class_names=self.class_names)
+        """Draw the picture and every task in colour, with titles and legends; depth has a colour bar [m]."""
+        return visualize.panel(self.image, self.maps, class_names=self.class_names)
 
     def coloured(self, task: str, *, opacity: float | None = None) -> Image.Image:
-        """A task in colour in the picture's own pixels, with its key below; with an opacity (0 to 1) over the picture."""
-        from bridgenet.tasks.visualize import coloured
-
+        """Draw a task in colour in the size of the picture, with its legend below; with an opacity (0 to 1), over the picture."""
         names = self.class_names.get(task)
         if opacity is None:
-            return coloured(task, self.maps[task], names=names)
-        return coloured(task, self.maps[task], names=names, over=self.image, opacity=opacity)
+            return visualize.coloured(task, self.maps[task], names=names)
+        return visualize.coloured(task, self.maps[task], names=names, over=self.image, opacity=opacity)
 
     def save(
         self,
@@ -59,15 +56,15 @@ class Prediction:
         field_of_view: float | None = None,
         opacity: float = 0.5,
     ) -> list[Path]:
-        """Write outputs into a folder (made if need be), all of them or none; returns the files.
+        """Write outputs into a folder (created if necessary), all of them or none, and return the files.
 
         Args:
-            folder: where to.
+            folder: folder of the files.
             outputs: `raw`: classes `TASK.png`, class index, 8 bits (16 for more than 256 classes); probabilities
                 `TASK.png`, 0..255; depth `depth.npy` float32 [m] and `depth_mm.png`, 16 bits [mm]; normals `normals.png`,
                 255·(n + 1)/2; regressions `TASK.npy` float32. `colour`: `TASK_colour.png`. `overlay`: `TASK_overlay.png`.
                 `panel`: `panel.png`. `ply`: `depth.ply`, see :func:`bridgenet.prediction.points.point_cloud`.
             field_of_view: horizontal [deg], for `ply`.
-            opacity: of the colours in overlays, 0 to 1.
+            opacity: opacity of the colours in overlays, 0 to 1.
         """
         return save(self, Path(folder), outputs, field_of_view=field_of_view, opacity=opacity)

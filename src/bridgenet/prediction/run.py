@@ -1,4 +1,4 @@
-"""A run over many inputs: grouped into batches, written, remembered; what fails is passed over with a note."""
+"""Runs over many inputs, which are grouped into batches, written and recorded; inputs that fail are skipped."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Progress = Callable[[int, "int | None"], None]
 
 
 class Predictor(Protocol):
-    """What a run needs of a network, in whatever framework (see :class:`bridgenet.prediction.network.NetworkPredictor`)."""
+    """The interface that a run needs, in any framework (see :class:`bridgenet.prediction.network.NetworkPredictor`)."""
 
     tasks: list[str]
     batch_size: int
@@ -44,13 +44,13 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is written, and how a run goes.
+    """Options of a run.
 
     Attributes:
-        outputs: see :meth:`Prediction.save`; None: `raw` and `panel` of pictures, the panel as a video of videos.
+        outputs: see :meth:`Prediction.save`; None is `raw` and `panel` for pictures and a video of panels for videos.
         field_of_view: horizontal [deg], for points.
-        opacity: of overlays, 0 to 1.
-        skip_existing: leave out inputs that the manifest says were done in the same way.
+        opacity: opacity of overlays, 0 to 1.
+        skip_existing: skip inputs that are in the manifest with the same settings.
         stream: how videos and cameras are read.
         settings: further settings that the manifest records and `skip_existing` compares, e.g. the weights' name.
     """
@@ -67,14 +67,14 @@ class RunOptions:
         return {"field_of_view": self.field_of_view, "opacity": self.opacity}
 
     def recorded(self, tasks: Sequence[str]) -> dict[str, Any]:
-        """What makes two runs' results the same, as JSON keeps it."""
+        """The settings that determine the results, as JSON types."""
         outputs = sorted(self.outputs) if self.outputs is not None else None
         return {"tasks": list(tasks), "outputs": outputs, **self.look(), "stream": asdict(self.stream), **self.settings}
 
 
 @dataclass
 class _Read:
-    """A picture waiting for its batch."""
+    """A picture that was read and waits for its batch."""
 
     entry: Input
     picture: Picture
@@ -108,23 +108,24 @@ def run_inputs(
     rank: int = 0,
     world: int = 1,
 ) -> Mapping[str, int]:
-    """Predict every input into `out/NAME/` and record it in the manifest; what cannot be read is passed over.
+    """Predict every input into `out/NAME/` and record it in the manifest; inputs that cannot be read are skipped.
 
     Args:
-        predictor: computes.
+        predictor: computes the predictions.
         inputs: see :func:`bridgenet.prediction.inputs.find_inputs`.
-        out: where the results go.
-        say: told a line per input.
-        options: what is written, and how.
-        progress: gives, of what is going on (``"predicting"``, or a stream's name), what is called with (done, of how many).
-        rank: this process among those that share the inputs; they need nothing but the same view of the files.
+        out: folder of the results.
+        say: called with a line of text for each input.
+        options: options of the run.
+        progress: called with a title (``"predicting"``, or a stream's name); returns a function of (done, total or None).
+        rank: rank of this process among those that share the inputs; they need not communicate.
         world: number of these processes.
 
     Returns:
-        {"images": number predicted, a video counting as one, "skipped": passed over, "existing": done before}.
+        {"images": number of predicted pictures and videos, "skipped": number of failed inputs, "existing": number of
+        inputs that were done before}.
 
     Raises:
-        UserError: an impossible request, before anything is written; or the disk is full.
+        UserError: an option is invalid, before anything is written; or the disk is full.
     """
     options = options or RunOptions()
     check_outputs(options.outputs or (), predictor.tasks, options.field_of_view)
@@ -147,7 +148,9 @@ def run_inputs(
         show(len(mine), len(mine))
     except KeyboardInterrupt:
         done = run.counts["images"] + run.counts["existing"]
-        say(f"! stopped after {done} of {len(mine)}; these are complete. The same command with --skip-existing goes on")
+        say(
+            f"! stopped after {done} of {len(mine)}; these are complete. The same command with --skip-existing resumes the run"
+        )
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -186,7 +189,7 @@ class _Run:
         self.manifest.append({"input": source, **({"name": name} if name else {}), "error": reason})
 
     def take(self, entry: Input) -> None:
-        """Predict an input, or keep it until as many of its size have come as go together."""
+        """Predict an input, or keep it until a batch of its size is complete."""
         shows_the_same = entry.kind not in ("camera", "standard input")
         if (
             self.options.skip_existing
@@ -218,7 +221,7 @@ class _Run:
             self._predict(self.waiting.pop(largest))
 
     def finish(self) -> None:
-        """Predict what still waits."""
+        """Predict the pictures that still wait."""
         while self.waiting:
             self._predict(self.waiting.pop(next(iter(self.waiting))))
 
@@ -241,7 +244,7 @@ class _Run:
             self._done(read.entry, result, files, seconds, read.notes, {})
 
     def _without_memory(self, group: list[_Read]) -> None:
-        """Predict one at a time what was too much together; pass over what is too much alone."""
+        """Predict the pictures of a batch one by one; skip a picture that does not fit into memory alone."""
         if len(group) == 1:
             height, width = group[0].picture.shape[:2]
             reason = f"{group[0].entry.source} ({width}×{height}) needs more memory than there is; {REMEDY}"
@@ -284,5 +287,5 @@ class _Run:
         folder = self.out / entry.name
         shown = dict.fromkeys("frames/" if file.startswith("frames/") else file for file in files)
         frames = f"  {about['frames']} frames" if about else ""
-        told = f"{entry.source}  {width}×{height}{frames}  {' '.join(tasks)}  → {folder}/{{{', '.join(shown)}}}"
-        self.say(told + "".join(f"  ({note})" for note in notes))
+        text = f"{entry.source}  {width}×{height}{frames}  {' '.join(tasks)}  → {folder}/{{{', '.join(shown)}}}"
+        self.say(text + "".join(f"  ({note})" for note in notes))

@@ -1,8 +1,9 @@
-"""Large pictures in overlapping tiles whose logits are blended, decoded band by band.
+"""Prediction of large pictures in overlapping tiles, whose logits are blended and decoded band by band.
 
-At an inner border of a tile its weight is 0 over a quarter of the overlap, where the tile knows its surroundings least, then
-rises evenly to 1 over half of it: no seam is left, and a network that sees no farther than a quarter of the overlap gives
-the same as for the whole picture. Only one band, as high as a tile, is kept as logits.
+At an inner border of a tile its weight is 0 over a quarter of the overlap, where the tile has the least context, and then
+rises linearly to 1 over half of the overlap. No seams are visible, and a network whose receptive field reaches no farther
+than a quarter of the overlap gives the same result as for the whole picture. Only one band of logits, as high as a tile, is
+in memory.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ class Tiling:
 
 
 def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str, overlap: int | None) -> Tiling | None:
-    """The tiles for a network: of its training images' size (`"auto"`), squares of a side, or none (`"off"`).
+    """The tiles for a network: of its training images' size (`"auto"`), squares of a given side, or None (`"off"`).
 
-    Sides are rounded up to what the backbone divides by; the overlap is a quarter of the shorter side by default.
-    Raises UserError for other words, sides less than 1, or an overlap of more than half a tile.
+    Sides are rounded up to multiples of the backbone's divisor; the overlap is a quarter of the shorter side by default.
+
+    Raises:
+        UserError: another word, a side of less than 1, or an overlap of more than half a tile.
     """
     if tile == "off":
         if overlap is not None:
@@ -43,7 +46,7 @@ def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str
         return None
     if tile == "auto":
         if config is None:
-            raise UserError("tile is 'auto', but this network does not tell its training images' size: give a size")
+            raise UserError("tile is 'auto', but the size of this network's training images is not known: give a size")
         sides = config.image_size
     elif isinstance(tile, int) and tile >= 1:
         sides = (tile, tile)
@@ -58,16 +61,16 @@ def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str
 
 
 def starts_along(length: int, tile: int, overlap: int, divisor: int) -> list[int]:
-    """Where the tiles begin along a side, spread evenly, at multiples of `divisor`; the last ends with the side."""
+    """Starts of the tiles along a side, evenly spaced multiples of `divisor`; the last tile ends with the side."""
     if length <= tile:
         return [0]
-    last = -(-(length - tile) // divisor)  # rounded up: the last is shorter than a tile rather than longer
+    last = -(-(length - tile) // divisor)  # rounded up, so that the last tile is shorter rather than longer
     steps = -(-last // max((tile - overlap) // divisor, 1))
     return [round(last * place / steps) * divisor for place in range(steps + 1)]
 
 
 def weights_along(length: int, tile: int, starts: Sequence[int]) -> list[NDArray[np.float32]]:
-    """The weight of every tile at its pixels along a side; at each pixel of the side they sum to 1."""
+    """Weights of every tile along a side; they sum to 1 at each pixel of the side."""
     spans = [(start, min(start + tile, length)) for start in starts]
     found = []
     for place, (start, end) in enumerate(spans):
@@ -116,7 +119,7 @@ def _bands(
     device = next(network.parameters()).device
     rows = [torch.from_numpy(w).to(device)[:, None] for w in weights_along(height, tile_height, tops)]
     columns = [torch.from_numpy(w).to(device) for w in weights_along(width, tile_width, lefts)]
-    # The same memory for all bands: the rows that the next one shares move to its top.
+    # All bands use the same memory: rows shared with the next band are moved to its top.
     sums = {task: torch.zeros(1, network.tasks[task], min(tile_height, height), width, device=device) for task in tasks}
     for place, top in enumerate(tops):
         end = min(top + tile_height, height)
@@ -140,9 +143,9 @@ def _tiles(
     tile_width: int,
     batch_size: int,
 ) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
-    """(left, weights along the row, {task: logits (n, rows, columns)}) of a band's tiles, some at a time."""
+    """(left, weights along the row, {task: logits (n, rows, columns)}) of a band's tiles, computed in batches."""
     width = band.shape[1]
-    # The last tile may be narrower, and goes alone then.
+    # The last tile may be narrower, and is then a batch of its own.
     groups = [lefts[i : i + batch_size] for i in range(0, len(lefts), batch_size)]
     if lefts[-1] + tile_width > width and len(groups[-1]) > 1:
         groups[-1:] = [groups[-1][:-1], groups[-1][-1:]]
@@ -155,6 +158,6 @@ def _tiles(
 
 
 def normalised(pixels: Tensor, network: BridgeNet) -> Tensor:
-    """Images (B, 3, H, W) uint8 RGB as a network takes them, on its device and in its dtype."""
+    """Normalise images (B, 3, H, W) uint8 RGB for a network, on its device and in its dtype."""
     parameter = next(network.parameters())
     return normalise(pixels.to(parameter.device), network.mean, network.deviation).to(parameter.dtype)

@@ -1,4 +1,4 @@
-"""Videos and cameras, frame by frame: a video of panels, and files per frame where asked for."""
+"""Prediction of videos and cameras frame by frame: a video of panels, and optional files for each frame."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from bridgenet.errors import UserError
 from bridgenet.prediction.inputs import Input
 from bridgenet.prediction.result import Prediction
 from bridgenet.system.files import writing_folder
+from bridgenet.tasks.visualize import MAX_LEGEND, panel, range_of
 
-CODEC = "mp4v"  # the one that every build of OpenCV writes into .mp4
+CODEC = "mp4v"  # supported for .mp4 by every build of OpenCV
 ASSUMED_FPS = 25.0
-"""Frames a second of streams that do not tell."""
+"""Frame rate of streams that do not report one [1/s]."""
 RANGE_SHARE = 0.1
-"""How far the colours' range of depth and regressions moves to each frame's own: at once, the colours would flicker."""
+"""Rate at which the colour range of depth and regressions follows each frame's range, to avoid flickering."""
 
 Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How videos and cameras are read.
+    """Options for reading videos and cameras.
 
     Attributes:
-        fps: frames predicted per second of the video, by leaving out others; None: all.
-        max_frames: stop after so many predicted frames; None: at the end (cameras: at Ctrl-C).
-        smoothing: share of the past in each frame's logits, [0, 1); 0: none.
+        fps: predicted frames per second of the video; others are left out. None predicts all.
+        max_frames: largest number of predicted frames; None reads until the end (for cameras, until Ctrl-C).
+        smoothing: weight of the past in the logits of each frame, [0, 1).
     """
 
     fps: float | None = None
@@ -52,7 +53,7 @@ class StreamOptions:
 
 @dataclass
 class Predicted:
-    """What a stream gave: number of frames, their rate, the last one, files below its folder, notes."""
+    """Result of a stream: number of frames, frame rate [1/s], last prediction, files below its folder, notes."""
 
     frames: int
     fps: float
@@ -64,13 +65,13 @@ class Predicted:
 class Frames:
     """The frames of a video or camera as (number in the source, (H, W, 3) uint8 RGB).
 
-    Raises UserError if it cannot be opened. Ctrl-C ends a camera's frames as if it had been switched off.
+    Raises UserError if it cannot be opened. Ctrl-C ends a camera's frames like switching it off.
     """
 
     def __init__(self, entry: Input, options: StreamOptions):
         self.entry = entry
         self.options = options
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it would say of damaged files, we say
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # damaged files are reported here
         self.capture = cv2.VideoCapture(int(entry.source) if entry.kind == "camera" else entry.source)
         if not self.capture.isOpened():
             raise UserError(self._why_not())
@@ -78,8 +79,8 @@ class Frames:
         fps = fps if 0 < fps < 1000 else ASSUMED_FPS
         self.step = max(1, round(fps / options.fps)) if options.fps else 1
         self.fps = fps / self.step
-        told = self.capture.get(cv2.CAP_PROP_FRAME_COUNT) if entry.kind == "video" else 0
-        self.told = int(told) if 0 < told < 1e9 else None
+        reported = self.capture.get(cv2.CAP_PROP_FRAME_COUNT) if entry.kind == "video" else 0
+        self.expected = int(reported) if 0 < reported < 1e9 else None
         self.read = 0
 
     def _why_not(self) -> str:
@@ -90,8 +91,8 @@ class Frames:
 
     @property
     def total(self) -> int | None:
-        """How many frames there will be, if that is known."""
-        counts = [-(-self.told // self.step)] if self.told else []
+        """The number of frames, if it is known."""
+        counts = [-(-self.expected // self.step)] if self.expected else []
         return min([*counts, *([self.options.max_frames] if self.options.max_frames else [])], default=None)
 
     def __iter__(self) -> Iterator[tuple[int, Picture]]:
@@ -114,16 +115,16 @@ class Frames:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be known after the last frame: a video that ended before its time."""
-        if self.told is None or self.options.max_frames is not None or self.read >= self.told - 1:
+        """Notes after the last frame: whether a video ended too early."""
+        if self.expected is None or self.options.max_frames is not None or self.read >= self.expected - 1:
             return []
-        return [f"damaged: {self.read} of {self.told} frames could be read"]
+        return [f"damaged: {self.read} of {self.expected} frames could be read"]
 
 
 class VideoFile:
-    """An .mp4 file of frames of the first one's size; checked when it is closed.
+    """An .mp4 file with frames of the size of the first one; it is checked when it is closed.
 
-    Raises OSError (no space) if fewer frames are found in the file than were written to it.
+    Raises OSError (no space) if the file has fewer frames than were written.
     """
 
     def __init__(self, path: Path, fps: float):
@@ -134,7 +135,7 @@ class VideoFile:
         self.frames = 0
 
     def write(self, picture: Image.Image) -> None:
-        """Add a frame; one of another size than the first is laid on white."""
+        """Add a frame; one of another size than the first is placed on white."""
         if self.writer is None:
             self.size = (picture.width // 2 * 2, picture.height // 2 * 2)  # the codec halves the colours' resolution
             self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*CODEC), self.fps, self.size)
@@ -154,7 +155,7 @@ class VideoFile:
         self.writer.release()
         if kind is not None:
             return
-        capture = cv2.VideoCapture(str(self.path))  # OpenCV does not tell that the disk was full
+        capture = cv2.VideoCapture(str(self.path))  # OpenCV does not report a full disk
         found = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
         capture.release()
         if found < self.frames:
@@ -170,14 +171,14 @@ def predict_stream(
     progress: Callable[[int, int | None], None],
     **how: Any,
 ) -> Predicted:
-    """Predict a video or camera into a folder, all of it or nothing.
+    """Predict a video or camera into a folder, completely or not at all.
 
-    Writes `panel.mp4` if `panel` is among the outputs, and the other outputs of every frame in `frames/NUMBER/`, the
-    number being that of the frame in the source, from 0. `progress` is called with (frames done, of how many); `how` goes to
-    :meth:`Prediction.save`.
+    `panel.mp4` is written if `panel` is among the outputs; the other outputs of every frame are written to
+    `frames/NUMBER/`, with the number of the frame in the source, from 0. `progress` is called with (frames done, total or
+    None); `how` are arguments of :meth:`Prediction.save`.
 
     Raises:
-        UserError: it cannot be opened, or has no frame that can be read.
+        UserError: the source cannot be opened, or has no frame that can be read.
     """
     frames = Frames(entry, options)
     of_frames = [output for output in outputs if output != "panel"]
@@ -197,7 +198,7 @@ def predict_stream(
                         files += [f"frames/{of_frame.name}/{file.name}" for file in saved]
                     count, last = count + 1, found
                     progress(count, frames.total)
-            except KeyboardInterrupt:  # switches a camera off, whatever was being done; what came is kept
+            except KeyboardInterrupt:  # ends a camera's stream at any point; frames so far are kept
                 if entry.kind != "camera":
                     raise
         if last is None:
@@ -207,9 +208,7 @@ def predict_stream(
 
 
 def _panel(result: Prediction, ranges: dict[str, tuple[float, float]]) -> Image.Image:
-    """A panel whose size and place do not change, with colours over a slowly moving range."""
-    from bridgenet.tasks.visualize import MAX_LEGEND, panel, range_of
-
+    """Draw a panel of constant layout, with a slowly changing colour range."""
     for task, values in result.maps.items():
         if (found := range_of(task, values)) is not None:
             low, high = ranges.get(task, found)

@@ -1,4 +1,4 @@
-"""The files of a prediction, written all or none."""
+"""Writing of predictions: all files or none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTPUTS = ("raw", "colour", "panel", "overlay", "ply")
 
 
 def check_outputs(outputs: Sequence[str], tasks: Sequence[str], field_of_view: float | None = None) -> None:
-    """UserError for an unknown output, points without depth, or an impossible field of view."""
+    """UserError for an unknown output, points without depth, or an invalid field of view."""
     for output in outputs:
         if output not in OUTPUTS:
             raise UserError(f"'{output}' is not an output{nearest(output, OUTPUTS)} ({', '.join(OUTPUTS)})")

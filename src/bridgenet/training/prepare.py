@@ -39,7 +39,7 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network, try_custom_parts
 from bridgenet.model.description import NetworkConfig, Part
 from bridgenet.model.fast import accelerate_network
-from bridgenet.model.records import information_of, record
+from bridgenet.model.records import record, required_record
 from bridgenet.system.compilation import check_compiler
 from bridgenet.training.checkpoint import load_last
 from bridgenet.training.criterion import make_criterion
@@ -141,7 +141,7 @@ def prepare(
         progress, information = load_last(last, network, optimizer, weighting)
         record(network, description, information)
     if lacking:
-        record(network, description, {**information_of(network), "labels": lacking})
+        record(network, description, {**required_record(network).information, "labels": lacking})
     if accelerator.is_main_process:
         for note in notes(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
@@ -256,7 +256,7 @@ def notes(
     processes: int,
 ) -> Iterator[str]:
     """Notes to print before the run: missing labels, and for a new run licence, loss weighting and random frozen weights."""
-    information = information_of(network)
+    information = required_record(network).information
     if "labels" in information:
         yield f"labels in training: {information['labels']}"
     if lacking := labels_in_words(count_labels(val_set), len(val_set)):

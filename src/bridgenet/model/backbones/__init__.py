@@ -1,6 +1,6 @@
 """Backbones: images in, four maps F₀..F₃ (fine to coarse, (B, C, H, W)) out.
 
-See :class:`Backbone` for what each one is.
+See :class:`Backbone` for their interface.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ def build_backbone(
     pretrained: bool = False,
     **kwargs: Any,
 ) -> Backbone:
-    """Make a backbone by name: `internimage_t`, `_s`, `_b`, `_l`, any timm model, or one's own, `package.module:Class`.
+    """Build a backbone by name: `internimage_t`, `_s`, `_b`, `_l`, any timm model, or a custom class `package.module:Class`.
 
     Args:
-        image_size: (H, W) [pixels] of training: the grid that learned position embeddings are kept at.
-        drop_path: rate of the last block, growing linearly from 0.
-        pretrained: fetch timm's pretrained weights (Hugging Face hub).
-            One's own is given this, and the two above, if it takes arguments of these names.
-        kwargs: settings of the backbone itself, e.g. `embed_dim`, `depth`; `blocks_read` for a plain transformer.
+        image_size: (H, W) of the training images [pixels], which defines the grid of learned position embeddings.
+        drop_path: drop-path rate of the last block, increasing linearly from 0.
+        pretrained: download timm's pretrained weights (Hugging Face hub).
+        kwargs: settings of the backbone, e.g. `embed_dim`, `depth`; `blocks_read` for a plain transformer.
+
+    A custom class gets `image_size`, `drop_path` and `pretrained` if its constructor has arguments of these names.
+
+    Raises:
+        UserError: the backbone or a setting is unknown, or the pretrained weights cannot be loaded.
     """
     from bridgenet.model.backbones.internimage import SIZES, InternImage
 

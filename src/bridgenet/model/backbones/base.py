@@ -1,4 +1,4 @@
-"""What every backbone is."""
+"""The interface of backbones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Backbone(nn.Module):
     """Images (B, 3, H, W), sides divisible by `size_divisor` → maps F₀..F₃, fine to coarse, each (B, C, h, w).
 
     Attributes:
-        channels: of the four maps.
-        size_divisor: what the sides of the image must be divisible by.
-        base_divisor: the decoder's r that goes with the backbone: 1 for pyramids, 2 for plain transformers.
-        depends_on_size: whether other operations are computed for other sizes, so that an export is for one size alone.
+        channels: channels of the four maps.
+        size_divisor: the sides of the image must be multiples of it [pixels].
+        base_divisor: the decoder's r for this backbone: 1 for pyramids, 2 for plain transformers.
+        depends_on_size: whether the operations depend on the image size, so that an export has a fixed size.
         checkpointing: see :meth:`set_checkpointing`.
         frozen: see :meth:`freeze`.
     """
@@ -27,11 +27,11 @@ class Backbone(nn.Module):
     frozen: bool = False
 
     def set_checkpointing(self, enable: bool = True) -> None:
-        """Keep only the blocks' inputs for the backward pass and compute the rest again: less memory, more time, same numbers."""
+        """Enable gradient checkpointing: blocks are recomputed in the backward pass, with less memory and equal results."""
         self.checkpointing = enable
 
     def freeze(self) -> None:
-        """Keep the weights as they are: no gradients, and evaluation mode (batch norms, drop path) also in training."""
+        """Freeze the weights: no gradients, and evaluation mode (batch norm, drop path) also in training."""
         self.frozen = True
         self.requires_grad_(False)
         self.eval()
@@ -40,7 +40,7 @@ class Backbone(nn.Module):
         return super().train(mode and not self.frozen)
 
     def layers(self) -> dict[str, int]:
-        """The layer that each parameter belongs to, counted from 0 at the image; the last block has the largest number.
+        """The layer number of each parameter, from 0 at the image; the last block has the largest number.
 
         Raises:
             UserError: the backbone's layers are not known.

@@ -1,4 +1,4 @@
-"""Custom backbones, by dotted path, and what is tried with them."""
+"""Custom backbones, given by dotted path, and the checks of their results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NUM_MAPS = 4
 
 
 def custom_backbone(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Backbone:
-    """The backbone that a dotted path names, made with `settings`, and with those of `offered` that it takes.
+    """Build the backbone that a dotted path names, with `settings` and the accepted ones of `offered`.
 
     Raises:
-        UserError: there is no such class, it does not take that, or does not say its channels.
+        UserError: there is no such class, it rejects the settings, or it does not define its channels.
     """
     kind = load_object(path, WHERE, subclass_of(Backbone, "bridgenet.Backbone"))
     taken = {name: value for name, value in offered.items() if name in inspect.signature(kind).parameters}
@@ -35,7 +35,7 @@ def custom_backbone(path: str, settings: Mapping[str, Any], offered: Mapping[str
 
 
 def check_maps(where: str, maps: Any, channels: Sequence[int]) -> None:
-    """UserError unless `maps` are what a backbone gives."""
+    """UserError unless `maps` are valid results of a backbone."""
     if not isinstance(maps, list | tuple) or not all(isinstance(x, Tensor) and x.ndim == 4 for x in maps):
         raise UserError(f"{where} gives a {type(maps).__name__}, expected a list of four maps (B, C, h, w)")
     if (found := [x.shape[1] for x in maps]) != list(channels):

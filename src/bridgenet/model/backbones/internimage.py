@@ -27,7 +27,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 class Stem(nn.Module):
-    """Image to stride 4: two 3×3 stride-2 convolutions with layer norm."""
+    """Reduces images to stride 4 by two 3×3 convolutions of stride 2 with layer norm."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -43,7 +43,7 @@ class Stem(nn.Module):
 
 
 class DeformableConv(nn.Module):
-    """The DCNv3 module: offsets and mask predicted from a depthwise convolution of the same map; channels last."""
+    """The DCNv3 module, which predicts offsets and mask from a depthwise convolution of its input; channels last."""
 
     def __init__(self, channels: int, groups: int, offset_scale: float):
         super().__init__()
@@ -56,7 +56,7 @@ class DeformableConv(nn.Module):
         self.mask = nn.Linear(channels, groups * 9)
         self.softmax = nn.Softmax(dim=-1)
         self.output = nn.Linear(channels, channels)
-        for layer in (self.offset, self.mask):  # a fresh module starts as an ordinary 3×3 average
+        for layer in (self.offset, self.mask):  # a new module computes an ordinary 3×3 average
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -72,7 +72,7 @@ class DeformableConv(nn.Module):
 class Block(nn.Module):
     """x += drop_path(γ₁·LN(DCNv3(x))); x += drop_path(γ₂·LN(MLP(x))).
 
-    Without `post_norm` the norms come first, DCNv3(LN(x)); without `layer_scale` there is no γ.
+    Without `post_norm` the norms are applied first, DCNv3(LN(x)); without `layer_scale` there is no γ.
     """
 
     gamma1: nn.Parameter | None
@@ -109,7 +109,7 @@ class Block(nn.Module):
 
 
 class Downsample(nn.Module):
-    """3×3 stride-2 convolution to twice the channels, layer norm; channels last."""
+    """Doubles the channels by a 3×3 convolution of stride 2, followed by layer norm; channels last."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -121,7 +121,7 @@ class Downsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks at one stride (pre-norm ones closed by a norm) and, except at the last, the way down to the next."""
+    """The blocks of one stride, a final norm for pre-norm blocks, and downsampling except in the last level."""
 
     def __init__(
         self, channels: int, groups: int, offset_scale: float, rates: Sequence[float], last: bool, **style: bool
@@ -139,10 +139,10 @@ class InternImage(Backbone):
         channels: width of the first level; it doubles from level to level.
         depths: blocks of the four levels.
         groups: DCNv3 groups of the four levels.
-        offset_scale: factor of DCNv3's displacements.
-        drop_path: rate of the last block, growing linearly from 0 over all blocks.
-        layer_scale: whether blocks have the factors γ.
-        post_norm: whether a block's norms come after its layers; otherwise before, and once more at each level's end.
+        offset_scale: factor of DCNv3's offsets.
+        drop_path: drop-path rate of the last block, increasing linearly from 0 over all blocks.
+        layer_scale: whether blocks have the learned factors γ.
+        post_norm: whether norms follow the layers of a block; otherwise they precede them and end each level.
     """
 
     size_divisor = 32
@@ -174,7 +174,7 @@ class InternImage(Backbone):
         )
 
     def layers(self) -> dict[str, int]:
-        """The stem is layer 0, each block one more; what closes a level belongs to its last block."""
+        """Layer numbers: the stem is 0, each block one more; norm and downsampling of a level belong to its last block."""
         depths: list[Any] = [len(level.blocks) for level in self.levels]  # type: ignore[arg-type]
         below = [sum(depths[:i]) for i in range(len(depths) + 1)]
         numbers = {}
@@ -191,7 +191,7 @@ class InternImage(Backbone):
     def forward(self, images_BCHW: Tensor) -> list[Tensor]:
         x_BHWC = self.stem(images_BCHW)
         maps = []
-        level: Any  # of the type that a ModuleList gives nothing is known
+        level: Any  # a ModuleList has no type of its modules
         for level in self.levels:
             for block in level.blocks:
                 if self.checkpointing and torch.is_grad_enabled():

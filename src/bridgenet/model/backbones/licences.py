@@ -1,4 +1,4 @@
-"""Under which licence backbones' pretrained weights were published, as timm's own records say it."""
+"""Licences of backbones' pretrained weights, according to timm's records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import timm
 from timm.models import get_pretrained_cfg
 
 RECORDED = ("backbone_weights", "backbone_licence")
-"""What stands in a network's information about the weights that its backbone began with."""
+"""Keys of a network's information about the initial weights of its backbone."""
 
 
 def licences(name: str) -> list[str]:
-    """Of the weights published for a timm name; without a tag, of all there are for that architecture. Empty: not known."""
+    """Licences of the weights of a timm name; without a tag, of all weights of the architecture. Empty if not known."""
     if not timm.is_model(name):
         return []
     _, _, tag = name.partition(".")
@@ -24,11 +24,11 @@ def licences(name: str) -> list[str]:
 
 
 def weights_information(name: str, file: str | Path | None = None) -> dict[str, str]:
-    """What is recorded with a network (:data:`RECORDED`) whose backbone begins with pretrained weights.
+    """The information (:data:`RECORDED`) about a network whose backbone starts from pretrained weights.
 
     Args:
-        name: of the backbone.
-        file: where the weights come from, unless it is timm's hub.
+        name: name of the backbone.
+        file: the file of the weights; None if they come from timm's hub.
     """
     if file is None:
         cfg = get_pretrained_cfg(name) if timm.is_model(name) else None
@@ -41,7 +41,7 @@ def weights_information(name: str, file: str | Path | None = None) -> dict[str, 
 
 
 def licence_note(information: Mapping[str, Any], *, from_file: bool) -> str | None:
-    """One line that names the licence of a backbone's weights, for whoever trains with them; None if it is not known."""
+    """A line about the licence of a backbone's weights, printed before training; None if it is not known."""
     if "backbone_licence" not in information:
         return None
     weights, licence = (information[key] for key in RECORDED)

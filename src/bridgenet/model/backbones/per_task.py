@@ -1,4 +1,4 @@
-"""A backbone for each task: what single-task networks have, as one backbone."""
+"""A separate backbone for each task, as in single-task networks, behind the interface of one backbone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bridgenet.model.backbones.base import Backbone
 
 
 class BackbonePerTask(Backbone):
-    """Backbones of one kind, one per task; each of the four maps is theirs, one after another along the channels.
+    """Equal backbones, one per task; each of the four maps is the concatenation of theirs along the channels.
 
     Args:
-        backbones: by task, in task order.
+        backbones: backbones by task, in task order.
     """
 
     def __init__(self, backbones: Mapping[str, Backbone]):

@@ -1,4 +1,4 @@
-"""Any timm model as a backbone: plain transformers (ViT's path) and pyramids (InternImage's)."""
+"""timm models as backbones: plain transformers and pyramids."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bridgenet.model.backbones.base import Backbone
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
 _NOT_SETTINGS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
-"""Of `timm.create_model`: they read files or the network, which a description out of a weight file must not."""
+"""Arguments of `timm.create_model` that read files or the network, which a weight file's description must not do."""
 
 
 class TimmBackbone(Backbone):
-    """A timm model that gives four maps.
+    """A timm model with four maps as results.
 
     Args:
-        model: what is computed with.
-        make_whole: makes the whole classifier that `model` is the lower part of, as timm has it.
+        model: the model that computes the maps.
+        make_whole: creates timm's complete classifier, of which `model` is the lower part.
     """
 
     def __init__(self, model: Any, make_whole: Callable[[], Any]):
@@ -37,17 +37,17 @@ class TimmBackbone(Backbone):
         self._make_whole = make_whole
 
     def timm_names(self) -> dict[str, str]:
-        """{own name: timm's, as :meth:`canonical` writes it} of all weights and buffers."""
+        """{own name: canonical timm name} of all weights and buffers, see :meth:`canonical`."""
         return {key: self.canonical(key.removeprefix("model.").removeprefix("model.")) for key in self.state_dict()}
 
     def canonical(self, timm_name: str) -> str:
-        """The one way of writing a timm name that the whole model and the one computed with have in common."""
+        """The canonical form of a timm name, equal for the complete classifier and the model of this backbone."""
         return timm_name
 
     def converted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights in timm's names, from those or from the original publishers', by timm's own conversion for the model.
+        """Convert weights in timm's or the original publishers' names to timm's names, by timm's conversion of the model.
 
-        Position embeddings and bias tables at another grid are resampled.
+        Position embeddings and bias tables of another grid are resampled.
 
         Raises:
             ValueError: timm cannot convert them.
@@ -57,7 +57,7 @@ class TimmBackbone(Backbone):
         if convert is None:
             return dict(state)
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # one of timm's prints what it leaves out
+            with contextlib.redirect_stdout(io.StringIO()):  # one of the conversions prints what it leaves out
                 result = dict(convert(dict(state), whole))
         except KeyError as error:
             raise ValueError(f"{error.args[0]} is not expected, or missing") from None
@@ -86,13 +86,13 @@ class TimmBackbone(Backbone):
 
 
 class PlainTransformer(TimmBackbone):
-    """Four maps, all at the patch's stride: three blocks' outputs without the final norm, and the last after it.
+    """Four maps at the patch's stride: outputs of three blocks without the final norm, and of the last block with it.
 
-    A model that is meant to average its tokens has no norm before that, and none here.
+    Models that average their tokens have no final norm, and none is applied here.
 
     Args:
         model: a timm transformer.
-        blocks_read: which three blocks are read besides the last, counted from 1.
+        blocks_read: the three blocks that are read besides the last, counted from 1.
         make_whole: see :class:`TimmBackbone`.
     """
 
@@ -100,7 +100,7 @@ class PlainTransformer(TimmBackbone):
 
     def __init__(self, model: Any, blocks_read: Sequence[int], make_whole: Callable[[], Any]):
         super().__init__(model, make_whole)
-        if hasattr(model, "prune_intermediate_layers"):  # what lies above the tokens would never get a gradient
+        if hasattr(model, "prune_intermediate_layers"):  # parameters above the tokens would never get a gradient
             model.prune_intermediate_layers(1, prune_norm=False, prune_head=True)
         self.blocks_read = tuple(blocks_read)
         self.channels = (model.num_features,) * 4
@@ -126,7 +126,7 @@ class Pyramid(TimmBackbone):
     base_divisor = 1
 
     def set_checkpointing(self, enable: bool = True) -> None:
-        """Not offered: batch norms, which many of these models have, would count each batch twice."""
+        """Not supported: batch norms, which many pyramids have, would count each batch twice."""
         if enable:
             raise UserError("checkpoint_backbone is for InternImage and plain transformers, not for timm's pyramids")
 
@@ -134,8 +134,8 @@ class Pyramid(TimmBackbone):
         super().__init__(model, make_whole)
         self.channels = tuple(model.feature_info.channels())
         self.size_divisor = int(model.feature_info.reduction()[-1])
-        self.depends_on_size = any(hasattr(module, "window_size") for module in model.modules())  # they must fit
-        self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # Swin's, for one
+        self.depends_on_size = any(hasattr(module, "window_size") for module in model.modules())  # windows must fit
+        self.gives_channels_last = getattr(model, "output_fmt", None) == "NHWC"  # e.g. Swin
 
     def canonical(self, timm_name: str) -> str:
         return timm_name.replace(".", "_")  # timm joins the names of a pyramid's stages with underscores
@@ -160,15 +160,15 @@ def build_timm(
     strides: Sequence[int] | None = None,
     **kwargs: Any,
 ) -> PlainTransformer | Pyramid:
-    """Make a backbone from a timm name; transformer or pyramid is told from the model itself.
+    """Build a backbone from a timm name; transformers and pyramids are distinguished by the model's strides.
 
     Args:
-        blocks_read: of a plain transformer, the three blocks read besides the last, counted from 1.
-        strides: of a pyramid, the strides of the four maps read; 4, 8, 16, 32 by default. Small images want finer ones.
+        blocks_read: for plain transformers, the three blocks read besides the last, counted from 1.
+        strides: for pyramids, the strides of the four maps; 4, 8, 16, 32 by default. Small images need smaller strides.
 
     Raises:
-        UserError: the name is not timm's, the model gives no suitable maps or cannot take every image size, it does not
-            take the settings, or its weights cannot be had.
+        UserError: timm has no such model, the model has no suitable maps or does not accept every image size, it rejects
+            the settings, or its weights cannot be loaded.
     """
     if not timm.is_model(name):
         raise UserError(f"backbone '{name}' is neither InternImage nor a timm model{nearest(name, timm.list_models())}")
@@ -177,13 +177,13 @@ def build_timm(
             f"backbone_kwargs has {foreign[0]}, which is no setting of a backbone; weights are given with "
             "network.backbone_checkpoint"
         )
-    if drop_path:  # not every model has it: only those that are asked for it must
+    if drop_path:  # not every model has this argument
         kwargs["drop_path_rate"] = drop_path
 
     probe = _create(name, kwargs, num_classes=0)
     reductions = [entry["reduction"] for entry in getattr(probe, "feature_info", [])]
     knows_its_size = hasattr(getattr(probe, "patch_embed", None), "strict_img_size")
-    del probe  # a second set of weights
+    del probe  # frees a second set of weights
     backbone: PlainTransformer | Pyramid
     if len(set(reductions)) == 1:
         size = _round_up(image_size, int(reductions[0]))
@@ -197,7 +197,7 @@ def build_timm(
         strides = _checked_strides(strides or PYRAMID_STRIDES)
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         options: dict[str, Any] = {}
-        if knows_its_size:  # Swin: windows know the size, but need not
+        if knows_its_size:  # Swin: its windows can accept other sizes
             options = {"img_size": _round_up(image_size, strides[-1]), "strict_img_size": False}
         model = _create(name, kwargs, features_only=True, out_indices=indices, pretrained=pretrained, **options)
         backbone = Pyramid(model, partial(_create, name, kwargs, num_classes=1, **options))
@@ -211,7 +211,7 @@ def build_timm(
 
 
 def _create(name: str, kwargs: dict[str, Any], **options: Any) -> Any:
-    """A timm model with the user's settings and our own `options`; UserError if it cannot be had so."""
+    """Create a timm model with the user's settings and this project's `options`; UserError if that fails."""
     try:
         return timm.create_model(name, **options, **kwargs)
     except TypeError as error:
@@ -230,7 +230,7 @@ def _create(name: str, kwargs: dict[str, Any], **options: Any) -> Any:
 
 
 def _round_up(size: tuple[int, int], divisor: int) -> tuple[int, int]:
-    """The size that an image of this size is padded to."""
+    """The size after padding to multiples of `divisor`."""
     return size[0] + -size[0] % divisor, size[1] + -size[1] % divisor
 
 
@@ -249,7 +249,7 @@ def _checked_strides(strides: Sequence[int]) -> Sequence[int]:
 
 
 def _check_any_size(name: str, backbone: PlainTransformer | Pyramid) -> None:
-    """UserError unless the backbone takes a small image of a size that it was not made for, and gives maps of its channels."""
+    """UserError unless the backbone accepts a small image of another size and returns maps of its channels."""
     side = 2 * backbone.size_divisor
     backbone.eval()
     try:

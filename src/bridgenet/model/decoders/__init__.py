@@ -1,11 +1,11 @@
 """Decoders: backbone maps in, per-task features and intermediate logits out. One folder or file each.
 
-`bridgenet` is the paper's; `multi_task`, `single_task` and `dpt` are what it is compared with. A decoder is a class
+`bridgenet` is the paper's; `multi_task`, `single_task` and `dpt` are baselines. A decoder is a class
 
     Decoder(in_channels, num_outputs, *, base_divisor=…, **options)
 
-of the channels of the backbone's four maps, fine to coarse, the channels of each task's logits, in task order, and r of the
-backbone; the arguments of its constructor that have a default are its options in configurations and descriptions.
+whose arguments are the channels of the backbone's four maps, fine to coarse, the channels of each task's logits, in task
+order, and r of the backbone. Arguments with a default are its options in configurations and descriptions.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ DECODERS = {
     "single_task": "bridgenet.model.decoders.multi_task:SingleTaskDecoder",
     "dpt": "bridgenet.model.decoders.dpt:DPTDecoder",
 }
-"""The class of each decoder, imported when it is asked for."""
+"""The class of each decoder, imported on demand."""
 
 
 def is_custom(name: str) -> bool:
-    """Whether it is a dotted path, of a class that is imported, rather than one of :data:`DECODERS`."""
+    """Whether a name is the dotted path of a custom class instead of one of :data:`DECODERS`."""
     return name not in DECODERS and (":" in name or "." in name)
 
 
@@ -47,13 +47,13 @@ def _options(name: str) -> type:
 
 
 def default_options(name: str) -> dict[str, Any]:
-    """All options of one of :data:`DECODERS`, at their default values, as plain values."""
+    """All options of one of :data:`DECODERS` with their defaults, as JSON types."""
     options = dataclasses.asdict(_options(name)())
     return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
 
 
 def wrong_options(name: str, options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the name of a decoder, or with its options, a line each; of custom decoders nothing is known here."""
+    """Check the name of a decoder and its options, and return a line for each problem; custom decoders are not checked."""
     if name in DECODERS:
         return validated(_options(name), options, "network.decoder.")[1] if options else []
     if is_custom(name):
@@ -69,16 +69,16 @@ def build_decoder(
     num_outputs: Mapping[str, int],
     base_divisor: int,
 ) -> Any:
-    """One of :data:`DECODERS`.
+    """Build one of :data:`DECODERS`.
 
     Args:
-        options: of its constructor; not `base_divisor`, or None: the backbone's.
-        in_channels: of the backbone's four maps, fine to coarse; of `single_task` those of one task's backbone.
+        options: arguments of its constructor; without `base_divisor`, or with None, it is the backbone's.
+        in_channels: channels of the backbone's four maps, fine to coarse; for `single_task`, of one task's backbone.
         num_outputs: channels of each task's logits, in task order.
         base_divisor: r of the backbone.
 
     Raises:
-        UserError: all that is wrong with the name or the options.
+        UserError: lists all problems of the name and the options.
     """
     if problems := wrong_options(name, options):
         raise UserError(lines(problems))

@@ -1,4 +1,4 @@
-"""Custom decoders, by dotted path, and what is tried with them."""
+"""Custom decoders, given by dotted path, and the checks of their results."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WHERE = "network.decoder"
 def custom_decoder(
     path: str, options: Mapping[str, Any], in_channels: Sequence[int], num_outputs: Mapping[str, int]
 ) -> nn.Module:
-    """The decoder that a dotted path names: `Class(in_channels, num_outputs, **options)`.
+    """Build the decoder that a dotted path names: `Class(in_channels, num_outputs, **options)`.
 
     Raises:
-        UserError: there is no such class, it does not take that, or has no `out_channels`.
+        UserError: there is no such class, it rejects the arguments, or it has no `out_channels`.
     """
     kind = load_object(path, WHERE, subclass_of(nn.Module, "torch.nn.Module"))
     decoder = made(kind, WHERE, path, list(in_channels), dict(num_outputs), **options)
@@ -31,7 +31,7 @@ def custom_decoder(
 
 
 def check_decoded(where: str, found: Any, num_outputs: Mapping[str, int], width: int, batch: int) -> None:
-    """UserError unless `found` is what a decoder gives: features of `width` by task, and intermediate logits by task."""
+    """UserError unless `found` is a decoder's result: features of `width` by task, and intermediate logits by task."""
     if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(part, Mapping) for part in found):
         raise UserError(
             f"{where} gives a {type(found).__name__}, expected (features by task, intermediate logits by task)"

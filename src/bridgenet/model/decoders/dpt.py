@@ -15,16 +15,16 @@ from bridgenet.errors import UserError
 from bridgenet.model.decoders.multi_task import HeadWidth
 
 FACTORS = {1: (1, 1, 1, 1), 2: (4, 2, 1, 0.5)}
-"""By the backbone's r: a pyramid's maps are taken as they are, a plain transformer's become one of strides 4 to 32."""
+"""Scale factors by the backbone's r: a pyramid's maps keep their size, a plain transformer's get strides 4 to 32."""
 
 
 class DPTHead(nn.Module):
-    """One task's neck and head, without the last convolution, which is the network's.
+    """Neck and head of one task, without the last convolution, which belongs to the network's heads.
 
     Args:
         in_channels: channels of the backbone maps, fine to coarse.
-        width: of the fused maps (256 as published).
-        factors: by which each map is enlarged.
+        width: channels of the fused maps (256 as published).
+        factors: scale factor of each map.
     """
 
     def __init__(self, in_channels: Sequence[int], width: int, factors: Sequence[float]):
@@ -38,7 +38,9 @@ class DPTHead(nn.Module):
         )
         self.convs = nn.ModuleList(nn.Conv2d(dim, width, 3, padding=1, bias=False) for dim in dims)
         self.fusion = dpt.modeling_dpt.DPTFeatureFusionStage(config)
-        self.fusion.layers[0].residual_layer1 = nn.Identity()  # of a map from below, which the coarsest has none of
+        self.fusion.layers[
+            0
+        ].residual_layer1 = nn.Identity()  # for a coarser map, which the coarsest stage does not have
         self.head = nn.Conv2d(width, width // 2, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -48,12 +50,12 @@ class DPTHead(nn.Module):
 
 
 class DPTDecoder(nn.Module):
-    """Four backbone maps → for every task a feature at stride 2.
+    """Computes, from four backbone maps, a feature at stride 2 for every task.
 
     Args:
         in_channels: channels of the backbone maps, fine to coarse.
         num_outputs: channels of each task's logits, in task order.
-        width: of the fused maps.
+        width: channels of the fused maps.
         base_divisor: r of the backbone, 1 for pyramids and 2 for plain transformers; see :data:`FACTORS`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The field's usual baselines: one light convolutional head per task, on a backbone that all tasks share or on one of its own.
+"""The usual baselines: a light convolutional head per task, on one shared backbone or on a backbone for each task.
 
 Source: the multi-task and single-task baselines that papers on dense prediction compare with (e.g. Vandenhende et al.,
 Multi-Task Learning for Dense Prediction Tasks: A Survey, TPAMI 2021).
@@ -19,9 +19,9 @@ HeadWidth = Annotated[int, Ge(8), MultipleOf(8), Words("a positive multiple of 8
 
 
 class ConvHead(nn.Module):
-    """The four maps, each by a 1×1 convolution to `width` and enlarged, summed; then a 3×3 convolution, BN, ReLU.
+    """Projects the four maps to `width` (1×1), enlarges and sums them; then a 3×3 convolution, BN and ReLU.
 
-    The same as concatenating the enlarged maps and a 1×1 convolution of that.
+    Equivalent to a 1×1 convolution of the concatenated enlarged maps.
     """
 
     def __init__(self, in_channels: Sequence[int], width: int):
@@ -35,13 +35,13 @@ class ConvHead(nn.Module):
 
 
 class MultiTaskDecoder(nn.Module):
-    """A shared backbone's four maps → for every task a feature at the output's size of BridgeNet, stride 4.
+    """Computes, from a shared backbone's four maps, a feature for every task, of the size of BridgeNet's output.
 
     Args:
         in_channels: channels of the backbone maps, fine to coarse.
         num_outputs: channels of each task's logits, in task order.
-        width: of the features.
-        base_divisor: r, as of BridgeNet's decoder: the output is 8 times the coarsest map's size divided by r.
+        width: channels of the features.
+        base_divisor: r, as in BridgeNet's decoder: the output is 8 times the coarsest map's size divided by r.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class MultiTaskDecoder(nn.Module):
 
 
 class SingleTaskDecoder(MultiTaskDecoder):
-    """The same heads, each on a backbone of its own: the tasks share nothing.
+    """The same heads, each on a separate backbone, so that tasks share nothing.
 
-    The maps are those of :class:`bridgenet.model.backbones.per_task.BackbonePerTask`; `in_channels` are one task's.
+    The maps are those of :class:`bridgenet.model.backbones.per_task.BackbonePerTask`; `in_channels` are those of one task.
     """
 
     has_backbone_per_task = True

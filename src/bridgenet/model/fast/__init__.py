@@ -1,13 +1,11 @@
-"""Faster ways of computing what the network's definition says, equal up to rounding.
+"""Faster implementations of the network's modules, equal to their definitions up to rounding.
 
-The network's own modules compute as the papers write it down. What is faster is exchanged in from outside, module by module,
-each sharing the parameters of the one whose place it takes. The tables :data:`ACCELERATED` and :data:`PREPARED`
-say which in place of which: TFR is in :mod:`refiner`, up blocks and last convolutions in :mod:`decoders`, linear layers in
-:mod:`linear`. Whoever uses a network calls
+The modules in :mod:`bridgenet.model` follow the papers. Faster modules replace them from outside, one by one, and share
+their parameters. The tables :data:`ACCELERATED` and :data:`PREPARED` say which module replaces which.
 
-- :func:`accelerate_network`, for training and everything else: gradients are equal too, and names of weights stay;
-- :func:`prepare_for_inference`, for nothing but inference: norms folded, kernels composed and split once; and on CPUs
-  :func:`fuse_gelu` and :func:`pack`, weights in oneDNN's own order.
+- :func:`accelerate_network` is for training and everything else: gradients are equal too, and names of weights do not change;
+- :func:`prepare_for_inference` is only for inference: norms are folded, kernels composed and split once; and on CPUs
+  :func:`fuse_gelu` and :func:`pack` store weights in oneDNN's order.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ ACCELERATED: Table = {
     ConvHead: decoders.fast_conv_head,
     BridgeNetDecoder: decoders.fast_decoder,
 }
-"""What is equal in training, too."""
+"""Replacements that are equal in training, too."""
 
 PREPARED: Table = {
     ConvBNReLU: fold,
@@ -50,7 +48,7 @@ PREPARED: Table = {
     decoders.FastConvHead: decoders.prepared_conv_head,
     decoders.FastDecoder: decoders.prepared_decoder,
 }
-"""What takes the place of accelerated modules for inference."""
+"""Replacements of accelerated modules for inference."""
 
 _FAST = (
     PointwiseLinear,
@@ -62,14 +60,14 @@ _FAST = (
     decoders.FastConvHead,
     decoders.FastDecoder,
 )
-"""Each derived from the module whose place it takes."""
+"""Each is derived from the class of the module that it replaces."""
 
 
 def accelerate_network(network: Module) -> Module:
-    """Have a network compute the faster way, in place, for training as well; to be called before it is wrapped or compiled.
+    """Accelerate a network in place, for training as well; call this before the network is wrapped or compiled.
 
-    Results and gradients are equal up to rounding. Parameters stay the same objects under the same names, so optimisers
-    and files of weights see no difference. The second call does nothing.
+    Results and gradients are equal up to rounding. Parameters remain the same objects with the same names, so optimisers
+    and weight files are not affected. A second call has no effect.
 
     Returns:
         The network.
@@ -79,9 +77,9 @@ def accelerate_network(network: Module) -> Module:
 
 
 def prepare_for_inference(network: nn.Module) -> None:
-    """Bring a network in evaluation mode into the form that only inference can have, in place, at its present weights.
+    """Prepare a network in evaluation mode for inference, in place, with its current weights.
 
-    Parts of the user's own may have a method `prepare_for_inference()`, which is called.
+    If a custom part has a method `prepare_for_inference()`, it is called.
     """
     accelerate_network(network)
     exchange(network, PREPARED)
@@ -93,7 +91,7 @@ def prepare_for_inference(network: nn.Module) -> None:
 
 @contextmanager
 def by_definition(network: nn.Module) -> Iterator[None]:
-    """Within it an accelerated network computes by its definition again, e.g. to be exported for images of any size."""
+    """A context in which an accelerated network computes by its definition, e.g. to export it for images of any size."""
     places = [
         (parent, name, child)
         for parent in network.modules()

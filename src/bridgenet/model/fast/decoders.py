@@ -1,6 +1,6 @@
-"""In the place of decoders' parts: 3×3 convolutions of enlarged maps without ever enlarging a map.
+"""Faster parts of decoders: 3×3 convolutions of enlarged maps without computing the enlarged maps.
 
-How, and why the numbers are equal: :mod:`bridgenet.model.fast.upsampled`.
+The algorithm is explained in :mod:`bridgenet.model.fast.upsampled`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from bridgenet.model.layers import ConvBNReLU, sum_of
 
 
 class UpsampledConv(ConvBNReLU):
-    """In the place of a 3×3 :class:`ConvBNReLU` and of what comes before it: projecting (1×1), enlarging and adding maps."""
+    """Replaces a 3×3 :class:`ConvBNReLU` and the steps before it: projecting (1×1), enlarging and adding maps."""
 
     projections: Sequence[nn.Conv2d | None]
-    """Of each map, all to the same width; None for the map itself. In a tuple they are no children: they belong to others."""
+    """The projection of each map, or None. Modules in a tuple are not children: they belong to another module."""
 
     def forward(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:  # type: ignore[override]
         """Maps (B, Dᵢ, hᵢ, wᵢ) → (B, C, *size)."""
@@ -32,7 +32,7 @@ class UpsampledConv(ConvBNReLU):
         return F.relu(self.bn(y_BCHW.contiguous(memory_format=torch.channels_last)), inplace=True)
 
     def arranged(self) -> list[list[Tensor]]:
-        """The weights as the convolution reads them: of each map, and one more for the biases of the projections."""
+        """The weights in the convolution's layout: for each map, and one more for the biases of the projections."""
         kernel = self.conv.weight
         taps = [compose(kernel, None if project is None else project.weight) for project in self.projections]
         biases = [p.bias for p in self.projections if p is not None and p.bias is not None]
@@ -42,7 +42,7 @@ class UpsampledConv(ConvBNReLU):
 
 
 class PreparedUpsampledConv(nn.Module):
-    """For inference: the norm folded, the weights composed and arranged once."""
+    """The same for inference: the norm is folded, and the weights are composed and arranged once."""
 
     def __init__(self, layer: UpsampledConv):
         super().__init__()
@@ -61,7 +61,9 @@ class PreparedUpsampledConv(nn.Module):
 def _convolve(
     maps: Sequence[Tensor], taps: Any, size: tuple[int, int], dilation: Sequence[int], bias: Tensor | None, **how: bool
 ) -> Tensor:
-    if len(taps) > len(maps):  # the projections' biases, a constant over the enlarged map: of a map of one pixel, 1
+    if len(taps) > len(
+        maps
+    ):  # the projections' biases are constant over the enlarged map: a map of one pixel of value 1
         maps = [*maps, maps[0].new_ones(len(maps[0]), 1, 1, 1)]
     return conv3x3_of_upsampled_sum(maps, taps, size, dilation=dilation[0], bias=bias, **how)
 
@@ -73,7 +75,7 @@ def upsampled_conv(layer: ConvBNReLU, projections: Sequence[nn.Conv2d | None]) -
 
 
 class FastUpBlock(UpBlock):
-    """In the place of an up block: enlarging and its first convolution are one."""
+    """Replaces an up block; enlarging and the first convolution are one step."""
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         height, width = x_BCHW.shape[-2:]
@@ -86,7 +88,7 @@ def fast_up_block(block: UpBlock) -> FastUpBlock:
 
 
 class FastConvHead(ConvHead):
-    """In the place of a head of the multi-task baseline: laterals, enlarging, sum and convolution are one."""
+    """Replaces a head of the multi-task baseline; laterals, enlarging, sum and convolution are one step."""
 
     def forward(self, features: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         return self.fuse(features, size)
@@ -98,12 +100,12 @@ def fast_conv_head(head: ConvHead) -> FastConvHead:
 
 
 def prepared_conv_head(head: FastConvHead) -> FastConvHead:
-    head.laterals = nn.ModuleList()  # part of the convolution's weights from now on
+    head.laterals = nn.ModuleList()  # they are part of the convolution's weights now
     return head
 
 
 class FastDecoder(BridgeNetDecoder):
-    """In the place of BridgeNet's decoder: the stages' projections, enlarging, sum and last convolution are one."""
+    """Replaces BridgeNet's decoder; the stages' projections, enlarging, sum and last convolution are one step."""
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Mapping[str, Tensor], dict[str, Tensor]]:
         maps, intermediate_logits, size = self.run_stages(features)
@@ -118,12 +120,12 @@ def fast_decoder(decoder: BridgeNetDecoder) -> FastDecoder:
 
 def prepared_decoder(decoder: FastDecoder) -> FastDecoder:
     for stage in cast(Any, decoder.stages):
-        stage.project = None  # part of the last convolutions' weights from now on
+        stage.project = None  # it is part of the last convolution's weights now
     return decoder
 
 
 class _Features(Mapping[str, Tensor]):
-    """Each task's feature, computed when it is asked for: they are the largest maps, and so only one is held at a time."""
+    """The features by task, computed on access: they are the largest maps, so only one is in memory at a time."""
 
     def __init__(self, convs: nn.ModuleDict, maps: Mapping[str, Sequence[Tensor]], size: tuple[int, int]):
         self.convs, self.maps, self.size = convs, maps, size

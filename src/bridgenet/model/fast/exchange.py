@@ -1,4 +1,4 @@
-"""Putting modules in the place of others, from outside: the network's own code knows nothing of it."""
+"""Replacing modules of a network from outside, without changes in its code."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import nn
 
 Module = TypeVar("Module", bound=nn.Module)
 Table = Mapping[type[nn.Module], Callable[[Any], nn.Module]]
-"""For modules of exactly this class: what makes the module that takes their place."""
+"""For modules of exactly this class: the function that makes their replacement."""
 
 
 def exchanged(module: nn.Module, kind: type[Module]) -> Module:
-    """The module as one of another class, whose `forward` computes the same in another way.
+    """A module of another class, whose `forward` computes the same in another way.
 
-    Parameters, buffers, children, hooks and settings are shared with the module, under the same names: optimisers, files of
-    weights and data-parallel wrappers see no difference.
+    Parameters, buffers, children, hooks and settings are shared with `module` under the same names, so optimisers, weight
+    files and data-parallel wrappers are not affected.
     """
     other = kind.__new__(kind)
     other.__dict__ = module.__dict__
@@ -24,10 +24,10 @@ def exchanged(module: nn.Module, kind: type[Module]) -> Module:
 
 
 def exchange(network: nn.Module, table: Table) -> None:
-    """Replace all modules inside a network that the table has an entry for."""
-    # Not a list of all modules: it would keep weights that are replaced.
+    """Replace all modules inside a network that have an entry in the table."""
+    # A list of all modules would keep replaced weights in memory.
     parents = [module for module in network.modules() if any(type(child) in table for child in module.children())]
-    done: dict[nn.Module, nn.Module] = {}  # a module with several names stays one
+    done: dict[nn.Module, nn.Module] = {}  # a module with several names remains one
     for parent in parents:
         for name, child in list(parent._modules.items()):
             if child is not None and type(child) in table:

@@ -1,6 +1,6 @@
-"""Batch norms folded into the convolution before them: by their running statistics both are one linear map.
+"""Folding of batch norms into the preceding convolution, which is possible with running statistics.
 
-For inference only. A convolution less to read and write; equal up to rounding.
+For inference only; equal up to rounding.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Layer = TypeVar("Layer", bound=ConvBNReLU | QueryProjection)
 
 
 def folded(conv: nn.Conv2d, bn: nn.Module) -> nn.Conv2d:
-    """A convolution that does the batch norm after it too; the given one as it is where there is no norm."""
+    """A convolution that includes the batch norm after it; the given one if there is no norm."""
     return conv if isinstance(bn, nn.Identity) else fuse_conv_bn_eval(conv, bn)  # type: ignore[type-var,return-value,arg-type]
 
 
 def fold(layer: Layer) -> Layer:
-    """The layer, its norm folded into its convolution."""
-    allocator.release()  # what lies between weights that stay would never be asked for again
+    """Fold the norm of a layer into its convolution, in place, and return the layer."""
+    allocator.release()  # gaps between the remaining weights would not be used again
     layer.conv, layer.bn = folded(layer.conv, layer.bn), nn.Identity()
     return layer
 

@@ -1,8 +1,8 @@
-"""Linear layers by way of convolutions, and softmax over a few values.
+"""Linear layers computed as convolutions, and softmax over a few values.
 
-On the CPU PyTorch gives a float32 `Linear` to the system's BLAS and a convolution to oneDNN, which on many processors is
-faster by a tenth to a half; in bfloat16 oneDNN's convolutions are also ahead of its products. A `Linear` over the last axis
-is a 1×1 convolution of a map in channels-last memory: the same sums in the same places, gradients included.
+On the CPU PyTorch computes a float32 `Linear` with the system's BLAS and a convolution with oneDNN, which is faster by a
+tenth to a half on many processors; in bfloat16 oneDNN's convolutions are also faster than its products. A `Linear` over the
+last axis is a 1×1 convolution of a map in channels-last memory: the same sums in the same layout, gradients included.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class PointwiseLinear(nn.Linear):
-    """In the place of `nn.Linear`: computed by :func:`pointwise`."""
+    """Replaces `nn.Linear`; computed by :func:`pointwise`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return pointwise(x, self.weight, self.bias)
@@ -38,10 +38,9 @@ def pointwise_linear(linear: nn.Linear) -> PointwiseLinear:
 
 
 class SoftmaxOfFew(nn.Softmax):
-    """In the place of a softmax over a short last axis, of a map.
+    """Replaces a softmax over a short last axis of a map.
 
-    PyTorch's CPU kernel takes it row by row; over the first axis, where the same values lie after a transposition, it is 15
-    times as fast.
+    PyTorch's CPU kernel computes it row by row; after a transposition, over the first axis, it is 15 times as fast.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,6 +50,6 @@ class SoftmaxOfFew(nn.Softmax):
 
 
 def with_softmax_of_few(conv: DeformableConv) -> DeformableConv:
-    """The layer, the softmax over its 9 points exchanged."""
+    """Replace the softmax over the 9 points of a layer, in place, and return the layer."""
     conv.softmax = exchanged(conv.softmax, SoftmaxOfFew)
     return conv

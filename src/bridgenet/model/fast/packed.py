@@ -1,8 +1,8 @@
-"""Convolutions and linear layers whose weights are kept in the order that oneDNN computes with.
+"""Convolutions and linear layers whose weights are stored in oneDNN's order.
 
-PyTorch hands a convolution's weights over in its own order and oneDNN rearranges them at every call, a twentieth to a tenth
-of the time at batch 1. Here they are rearranged once. For inference on CPUs; the same numbers. PyTorch's compiler works by
-the same operators; they are not documented, so where they are missing layers stay as they are.
+PyTorch stores a convolution's weights in its own order, and oneDNN rearranges them at every call, which takes 5 to 10 % of
+the time at batch 1. Here they are rearranged once, for inference on CPUs, with equal results. PyTorch's compiler uses the
+same operators; they are not documented, so layers are not changed where they are missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridgenet.system import allocator
 
 Activation = Literal["none", "relu", "gelu"]
 LARGE = 1 << 20
-"""Weights of so many elements leave a gap worth giving back when they are packed."""
+"""Number of elements from which the freed memory of packed weights is returned to the system."""
 _GELUS = (nn.GELU, timm.layers.GELU)
 
 
@@ -28,7 +28,7 @@ _packing = threading.Lock()
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this PyTorch has the operators, and they take the dtype on this machine."""
+    """Whether this PyTorch has the operators, and they support the dtype on this machine."""
     return (
         torch.backends.mkldnn.is_available()
         and (dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()))
@@ -38,11 +38,11 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution, zero padded, and what follows it; packed at its first call, for the size of that call's map.
+    """A zero-padded convolution and an activation; its weights are packed at the first call, for that map's size.
 
     Args:
-        conv: its weights are taken over.
-        activation: done on the way out.
+        conv: the convolution, whose weights are used.
+        activation: applied to the result.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: Activation = "none"):
@@ -56,7 +56,7 @@ class PackedConv2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
         if not self.is_packed:
-            with _packing:  # of several threads, one
+            with _packing:  # only one thread packs
                 if not self.is_packed:
                     self._pack(x_BCHW.shape)
         padding, stride, dilation, groups = self.geometry
@@ -65,7 +65,7 @@ class PackedConv2d(nn.Module):
         )
 
     def _pack(self, shape: torch.Size) -> None:
-        # Which order is best depends on the map's size; other sizes are taken too.
+        # The best order depends on the map's size; other sizes work as well.
         size = self.weight.numel()
         reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
         weight = self.weight if self.weight.dim() == 4 else self.weight[:, :, None, None]
@@ -82,7 +82,7 @@ class PackedLinear(PackedConv2d):
         conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None, device="meta")
         conv.bias = linear.bias
         super().__init__(conv, activation)
-        # (M, K) until the first call: modules that read it themselves, as Swin V2's, never call the layer.
+        # (M, K) until the first call: some modules, as Swin V2's, read it themselves and never call the layer.
         self.weight = linear.weight.detach()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class PackedLinear(PackedConv2d):
 
 
 def pack(module: nn.Module) -> None:
-    """Replace every convolution (zero padded) and linear layer inside by a packed one."""
+    """Replace every zero-padded convolution and linear layer inside a module by a packed one."""
     layer: Any
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
@@ -106,7 +106,7 @@ def _is_plain(conv: nn.Conv2d) -> bool:
 
 
 def fuse_gelu(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> None:
-    """In MLPs of these kinds, whose `act` follows `fc1` at once: `fc1` packed with its GELU."""
+    """Pack `fc1` together with its GELU in MLPs of these classes, in which `act` directly follows `fc1`."""
     mlp: Any
     for mlp in module.modules():
         first: Any = getattr(mlp, "fc1", None)

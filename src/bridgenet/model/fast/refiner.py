@@ -1,8 +1,8 @@
-"""In the place of a stage of TFR: the first 1×1 convolution of its blocks split into two.
+"""A faster stage of TFR: the first 1×1 convolution of its blocks is split into two.
 
-A 1×1 convolution of [x ‖ bridge] is one of x plus one of the bridge feature. The bridge feature is the same for all blocks of
-a task, so its part is computed for all of them at once, and nothing is concatenated (in training half of what the blocks keep
-for the backward pass). The same sums, added in another order.
+A 1×1 convolution of [x ‖ bridge] is the sum of one of x and one of the bridge feature. The bridge feature is equal for all
+blocks of a task, so its part is computed for all of them at once, and nothing is concatenated, which halves the memory that
+blocks need for the backward pass. The order of summation differs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bridgenet.system import allocator
 
 
 class SplitBlock(RefinerBlock):
-    """In the place of a block, which is given the bridge feature's part of the first convolution, its bias included."""
+    """Replaces a block; its second argument is the bridge feature's part of the first convolution, including the bias."""
 
     def forward(self, x_BCHW: Tensor, from_bridge_BCHW: Tensor) -> Tensor:
         z = F.gelu(self.bn1(self.from_task(x_BCHW) + from_bridge_BCHW))
@@ -35,7 +35,7 @@ class SplitBlock(RefinerBlock):
 
 
 class SplitRefiner(TaskFeatureRefiner):
-    """In the place of a stage of TFR."""
+    """Replaces a stage of TFR."""
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
         bridge_BCHW = resize(bridge_BCHW, next(iter(task_maps.values())).shape[-2:])
@@ -50,18 +50,18 @@ class SplitRefiner(TaskFeatureRefiner):
 
 
 class PreparedBlock(SplitBlock):
-    """For inference: norms folded, `reduce` only the task map's part."""
+    """The same for inference: norms are folded, and `reduce` is only the task map's part."""
 
     def from_task(self, x_BCHW: Tensor) -> Tensor:
         return self.reduce(x_BCHW)
 
 
 class PreparedRefiner(SplitRefiner):
-    """For inference: the bridge feature's parts of all blocks are one convolution per task."""
+    """The same for inference: the bridge feature's parts of all blocks are one convolution per task."""
 
     bridge_convs: nn.ModuleDict
     hidden: dict[str, list[int]]
-    """Widths of the blocks, by task."""
+    """Hidden widths of the blocks, by task."""
 
     def from_bridge(self, task: str, bridge_BCHW: Tensor) -> Sequence[Tensor]:
         return self.bridge_convs[task](bridge_BCHW).split(self.hidden[task], dim=1)
@@ -85,7 +85,7 @@ def prepared_refiner(refiner: SplitRefiner) -> PreparedRefiner:
 
 
 def _split(block: RefinerBlock) -> tuple[Tensor, Tensor]:
-    """Fold a block's norms and leave it the task map's part of its first convolution; weight and bias of the bridge's."""
+    """Fold a block's norms, remove the bridge's part of its first convolution, and return its weight and bias."""
     reduce = folded(block.reduce, block.bn1)
     dim = reduce.in_channels // 2
     block.reduce = pointwise_conv(reduce.weight[:, :dim], None)

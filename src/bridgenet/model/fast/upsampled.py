@@ -1,11 +1,10 @@
-"""A 3×3 convolution of a sum of enlarged maps, computed without ever enlarging a map.
+"""A 3×3 convolution of a sum of enlarged maps, computed without the enlarged maps.
 
 By definition: maps Mᵢ of several sizes are projected (1×1, Pᵢ), enlarged to one size (bilinear), added, and convolved
-(3×3, W, zeros around). All of it is linear, so it may be done in another order: each of the nine taps of W first takes its
-part of all channels at a map's own small size (W·Pᵢ, one 1×1 convolution), and only then are these tap maps enlarged, moved
-by their place in the kernel and added. Enlarging and moving is a matrix along each axis: one for the three taps of a row,
-one for the three rows, so the zeros around the image come out exactly. At sizes 1/8, 1/4 and 1/2 this is a quarter of the
-operations.
+(3×3, W, zero padding). All steps are linear, so their order may be changed: each of the nine taps of W is first applied to
+the channels at a map's own small size (W·Pᵢ, one 1×1 convolution), and only then are these tap maps enlarged, shifted by
+their position in the kernel and added. Enlarging and shifting is a matrix along each axis, one for the three taps of a row
+and one for the three rows, so that zero padding is exact. At sizes 1/8, 1/4 and 1/2 this needs a quarter of the operations.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from torch import Tensor
 from bridgenet.model.fast.linear import pointwise
 
 CHUNK = 96
-"""Output channels done at a time, so that their tap maps stay near the processor."""
+"""Number of output channels computed at a time, so that their tap maps stay in the processor's cache."""
 BAND = 16
-"""Output rows done at a time: each band needs but a few rows of the maps."""
+"""Number of output rows computed at a time; each band needs only a few rows of the maps."""
 
 
 def arrange(taps: Tensor) -> list[Tensor]:
     """Taps (C, D, 3, 3) as :func:`conv3x3_of_upsampled_sum` reads them: 1×1 kernels (3·channels·3, D, 1, 1), for each chunk.
 
-    Their outputs come in an order (row tap, channel, column tap) such that no later step has to move anything.
+    Their outputs are in the order (row tap, channel, column tap), so that no later step has to rearrange them.
     """
     return [part.permute(2, 0, 3, 1).reshape(-1, taps.shape[1], 1, 1) for part in taps.split(CHUNK)]
 
@@ -55,13 +54,13 @@ def conv3x3_of_upsampled_sum(
     bias: Tensor | None = None,
     relu: bool = False,
 ) -> Tensor:
-    """conv3×3(Σᵢ upsample(Pᵢ·mapᵢ)) + bias, padded with zeros to keep the size, then ReLU if asked for.
+    """conv3×3(Σᵢ upsample(Pᵢ·mapᵢ)) + bias, padded with zeros to keep the size, then an optional ReLU.
 
     Args:
         maps: (B, Dᵢ, hᵢ, wᵢ), of one dtype.
         taps: for each map, :func:`arrange` of the kernel after the map's projection (:func:`compose`).
         size: (H, W) of the result.
-        dilation: of the 3×3 convolution.
+        dilation: dilation of the 3×3 convolution.
         bias: (C,) or None.
 
     Returns:
@@ -76,7 +75,7 @@ def conv3x3_of_upsampled_sum(
     across, bands = make(sides, (int(size[0]), int(width)), dilation, maps[0].dtype, maps[0].device)
     biases = None if bias is None else bias.split(CHUNK)
     keeps_graph = torch.is_grad_enabled()
-    # A convolution would keep the tap maps, by far the largest tensors, for the gradient of the constant matrix.
+    # A convolution would store the tap maps, by far the largest tensors, for the gradient of the constant matrix.
     widen = F.linear if keeps_graph else pointwise
     num_channels = sum(len(kernel) for kernel in taps[0]) // 9
     result = maps[0].new_empty(0 if keeps_graph else (batch, size[0], num_channels, width))
@@ -93,7 +92,7 @@ def conv3x3_of_upsampled_sum(
             down.append(torch.matmul(matrix, needed))
         if part is None:
             part = torch.cat(down, dim=1).unflatten(2, (-1, width))
-        else:  # straight to its place
+        else:  # written directly into the result
             torch.cat(down, dim=1, out=part.flatten(2))
         if biases is not None:
             part = part.add_(biases[chunk][:, None])
@@ -110,7 +109,7 @@ def _with_whole_maps(
     bias: Tensor | None,
     relu: bool,
 ) -> Tensor:
-    """The same where some maps have the result's size already and need no enlarging: these are convolved as they are."""
+    """The same if some maps already have the size of the result: these are convolved directly."""
     small = [i for i in range(len(maps)) if i not in whole]
     parts = [F.conv2d(maps[i], _kernel_of(taps[i]), padding=dilation, dilation=dilation) for i in whole]
     if small:
@@ -132,7 +131,7 @@ def _matrices(
 
 
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)  # what is kept may be asked for by inference first and by training then
+@torch.inference_mode(False)  # cached tensors may be used by inference first and by training later
 def _kept_matrices(*arguments: Any) -> tuple[list[Tensor], list[tuple[Tensor, list[tuple[int, int]]]]]:
     return _matrices(*arguments)
 
@@ -140,7 +139,7 @@ def _kept_matrices(*arguments: Any) -> tuple[list[Tensor], list[tuple[Tensor, li
 def _row_bands(small: Sequence[int], large: int, dilation: int) -> list[tuple[Tensor, list[tuple[int, int]]]]:
     """For each band of the result's rows: a matrix (rows, n) float64, and which rows of each map's tap maps are the n.
 
-    The rows of one map's tap maps are counted with a row's three taps side by side.
+    Rows of a map's tap maps are numbered with the three taps of a row next to each other.
     """
     matrices = [_tap_matrix(side, large, dilation).transpose(1, 2).flatten(1) for side in small]
     bands = []

@@ -1,7 +1,7 @@
-"""Deformable convolution v3 (DCNv3) without a compiler: one function, three ways of computing it.
+"""Deformable convolution v3 (DCNv3) without a compiler: one function with three implementations.
 
-- *plain*: the definition in PyTorch operations: any device and dtype, differentiable twice, exportable;
-- on the CPU, sampling as `embedding_bag`, several times as fast (:mod:`cpu`);
+- *plain*: the definition in PyTorch operations, for any device and dtype, differentiable twice, exportable;
+- on the CPU, sampling by `embedding_bag`, several times as fast (:mod:`cpu`);
 - on NVIDIA GPUs, Triton kernels (:mod:`triton_kernels`).
 """
 
@@ -35,9 +35,9 @@ def dcnv3(
 ) -> Tensor:
     """y = Σ_k mask_k · bilinear(value at p₀ + offset_scale·(grid_k + offset_k)), zero outside the map.
 
-    Sides given as one number or as (height, width). K = kernel height · kernel width points; they run with x (width) as
-    the slow index and y as the fast one. The *whole* displacement, grid included, is multiplied by `offset_scale`.
-    Coordinates and sums are float32 at least, whatever the dtypes.
+    Sides are one number or (height, width). There are K = kernel height · kernel width points, with x (width) as the slow
+    index and y as the fast one. The *whole* displacement, grid included, is multiplied by `offset_scale`.
+    Coordinates and sums are at least float32.
 
     Args:
         value: (N, H, W, C), channels last, floating point; C = num_groups · channels of a group.
@@ -53,7 +53,7 @@ def dcnv3(
         (N, Ho, Wo, C), of the dtype of `value`.
 
     Raises:
-        ValueError: tensors or settings that do not belong together, or no operator for these tensors.
+        ValueError: tensors or settings are inconsistent, or there is no operator for these tensors.
 
     Source: InternImage (Wang et al., CVPR 2023).
     """
@@ -73,7 +73,7 @@ def dcnv3(
 
 
 def _is_looked_into() -> bool:
-    """Whether transforms are at work that an operator would hide from: they would take its derivatives for 0."""
+    """Whether transforms are active that do not support an operator: they would take its derivatives for 0."""
     if torch.compiler.is_compiling():
         return False
     return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0

@@ -1,8 +1,8 @@
-"""DCNv3 on the CPU: sampling as a weighted sum of rows of a table, which is what `embedding_bag` is.
+"""DCNv3 on the CPU: sampling is a weighted sum of rows of a table, which `embedding_bag` computes.
 
-A row of the table is one pixel of one group; a bag, all that one output pixel of one group reads: 4 neighbours of each
-of the K points, with their bilinear weights times the mask. The map has a border of zeros around it, so that what lies
-outside needs no case of its own: locations are clamped to where both neighbours are in the border.
+A row of the table is one pixel of one group. A bag is everything that one output pixel of one group reads: 4 neighbours of
+each of the K points, with their bilinear weights times the mask. The map has a border of zeros, so that locations outside
+need no special case: they are clamped to where both neighbours are in the border.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridgenet.ops.dcnv3.geometry import Geometry
 BORDER = 2
 """Rows and columns of zeros on each side: neighbours of a location clamped to the border are both in it."""
 CHUNK = 1 << 19
-"""Neighbours whose indices and weights are held at a time (4 MiB in float32): they stay in the processor's cache."""
+"""Number of neighbours computed at a time (4 MiB in float32), so that they stay in the processor's cache."""
 
 
 def _dtype(value: Tensor) -> torch.dtype:
@@ -35,13 +35,13 @@ def _table(value_HWC: Tensor, num_groups: int) -> Tensor:
 
 @dataclass
 class _Bags:
-    """Some rows of one image's output.
+    """Bags of some output rows of one image.
 
     Attributes:
-        image, first, last: which.
+        image, first, last: number of the image, and its output rows first to last − 1.
         index: (bags, K, 4) int32 (int64 for huge maps), rows of the table: upper left, upper right, lower left, lower right neighbour.
-        weight: (bags, K, 4), of the neighbours, mask included.
-        mask, right, lower: (bags, K), the mask, and the shares of the right and the lower neighbours.
+        weight: (bags, K, 4), weights of the neighbours, including the mask.
+        mask, right, lower: (bags, K), the mask, and the bilinear weights of the right and the lower neighbours.
     """
 
     image: int
@@ -55,14 +55,14 @@ class _Bags:
 
 
 def _bags(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Iterator[_Bags]:
-    """All output rows, a few at a time. What one item holds is overwritten by the next."""
+    """All output rows, a few at a time. The tensors of an item are overwritten by the next one."""
     batch, height, width, _ = value.shape
     _, out_h, out_w, _ = offset.shape
     groups, points, dtype = geometry.num_groups, geometry.num_points, _dtype(value)
     columns = width + 2 * BORDER
     step = min(out_h, max(1, CHUNK // (4 * out_w * groups * points)))
     scale, like = geometry.offset_scale, torch.empty(0, dtype=dtype)
-    # What is not of the offsets: p₀ in the bordered map, plus the scaled grid.
+    # The part without offsets: p₀ in the bordered map, plus the scaled grid.
     base_x = (geometry.centres(1, out_w, like) + BORDER).view(-1, 1, 1) + scale * geometry.grid(1, like)
     base_y = (geometry.centres(0, out_h, like) + BORDER).view(-1, 1, 1, 1) + scale * geometry.grid(0, like)
     last_row = (height + 2 * BORDER - 2) * columns + columns - 2
@@ -81,8 +81,8 @@ def _bags(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> It
             y = torch.add(base_y[first:last], part[..., 1], alpha=scale).clamp_(0, height + BORDER)
             left, top = x.floor(), y.floor()
             right, lower = x.sub_(left), y.sub_(top)
-            corner = top.to(whole).mul_(columns).add_(left.to(whole))  # whole numbers first: float32 counts to 2²⁴ only
-            corner = corner.clamp_(0, last_row).mul_(groups).add_(group)  # NaN has any index; its weight is NaN
+            corner = top.to(whole).mul_(columns).add_(left.to(whole))  # integers first: float32 is exact to 2²⁴ only
+            corner = corner.clamp_(0, last_row).mul_(groups).add_(group)  # a NaN may have any index, its weight is NaN
             i, w = index[: last - first], weight[: last - first]
             torch.add(corner.unsqueeze(-1), neighbours, out=i)
             m = mask[image, first:last].to(dtype).view(last - first, out_w, groups, points)
@@ -97,7 +97,7 @@ def _bags(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> It
 
 
 def forward(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
-    """Shapes as :func:`bridgenet.ops.dcnv3`; contiguous CPU tensors."""
+    """Shapes as in :func:`bridgenet.ops.dcnv3`; contiguous CPU tensors."""
     channels, (_, out_h, out_w, _) = value.shape[-1], offset.shape
     output = value.new_empty(len(value), out_h, out_w, channels)
     table, of_image = None, -1
@@ -112,7 +112,7 @@ def forward(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> 
 def backward(
     grad_output: Tensor, value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of value, offset and mask; indices and weights are made again instead of kept."""
+    """Gradients of value, offset and mask; indices and weights are recomputed instead of stored."""
     _, height, width, channels = value.shape
     groups, dtype = geometry.num_groups, _dtype(value)
     grad_value, grad_offset, grad_mask = (torch.empty_like(tensor) for tensor in (value, offset, mask))
@@ -146,7 +146,7 @@ def backward(
 def _add_weighted(total: Tensor, index: Tensor, weight: Tensor, grad: Tensor) -> None:
     """total[index[b, j]] += weight[b, j] · grad[b]: a sparse matrix, transposed, times a dense one.
 
-    SciPy's product goes through the entries as they come; PyTorch's ways sort them first and take ten times as long.
+    SciPy's product reads the entries in their order; PyTorch's implementations sort them and take ten times as long.
     """
     from scipy.sparse import csc_array
 

@@ -1,4 +1,4 @@
-"""Where DCNv3 samples: the numbers that say so, shared by all ways of computing it."""
+"""The sampling positions of DCNv3, shared by all implementations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _pair(name: str, value: Size, least: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Kernel, stride, padding and dilation as (height, width), number of groups, and the displacements' factor."""
+    """Kernel, stride, padding and dilation as (height, width), number of groups, and the factor of the offsets."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -35,7 +35,7 @@ class Geometry:
     def of(
         cls, kernel_size: Size, stride: Size, padding: Size, dilation: Size, num_groups: int, offset_scale: float
     ) -> Geometry:
-        """From sides given as one number or as (height, width); ValueError for what is none."""
+        """Parse sides that are one number or (height, width); ValueError for anything else."""
         if not isinstance(num_groups, int) or num_groups < 1:
             raise ValueError(f"num_groups is {num_groups!r}, expected a whole number of at least 1")
         return cls(
@@ -59,7 +59,7 @@ class Geometry:
         return height, width
 
     def check(self, value: Tensor, offset: Tensor, mask: Tensor) -> None:
-        """ValueError, naming what was got and expected, unless kinds, devices and shapes belong together."""
+        """ValueError, with actual and expected values, unless dtypes, devices and shapes are consistent."""
         for name, tensor in (("value", value), ("offset", offset), ("mask", mask)):
             if tensor.dtype not in DTYPES or tensor.device != value.device:
                 kinds = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)

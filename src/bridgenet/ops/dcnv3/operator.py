@@ -1,4 +1,4 @@
-"""DCNv3 as one operator, `bridgenet::dcnv3`, that autograd, autocast and `torch.compile` see whole.
+"""DCNv3 as one operator, `bridgenet::dcnv3`, that is opaque to autograd, autocast and `torch.compile`.
 
 On the CPU it is computed by :mod:`cpu`, on CUDA by the Triton kernels in :mod:`triton_kernels`.
 """
@@ -18,7 +18,7 @@ from bridgenet.ops.dcnv3.geometry import Geometry
 
 
 def applies_to(value: Tensor) -> bool:
-    """Whether the operator can compute this: any CPU tensor; on CUDA up to float32, where Triton works."""
+    """Whether the operator supports a tensor: any on the CPU; on CUDA up to float32, if Triton works."""
     if value.device.type == "cpu":
         return True
     return value.device.type == "cuda" and value.dtype != torch.float64 and triton_works()
@@ -27,21 +27,21 @@ def applies_to(value: Tensor) -> bool:
 @torch.compiler.assume_constant_result
 @cache
 def triton_works() -> bool:
-    """Whether Triton is there and can start kernels: at its first one it builds its launcher with the system's C compiler."""
+    """Whether Triton is installed and can start kernels, for which it builds a launcher with the system's C compiler."""
     try:
         import triton
 
         triton.runtime.driver.active.get_current_device()
     except ImportError:
         return False
-    except Exception as error:  # whatever its build says
-        warnings.warn(f"DCNv3 goes the slow way, as Triton does not work here: {error}", stacklevel=2)
+    except Exception as error:  # the build may raise anything
+        warnings.warn(f"DCNv3 uses its slow implementation, as Triton does not work here: {error}", stacklevel=2)
         return False
     return True
 
 
 def arguments(geometry: Geometry) -> tuple[Any, ...]:
-    """A geometry as the operator takes it (operators take no objects)."""
+    """A geometry as arguments of the operator (operators accept no objects)."""
     sides = (geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
     return (*map(list, sides), geometry.num_groups, geometry.offset_scale)
 
@@ -69,7 +69,7 @@ def dcnv3_operator(
     num_groups: int,
     offset_scale: float,
 ) -> Tensor:
-    """Shapes as :func:`bridgenet.ops.dcnv3`, whose checks have been made."""
+    """Shapes as in :func:`bridgenet.ops.dcnv3`, which has checked the arguments."""
     geometry = _geometry(kernel, stride, padding, dilation, num_groups, offset_scale)
     return cpu.forward(value.contiguous(), offset.contiguous(), mask.contiguous(), geometry)
 

@@ -1,4 +1,4 @@
-"""DCNv3 as its definition reads, in PyTorch operations that autograd differentiates as often as one likes."""
+"""The definition of DCNv3 in PyTorch operations, which autograd can differentiate any number of times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridgenet.ops.dcnv3.geometry import Geometry
 
 
 def dcnv3_plain(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry, *, use_grid_sample: bool) -> Tensor:
-    """The definition. Shapes as :func:`bridgenet.ops.dcnv3`.
+    """Compute DCNv3 by definition. Shapes as in :func:`bridgenet.ops.dcnv3`.
 
     Args:
         use_grid_sample: sample with PyTorch's `grid_sample`, which exporters know (ONNX: GridSample, opset 16), instead
@@ -19,7 +19,7 @@ def dcnv3_plain(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry,
     batch, height, width, channels = value.shape
     _, out_h, out_w, _ = offset.shape
     groups, points = geometry.num_groups, geometry.num_points
-    # Coordinates and sums stay float32 at least: bfloat16 cannot tell neighbouring pixels apart beyond the 256th.
+    # Coordinates and sums are at least float32: bfloat16 cannot distinguish neighbouring pixels beyond the 256th.
     dtype = torch.promote_types(torch.promote_types(value.dtype, offset.dtype), torch.float32)
     offset = offset.to(dtype).reshape(batch, out_h, out_w, groups, points, 2)
     centre_y = geometry.centres(0, out_h, offset).view(-1, 1, 1, 1)
@@ -51,7 +51,7 @@ def _grid_sample(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _four_neighbours(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The same as :func:`_grid_sample`, written out."""
     count, channels, height, width = maps.shape
-    x, y = x.clamp(-2, width + 1), y.clamp(-2, height + 1)  # where all neighbours are outside; infinities too
+    x, y = x.clamp(-2, width + 1), y.clamp(-2, height + 1)  # all neighbours are outside there; also for infinities
     left, top = x.detach().floor(), y.detach().floor()
     right_share, lower_share = x - left, y - top
     flat = maps.flatten(2)
@@ -59,7 +59,7 @@ def _four_neighbours(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     for row, row_share in ((top, 1 - lower_share), (top + 1, lower_share)):
         for column, column_share in ((left, 1 - right_share), (left + 1, right_share)):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            # Whole numbers before the product: float32 counts to 2²⁴ only.
+            # Integers before the product: float32 is exact to 2²⁴ only.
             index = torch.where(inside, row, 0).long() * width + torch.where(inside, column, 0).long()
             index = index.reshape(count, 1, x.shape[1] * x.shape[2]).expand(-1, channels, -1)
             corner = flat.gather(2, index).view(count, channels, *x.shape[1:])

@@ -1,7 +1,7 @@
-"""DCNv3 as Triton kernels, forward and backward; sums and coordinates in float32 whatever the dtypes.
+"""DCNv3 as Triton kernels, forward and backward; sums and coordinates are float32 for all dtypes.
 
-A "bag" is one output pixel of one group. Its channels lie side by side in memory, and so do those of the next bag: a
-program takes BLOCK bags and reads, for each point of the kernel, four rows of C/G channels per bag.
+A "bag" is one output pixel of one group. Its channels are contiguous in memory, followed by those of the next bag: a
+program computes BLOCK bags and reads, for each point of the kernel, four rows of C/G channels per bag.
 Suffixes: B bags, C channels of a group (padded to a power of two).
 """
 
@@ -15,11 +15,11 @@ from torch import Tensor
 from bridgenet.ops.dcnv3.geometry import Geometry
 
 BLOCK_ELEMENTS = 1024
-"""Bags times channels of one program."""
+"""Number of bags times channels of one program."""
 MAX_BAGS = 2**31 - BLOCK_ELEMENTS
-"""They are counted in 32 bits (64-bit divisions are slow); addresses have 64."""
+"""Bags are numbered in 32 bits (64-bit divisions are slow); addresses have 64."""
 SIZES = ["num_bags", "height", "width", "out_h", "out_w"]
-"""Arguments that change from image to image: not worth a compilation each."""
+"""Arguments that change from image to image and are not specialised."""
 
 
 @triton.jit
@@ -35,7 +35,7 @@ def _place(bag_B, height, width, out_h, out_w, STRIDE_H: tl.constexpr, STRIDE_W:
 
 @triton.jit
 def _axis(centre_B, offset_B, grid, scale, size):
-    """Floor of the location along an axis, as integer, and what is above it; far outside is brought to just outside."""
+    """Floor of the location along an axis, as integer, and the fraction; locations far outside are clamped."""
     at_B = centre_B + scale * (grid + offset_B)
     at_B = tl.maximum(at_B, -2.0, propagate_nan=tl.PropagateNan.ALL)
     at_B = tl.minimum(at_B, size + 1.0, propagate_nan=tl.PropagateNan.ALL)
@@ -46,7 +46,7 @@ def _axis(centre_B, offset_B, grid, scale, size):
 @triton.jit
 def _point(offset, mask, bag_B, k, centre_y_B, centre_x_B, scale, height, width, live_B,
            KERNEL_H: tl.constexpr, KERNEL_W: tl.constexpr, DILATION_H: tl.constexpr, DILATION_W: tl.constexpr):  # fmt: skip
-    """The k-th point of each bag: its number, its mask, and row and column of its location with the shares beyond."""
+    """The k-th point of each bag: its number, its mask, and row and column of its location with their fractions."""
     point_B = bag_B.to(tl.int64) * (KERNEL_H * KERNEL_W) + k
     grid_x = k // KERNEL_H * DILATION_W - DILATION_W * (KERNEL_W - 1) / 2
     grid_y = k % KERNEL_H * DILATION_H - DILATION_H * (KERNEL_H - 1) / 2
@@ -61,7 +61,7 @@ def _point(offset, mask, bag_B, k, centre_y_B, centre_x_B, scale, height, width,
 @triton.jit
 def _row(y_B, x_B, height, width, image_B, group_B, live_B, live_C, channel_C,
          NUM_GROUPS: tl.constexpr, CHANNELS: tl.constexpr):  # fmt: skip
-    """Where the channels of a pixel stand in the map, and whether there is such a pixel."""
+    """Addresses of a pixel's channels in the map, and whether the pixel is inside."""
     inside_B = live_B & (y_B >= 0) & (y_B < height) & (x_B >= 0) & (x_B < width)
     row_B = ((image_B + y_B.to(tl.int64) * width + x_B) * NUM_GROUPS + group_B) * CHANNELS
     return row_B[:, None] + channel_C[None, :], inside_B[:, None] & live_C[None, :]
@@ -140,7 +140,7 @@ def _backward_kernel(grad_output, value, offset, mask, grad_value, grad_offset, 
 
 
 def forward(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> Tensor:
-    """Shapes as :func:`bridgenet.ops.dcnv3`; contiguous tensors in float32, bfloat16 or float16."""
+    """Shapes as in :func:`bridgenet.ops.dcnv3`; contiguous tensors in float32, bfloat16 or float16."""
     output = value.new_empty(value.shape[0], offset.shape[1], offset.shape[2], value.shape[3])
     _launch(_forward_kernel, (value, offset, mask, output), value, offset, geometry)
     return output
@@ -149,7 +149,7 @@ def forward(value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry) -> 
 def backward(
     grad_output: Tensor, value: Tensor, offset: Tensor, mask: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of value, offset and mask. That of value is summed by atomic additions, in no fixed order."""
+    """Gradients of value, offset and mask. The gradient of value is summed by atomic additions, in no fixed order."""
     grad_value = torch.zeros_like(value, dtype=torch.float32)
     grad_offset, grad_mask = torch.empty_like(offset), torch.empty_like(mask)
     tensors = (grad_output, value, offset, mask, grad_value, grad_offset, grad_mask)

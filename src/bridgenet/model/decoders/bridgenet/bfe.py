@@ -74,7 +74,7 @@ class BridgeFeatureExtractor(nn.Module):
 
 
 class BackboneSide(nn.Module):
-    """In the place of a stage of BFE, for ablations: the backbone feature alone, which asks no task.
+    """Replaces a stage of BFE in ablations: returns the backbone feature without attention to the tasks.
 
     Args:
         side_channels: channels of the backbone side of this stage.

@@ -2,8 +2,8 @@
 
 Source: the BridgeNet paper (Zhang et al., TPAMI 2025). Sizes: the coarsest stage works at (h, w), stage i at (h·2ⁱ, w·2ⁱ),
 the output is at (8h, 8w); widths are C, C//2, C//4. A fourth stage, of width C//8 and at the output's size, is this project's
-option: it reads the backbone's finest map, which the published decoder leaves unread. Fewer stages, and TPP, BFE or TFR left
-out, are there to find out what each of them earns.
+option: it reads the backbone's finest map, which the published decoder does not use. Fewer stages, and decoders without
+TPP, BFE or TFR, are meant for ablations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bridgenet.system.validation import Count, Rate
 
 
 class UpBlock(nn.Module):
-    """Brings one task's map to the next stage: bilinear ×2, then twice a dilated 3×3 convolution with BN and ReLU."""
+    """Resizes one task's map for the next stage: bilinear ×2, then two dilated 3×3 convolutions with BN and ReLU."""
 
     def __init__(self, in_dim: int, dim: int):
         super().__init__()
@@ -46,7 +46,7 @@ class UpBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """One scale: up blocks (not at the first), BFE, TFR, and this scale's contribution to the output."""
+    """One scale: up blocks (except in the first stage), BFE, TFR, and the contribution to the output."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Stage(nn.Module):
 
 
 class BridgeNetDecoder(nn.Module):
-    """Four backbone maps in; per task a feature map at (8h, 8w) and intermediate logits at (h, w) out.
+    """Computes, from four backbone maps, a feature map (8h, 8w) and intermediate logits (h, w) for each task.
 
     Args:
         in_channels: channels of the backbone maps, fine to coarse.
@@ -98,15 +98,15 @@ class BridgeNetDecoder(nn.Module):
         refine_depth: refiner blocks d, the same for all stages or one number each.
         dilations: of the refiner blocks, repeated over them, or one list per stage, which is repeated.
         squeezes: as `dilations`: the refiner blocks' width over their hidden width (2 as published).
-        base_divisor: r; the first stage works at the coarsest map's size divided by r (floor). None: 1; in descriptions
-            what goes with the backbone (plain transformer 2, pyramid 1).
-        drop_path: drop-path rate of the last refiner block, growing linearly from 0 within each stage.
-        tpp: without, intermediate predictions come straight from the preliminary features.
-        bfe: without, the refiner sees the backbone feature alone.
-        tfr: without, the bridge feature is added to the task maps, and no blocks refine them.
+        base_divisor: r; the first stage works at the coarsest map's size divided by r (floor). None is 1; in
+            descriptions it is the backbone's (plain transformer 2, pyramid 1).
+        drop_path: drop-path rate of the last refiner block, increasing linearly from 0 within each stage.
+        tpp: False predicts the intermediate logits directly from the preliminary features.
+        bfe: False gives the refiner only the backbone feature.
+        tfr: False adds the bridge feature to the task maps, without refiner blocks.
 
     Raises:
-        UserError: options that do not go together.
+        UserError: options contradict each other.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class BridgeNetDecoder(nn.Module):
         self.base_divisor = base_divisor or 1
         self.out_channels = width
         coarsest, *finer = reversed(in_channels)
-        # Of the published three stages none reads the finest map, and so it has no lateral (the authors' own is never used).
+        # The published three stages do not use the finest map, so it has no lateral (the authors' one is never used).
         self.laterals = nn.ModuleList(nn.Conv2d(channels, dim, 3, padding=1) for channels, dim in zip(finer, dims[:-1]))
         self.tpp = TaskPatternPropagation(coarsest, embed_dim, width, num_outputs, propagate=tpp)
         self.stages = nn.ModuleList(
@@ -145,9 +145,9 @@ class BridgeNetDecoder(nn.Module):
             for i, side in enumerate([coarsest, *dims[:-1]])
         )
         self.projections = nn.ModuleDict({task: ConvBNReLU(width, width, 3, bias=True) for task in tasks})
-        stage: Any  # of the types that PyTorch's lists and dictionaries of modules give nothing is known
+        stage: Any  # ModuleList and ModuleDict have no types of their modules
         for stage in self.stages:
-            # Not `project`: as published, everything else is PyTorch's default.
+            # Except `project`: as published, the rest keeps PyTorch's default initialisation.
             for part in (stage.up, stage.bfe, stage.tfr):
                 if part is not None:
                     part.apply(_init_stage)
@@ -168,7 +168,7 @@ class BridgeNetDecoder(nn.Module):
         self, features: Sequence[Tensor]
     ) -> tuple[dict[str, list[Tensor]], dict[str, Tensor], tuple[int, int]]:
         """TPP and the stages: each task's normed maps, coarse to fine; intermediate logits; the output's size (8h, 8w)."""
-        # Channels last throughout: the many 1×1 and depthwise convolutions, norms and resizings are faster so.
+        # Channels last: 1×1 and depthwise convolutions, norms and resizing are faster in this format.
         read = features[: -len(self.stages) - 1 : -1]  # coarse to fine
         coarsest, *finer = (x.contiguous(memory_format=torch.channels_last) for x in read)
         height, width = (max(1, side // self.base_divisor) for side in coarsest.shape[-2:])
@@ -183,12 +183,12 @@ class BridgeNetDecoder(nn.Module):
         return maps, intermediate_logits, (8 * height, 8 * width)
 
     def projects_of(self, task: str) -> list[nn.Conv2d | None]:
-        """What projects a task's map of each stage to the output's width; the first stage's has it already."""
+        """The projection of a task's map of each stage to the output's width; None for the first stage, which has it."""
         stages: list[Any] = list(self.stages)
         return [stage.project[task] if stage.project is not None else None for stage in stages]
 
     def set_checkpointing(self, enable: bool = True) -> None:
-        """Compute the inside of the refiner blocks again in the backward pass instead of keeping it."""
+        """Enable gradient checkpointing of the refiner blocks."""
         stage: Any
         for stage in self.stages:
             stage.tfr.is_checkpointed = enable

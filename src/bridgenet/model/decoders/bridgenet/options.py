@@ -1,4 +1,4 @@
-"""The options of the BridgeNet decoder as its constructor takes them, resolved for every stage."""
+"""Types of the BridgeNet decoder's options, and their resolution for every stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Chains = Sequence[Count] | Sequence[Sequence[Count]]
 
 
 def check_widths(embed_dim: int, extra_channels: int, num_stages: int) -> None:
-    """UserError for widths that the stages' attention heads do not divide."""
+    """UserError for widths that the stages cannot divide into attention heads."""
     if embed_dim % 2 or (embed_dim + extra_channels) % 2**num_stages:
         raise UserError(
             f"embed_dim is {embed_dim} and extra_channels {extra_channels}; embed_dim must be even and their sum C divisible "
@@ -30,7 +30,7 @@ def check_widths(embed_dim: int, extra_channels: int, num_stages: int) -> None:
 
 
 def depths_of(refine_depth: Depth, num_stages: int) -> list[int]:
-    """Refiner blocks d of each stage; UserError for another number of stages."""
+    """Number of refiner blocks d of each stage; UserError for a list of another length."""
     depths = [refine_depth] * num_stages if isinstance(refine_depth, int) else list(refine_depth)
     if len(depths) != num_stages:
         raise UserError(f"refine_depth is {refine_depth}; give one number, or {num_stages} of them")
@@ -38,7 +38,7 @@ def depths_of(refine_depth: Depth, num_stages: int) -> list[int]:
 
 
 def chains_of(name: str, values: Chains, depths: Sequence[int]) -> list[list[int]]:
-    """One list per stage, as long as the stage is deep; UserError for another number of lists, or empty ones."""
+    """One list per stage, with a value for each refiner block; UserError for a wrong number of lists, or empty ones."""
     of_stages: list[Any] = [value for value in values if not isinstance(value, int)] or [values] * len(depths)
     if len(of_stages) != len(depths) or not all(of_stages):
         raise UserError(f"{name} is {values}; give one list of numbers, which is repeated, or {len(depths)} of them")

@@ -1,4 +1,4 @@
-"""Task feature refiner (TFR): each task refines itself from the bridge feature alone, so cost is linear in the tasks.
+"""Task feature refiner (TFR): each task is refined only by the bridge feature, so cost is linear in the tasks.
 
 Source: the BridgeNet paper, section on TFR (Zhang et al., TPAMI 2025).
 """
@@ -48,7 +48,7 @@ class TaskFeatureRefiner(nn.Module):
         dim: width of the stage, Dᵢ.
         dilations: one per block of the chain.
         squeezes: dim / hidden width, one per block.
-        drop_path: rate of the last block, growing linearly from 0.
+        drop_path: drop-path rate of the last block, increasing linearly from 0.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TaskFeatureRefiner(nn.Module):
         )
 
         self.is_checkpointed = False
-        """Whether the inside of a block is computed again in the backward pass instead of being kept."""
+        """Whether blocks are recomputed in the backward pass (gradient checkpointing)."""
 
     def forward(self, task_maps: dict[str, Tensor], bridge_BCHW: Tensor) -> dict[str, Tensor]:
         """Task maps {task: (B, D, H, W)} and the bridge feature (B, D, h₀, w₀) → refined maps of the same shapes."""
@@ -72,7 +72,7 @@ class TaskFeatureRefiner(nn.Module):
         return {task: self.refine(task, task_maps[task], repeat(bridge_BCHW)) for task in self.chains}
 
     def refine(self, task: str, x_BCHW: Tensor, bridges: Iterable[Tensor]) -> Tensor:
-        """One task's map through its chain; `bridges`: what each block is given of the bridge feature."""
+        """Refine one task's map by its chain; `bridges` are the bridge features for each block."""
         for block, bridge_BCHW in zip(cast(Any, self.chains[task]), bridges):
             if self.is_checkpointed and torch.is_grad_enabled():
                 again = partial(_again, block)
@@ -83,7 +83,7 @@ class TaskFeatureRefiner(nn.Module):
 
 
 class BridgeSum(nn.Module):
-    """In the place of a stage of TFR, for ablations: the bridge feature is added to every task's map; nothing is refined."""
+    """Replaces a stage of TFR in ablations: adds the bridge feature to every task's map, without refinement."""
 
     is_checkpointed = False
 
@@ -94,7 +94,7 @@ class BridgeSum(nn.Module):
 
 
 def _again(block: RefinerBlock) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Contexts of a checkpointed block's two forward passes: the second leaves the norms' running statistics alone."""
+    """Contexts of a checkpointed block's two forward passes; the second does not update the norms' running statistics."""
     return nullcontext(), _without_statistics([block.bn1, block.bn2])
 
 
