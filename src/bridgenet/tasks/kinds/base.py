@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bridgenet.errors import UserError
 from bridgenet.imaging.drawing import Key, Range, colour_map
-from bridgenet.tasks.colours import BLANK, ERROR_COLOURS
+from bridgenet.tasks.colours import ERROR_COLOURS, ERROR_NO_LABEL
 from bridgenet.tasks.constants import Constant
 from bridgenet.tasks.references import resolve
 
@@ -247,7 +247,7 @@ class Kind(str, ABC):
         known = self.known(truth)
         errors, largest, ends = self.errors(task, prediction, truth, known)
         colours = colour_map(ERROR_COLOURS, np.where(known, errors, 0) / largest)
-        return ErrorMap(np.where(known[..., None], colours, BLANK), [(BLANK, "no label")], ends)
+        return ErrorMap(np.where(known[..., None], colours, ERROR_NO_LABEL), [(ERROR_NO_LABEL, "no label")], ends)
 
     def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         """Errors (H, W), from where on they are drawn alike, and 0 and that in words."""
