@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 import bridgenet
-from bridgenet.data.pipeline.batches import IMAGE_MEAN, IMAGE_STD
 from bridgenet.imaging.reading import read_picture
 from bridgenet.model.decoders.bridgenet.bfe import NUM_HEADS, BridgeFeatureExtractor
 from bridgenet.model.decoders.bridgenet.tpp import AttentionFusion
 from bridgenet.model.layers import split_heads
+from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 
 def images(folder: Path, count: int, size: tuple[int, int]) -> torch.Tensor:
@@ -34,7 +34,7 @@ def images(folder: Path, count: int, size: tuple[int, int]) -> torch.Tensor:
     paths = [folder / f"images/{name}.png" for name in split.read_text().split()[:count]]
     pixels = [cv2.resize(read_picture(path), size[::-1], interpolation=cv2.INTER_AREA) for path in paths]
     x_BHWC = torch.from_numpy(np.stack(pixels)).float() / 255
-    return ((x_BHWC - torch.tensor(IMAGE_MEAN)) / torch.tensor(IMAGE_STD)).permute(0, 3, 1, 2).contiguous()
+    return ((x_BHWC - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_DEVIATION)).permute(0, 3, 1, 2).contiguous()
 
 
 def shares(answer_BCHW: torch.Tensor, feature_BCHW: torch.Tensor) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: reported in words, without a traceback, with exit code 2."""
+"""Errors that the user can fix: they are printed without a traceback, with exit code 2."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """What was found, what was expected and what to do; names the file, the key or the flag."""
+    """An error whose message says what was found, what was expected and what to do, and names the file, key or flag."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`" (did you mean X?)"` for the known name nearest to `name`, or the empty string.
+    """The text `" (did you mean X?)"` for the known name nearest to `name`, or an empty string.
 
     An abbreviation by initials counts as nearest: `optimizer.learning_rate` → `optimizer.lr`.
     """
@@ -24,7 +24,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it tells that memory ran out, the processor's or a GPU's: PyTorch has no one class for both."""
+    """Whether an error means that memory of the CPU or a GPU ran out: PyTorch has no common class for both."""
     return isinstance(error, MemoryError) or any(
         words in str(error) for words in ("out of memory", "can't allocate memory")
     )

@@ -1,7 +1,4 @@
-"""Parts of one's own, named by dotted path in settings: `package.module:attribute`. See `docs/extend.md`.
-
-Nothing heavy is imported before a part is asked for.
-"""
+"""Custom parts that settings name by dotted path: `package.module:attribute`. See `docs/extend.md`."""
 
 from __future__ import annotations
 
@@ -23,65 +20,65 @@ from typing import Any
 from bridgenet.errors import UserError, nearest
 
 Check = Callable[[Any], str]
-"""Says in words what is wrong with an object; empty if it fits."""
+"""Returns what is wrong with an object; an empty string if nothing is."""
 
 
 def is_path(text: str) -> bool:
-    """Whether a setting names something of the user's own rather than a part by its name, which has one dot at most.
+    """Whether a setting is a dotted path of custom code rather than a name, which has at most one dot.
 
-    `package.module:attribute`, or, with two dots or more, `package.module.attribute`.
+    Paths are `package.module:attribute` or, with at least two dots, `package.module.attribute`.
     """
     return re.fullmatch(r"[\w.]+:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*){2,}", text) is not None
 
 
 def module_of(text: str) -> str:
-    """The module that a dotted path names: what is imported."""
+    """The module of a dotted path."""
     return text.partition(":")[0] if ":" in text else text.rpartition(".")[0]
 
 
 def is_foreign(part: object) -> bool:
-    """Whether something is of a class that is not this package's."""
+    """Whether the class of an object is not from this package."""
     return type(part).__module__.partition(".")[0] != "bridgenet"
 
 
 def add_current_folder() -> None:
-    """Let modules in the current folder be found however the command line was started; installed ones come first.
+    """Append the current folder to Python's path, so that its modules are found however the command line was started.
 
-    `python -m bridgenet` has the folder on the path already. Processes that are started from this one inherit it.
+    `python -m bridgenet` has the folder on the path already. Child processes inherit it.
     """
     if not getattr(sys.flags, "safe_path", False) and not _current_folder_is_on_path():  # Python 3.10 has no such flag
         sys.path.append(str(Path.cwd()))
 
 
 def load_object(text: str, where: str, check: Check | None = None) -> Any:
-    """The object that a dotted path names; its module is imported.
+    """Import the object of a dotted path.
 
     Args:
         text: `package.module:attribute`, or `package.module.attribute`.
-        where: the file and key that it stands in, which errors begin with, e.g. `rooms.yaml: network.decoder`.
-        check: what it must be, see :func:`subclass_of`, :func:`is_metric`, :func:`is_loss`, :func:`is_decoding`.
+        where: file and key of the path, the prefix of errors, e.g. `rooms.yaml: network.decoder`.
+        check: checks the object, see :func:`subclass_of`, :func:`is_metric`, :func:`is_loss`, :func:`is_decoding`.
 
     Raises:
-        UserError: no such path, module or attribute; the module cannot be imported; the object is something else.
+        UserError: the path, module or attribute does not exist; the module cannot be imported; or the check fails.
     """
     name, attribute = _parts(text, where)
     found = _module(name, text, where)
-    done = name
+    path = name
     for part in attribute.split("."):
         if not hasattr(found, part):
             file = getattr(found, "__file__", None)
             known = [entry for entry in dir(found) if not entry.startswith("_")]
             raise UserError(
-                f"{where}: {done}{f' ({file})' if file else ''} has no '{part}'{nearest(part, known)}, named by '{text}'"
+                f"{where}: {path}{f' ({file})' if file else ''} has no '{part}'{nearest(part, known)}, named by '{text}'"
             )
-        found, done = getattr(found, part), f"{done}.{part}"
+        found, path = getattr(found, part), f"{path}.{part}"
     if check is not None and (problem := check(found)):
         raise UserError(f"{where}: {text} is {problem}")
     return found
 
 
 def _parts(text: str, where: str) -> tuple[str, str]:
-    """Module and attribute of a dotted path."""
+    """Split a dotted path into module and attribute."""
     module, colon, attribute = str(text).partition(":")
     if not colon:
         module, _, attribute = module.rpartition(".")
@@ -102,12 +99,12 @@ def _module(name: str, text: str, where: str) -> ModuleType:
         parent, _, last = missing.rpartition(".")
         inside = getattr(sys.modules.get(parent), "__path__", None) if parent else None
         known = [entry.name for entry in pkgutil.iter_modules(inside or ([] if parent else None))]
-        if not parent:  # of the hundreds that are installed, one is always a little like it
+        if not parent:  # hundreds are installed: only close matches help
             known += [entry.name for entry in Path.cwd().iterdir() if entry.is_dir()]
             known = difflib.get_close_matches(last, set(known) - sys.stdlib_module_names, cutoff=0.75)
         hint = nearest(last, known)
         raise UserError(f"{where}: there is no module '{missing}'{hint}, named by '{text}'; {_path_hint()}") from None
-    except (Exception, SystemExit) as error:  # whatever the user's code does when it is run
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UserError(f"{where}: {name} cannot be imported: {in_words(error)}") from None
 
 
@@ -122,7 +119,7 @@ def _current_folder_is_on_path() -> bool:
 
 
 def in_words(error: BaseException) -> str:
-    """An exception of the user's code in one line: type, message, and the file and line of his where it came from."""
+    """An exception of the user's code in one line: type, message, and file and line of the user's code that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):  # its message names file and line
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
@@ -134,13 +131,13 @@ def in_words(error: BaseException) -> str:
 
 
 def _is_library(file: str) -> bool:
-    """Whether a source file is Python's, an installed package's, or this one's, rather than the user's."""
+    """Whether a source file belongs to Python, an installed package or this package rather than to the user."""
     here, standard = str(Path(__file__).parent), str(Path(os.__file__).parent)
     return file.startswith((here + os.sep, standard + os.sep)) or "site-packages" in Path(file).parts
 
 
 def subclass_of(base: type, title: str) -> Check:
-    """A check for classes that are derived from `base`, which errors call `title`."""
+    """Create a check for subclasses of `base`, which errors call `title`."""
 
     def check(found: Any) -> str:
         if isinstance(found, type) and issubclass(found, base):
@@ -151,19 +148,19 @@ def subclass_of(base: type, title: str) -> Check:
 
 
 def is_metric(found: Any) -> str:
-    """What is wrong with the class of a metric; empty if it fits. See :class:`bridgenet.Task`."""
+    """Check the class of a metric, see :data:`Check` and :class:`bridgenet.Task`."""
     from torchmetrics import Metric
 
     return subclass_of(Metric, "torchmetrics.Metric")(found)
 
 
 def is_loss(found: Any) -> str:
-    """What is wrong with a loss; empty if it is a function that can be called as those of :mod:`bridgenet.losses`."""
+    """Check a loss function, which must have the signature of those in :mod:`bridgenet.losses`; see :data:`Check`."""
     return _not_callable(found, "(logits, target, *, mean_over_processes)", None, None, mean_over_processes=None)
 
 
 def is_decoding(found: Any) -> str:
-    """What is wrong with a decoding; empty if it is a function of logits."""
+    """Check a decoding, which must be a function of logits; see :data:`Check`."""
     return _not_callable(found, "(logits)", None)
 
 
@@ -178,7 +175,7 @@ def _not_callable(found: Any, expected: str, *arguments: Any, **keywords: Any) -
 
 
 def describe(found: Any) -> str:
-    """What an object is, in words, e.g. `the class mine.Decoder`."""
+    """Describe an object, e.g. `the class mine.Decoder`."""
     if isinstance(found, type):
         return f"the class {found.__module__}.{found.__qualname__}"
     if callable(found) and hasattr(found, "__qualname__"):
@@ -187,37 +184,33 @@ def describe(found: Any) -> str:
 
 
 def made(kind: Any, where: str, path: str, /, *arguments: Any, **settings: Any) -> Any:
-    """An object of a class of the user's; whatever he raises in making it as a UserError that begins with `where`."""
-    try:
+    """Create an object of a custom class. Its exceptions are raised as UserError that begins with `where`."""
+    with failing_as(f"{where}: {path}", "cannot be made:"):
         return kind(*arguments, **settings)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{where}: {path} cannot be made: {in_words(error)}") from error
 
 
 @contextmanager
-def failing_as(where: str) -> Iterator[None]:
-    """Whatever the user's code raises inside of the block as a UserError that begins with `where`."""
+def failing_as(where: str, failure: str = "fails:") -> Iterator[None]:
+    """Raise exceptions of custom code in the block as UserError: `where`, `failure`, and the exception."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{where} fails: {in_words(error)}") from error
+        raise UserError(f"{where} {failure} {in_words(error)}") from error
 
 
 _TRUSTED: set[str] = set()
 
 
 def trust(modules: Iterable[str]) -> None:
-    """Let weight files name code of these modules or packages; for the life of the process."""
+    """Allow weight files to load code from these modules or packages, until the process ends."""
     _TRUSTED.update(modules)
 
 
 @contextmanager
 def trusting(modules: Iterable[str]) -> Iterator[None]:
-    """As :func:`trust`, inside of the block alone."""
+    """Like :func:`trust`, but only inside the block."""
     before = set(_TRUSTED)
     _TRUSTED.update(modules)
     try:
@@ -228,13 +221,14 @@ def trusting(modules: Iterable[str]) -> Iterator[None]:
 
 
 def check_trusted(named: Mapping[str, str], file: Path) -> None:
-    """UserError if a weight file names code of a module that nobody said is to be trusted; importing it would run it.
+    """UserError if a weight file names code of an untrusted module, since importing it would run it.
 
-    Trusted are this package, what :func:`trust` was told, and what the program has imported itself, unless it is Python's own.
+    Trusted are this package, the modules given to :func:`trust`, and modules that the program has imported, except
+    those of Python's standard library.
 
     Args:
-        named: dotted paths by what they stand for, e.g. `{"network.decoder": "mine.decoder:Small"}`.
-        file: that names them.
+        named: dotted paths by their key, e.g. `{"network.decoder": "mine.decoder:Small"}`.
+        file: the weight file.
     """
     for where, text in named.items():
         module = _parts(text, where)[0]
@@ -242,6 +236,6 @@ def check_trusted(named: Mapping[str, str], file: Path) -> None:
         is_imported = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
         if not (is_imported or parents & (_TRUSTED | {"bridgenet"})):
             raise UserError(
-                f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, say "
+                f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, give "
                 f"--trust {module}, or bridgenet.load(…, trust=['{module}'])"
             )

@@ -1,4 +1,4 @@
-"""Old names of modules: they still import in this version, with a warning that says the new name."""
+"""Old module names: they can still be imported in this version, with a warning that gives the new name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOVED = {
         "visualize": "tasks.visualize",
     }.items()
 }
-"""Modules that documentation, or files written so far, named."""
+"""Modules that the documentation or written files have named."""
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -37,7 +37,7 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(name, self) if name in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        return None  # an ordinary one
+        return None  # the default: an ordinary module
 
     def exec_module(self, module: ModuleType) -> None:
         new = MOVED[module.__name__]
@@ -52,12 +52,12 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def renamed(reference: str) -> str:
-    """A reference `module:attribute` as files of earlier versions hold it, in today's names."""
+    """Replace the old module name in a reference `module:attribute` of a file from an earlier version."""
     module, colon, attribute = reference.partition(":")
     return MOVED.get(module, module) + colon + attribute
 
 
 def install() -> None:
-    """Let the old names be found, after all others."""
+    """Install the finder of old names, after all others."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

@@ -19,7 +19,7 @@ from PIL import Image
 
 import bridgenet
 from bridgenet.checkpoints.convert import as_released
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from tests.model.networks import build
 from tests.server import Site, serving
 
@@ -293,7 +293,7 @@ def test_data_download_and_again(
         assert hashlib.sha256(site.content).hexdigest() in shown
         assert f"→ {root}/NYUDv2   to check it: bridgenet data check nyud --root {root}" in shown
         assert cli.run(arguments) == 0
-        assert "is there already and was left alone" in capsys.readouterr().out
+        assert "exists already and was not changed" in capsys.readouterr().out
         assert len(site.asked) == 1
 
 
@@ -332,4 +332,4 @@ def test_stopped_download_says_how_to_go_on(
 
     monkeypatch.setattr("bridgenet.downloads.weights.fetch", stop)
     assert cli.run(["weights", "download", "internimage_t_1k_224", "--out", str(tmp_path)]) == 130
-    assert "stopped; 2.5 MB are kept. The same command goes on" in capsys.readouterr().out
+    assert "stopped; 2.5 MB are kept. Run the same command again to resume" in capsys.readouterr().out

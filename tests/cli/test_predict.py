@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.cli.main import predict as cli_predict
 from bridgenet.prediction import run as prediction_run
 from bridgenet.prediction.video import StreamOptions

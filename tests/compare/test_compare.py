@@ -166,7 +166,7 @@ def test_numbers(finished: tuple[Any, Any]) -> None:
     expected = [0.5 * (RESULTS["one"][s][0] - RESULTS["two"][s][0]) / 0.55 for s in range(3)]
     assert two.difference.mean == pytest.approx(sum(expected) / 3)
     assert (two.difference.low, two.difference.high) == (pytest.approx(min(expected)), pytest.approx(max(expected)))
-    assert two.difference.verdict == "better" and two.differences["normals"].verdict == "not told apart"
+    assert two.difference.verdict == "better" and two.differences["normals"].verdict == "inconclusive"
     assert (three.seeds, three.difference.verdict) == ((0, 1), "too few seeds")
 
 
@@ -198,7 +198,7 @@ def test_refused(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for arguments, words in (
         (["--out", str(tmp_path / "file")], "is a file, expected a folder"),
         (["--out", str(tmp_path / "file/below")], "/file is a file, expected a folder"),
-        (["--devices", "gpu"], "'gpu' is no device"),
+        (["--devices", "gpu"], "'gpu' is not a device"),
         (["--devices", "cuda:77"], "cuda:77: this machine has"),
         (["--out", str(tmp_path)], "holds file, plan.yaml and no comparison; give another --out"),
         (["--out", str(tmp_path / "none"), "--tables-only"], "no run of the plan is finished"),
@@ -294,7 +294,7 @@ def test_why_a_run_failed_is_what_it_said_itself(finished: tuple[Any, Any]) -> N
     run = finished[1][0]
     log_file(run).write_text("Traceback: earlier\n")
     before = log_file(run).stat().st_size
-    assert _why(run, -9, before).startswith("it said nothing (killed by signal 9")
+    assert _why(run, -9, before).startswith("it printed nothing (killed by signal 9")
     with log_file(run).open("a") as log:
         log.write("error: now\n")
     assert _why(run, 2, before).startswith("now (exit code 2")

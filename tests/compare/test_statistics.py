@@ -26,14 +26,14 @@ def test_pairs_count_not_means() -> None:
     assert (found.mean, found.low) == (pytest.approx(0.01), pytest.approx(0.01))
     assert paired(seeds, [x + 0.01 for x in seeds]).verdict == "worse"
     unpaired = paired([0.11, 0.91, 0.51], [0.1, 0.5, 0.9])
-    assert unpaired.verdict == "not told apart"
+    assert unpaired.verdict == "inconclusive"
 
 
 def test_three_seeds_must_agree() -> None:
     """All 27 resamples of three are taken: the interval is their range."""
     found = paired([3.0, 1.0, -0.1], [0.0, 0.0, 0.0])
     assert (found.low, found.high) == (pytest.approx(-0.1), pytest.approx(3.0))
-    assert (found.in_favour, found.verdict) == (2, "not told apart")
+    assert (found.in_favour, found.verdict) == (2, "inconclusive")
     assert paired([3.0, 1.0, 0.1], [0.0, 0.0, 0.0]).verdict == "better"
 
 

@@ -19,6 +19,8 @@ SIZE = (32, 48)
 class Painter(nn.Module):
     """Logits that follow from the picture pixel by pixel; depth shrinks as the picture grows, as in training."""
 
+    mean = deviation = None  # ImageNet's
+
     def __init__(self) -> None:
         super().__init__()
         self.tasks = NUM_OUTPUTS
@@ -69,6 +71,8 @@ def test_depth_of_scaled_pictures_is_in_the_metres_of_the_scene(pictures: Tensor
 
 class Alternating(nn.Module):
     """Answers with the given logits in turn."""
+
+    mean = deviation = None  # ImageNet's
 
     def __init__(self, task: str, answers: list[list[float]]):
         super().__init__()

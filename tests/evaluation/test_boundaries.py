@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import bridgenet
 from bridgenet import UserError, data
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.evaluation import boundaries
 from bridgenet.evaluation.boundaries import (
     BoundaryJob,
@@ -276,7 +276,7 @@ def test_command_on_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str
     [
         ([], "give --data nyud or pascal, or --ground-truth FOLDER with --max-dist X"),
         (["--ground-truth", "{truth}"], "--max-dist"),
-        (["--ground-truth", "{truth}", "--max-dist", "3"], "--max-dist 3.0: expected a share of the diagonal"),
+        (["--ground-truth", "{truth}", "--max-dist", "3"], "--max-dist 3.0: expected a fraction of the diagonal"),
         (["--ground-truth", "none", "--max-dist", "0.01"], "no folder of label maps at none"),
         (["--ground-truth", "{empty}", "--max-dist", "0.01"], "holds no PNG label maps"),
         (["--data", "nyud", "--ground-truth", "{truth}"], "leave out --ground-truth"),

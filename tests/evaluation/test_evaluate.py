@@ -33,6 +33,8 @@ from tests.training.tiny import tiny_config
 class Oracle(nn.Module):
     """A network that knows the data set: it answers with the truth of the images in their order."""
 
+    mean = deviation = None  # ImageNet's
+
     def __init__(self, dataset: data.DenseDataset, size: tuple[int, int]):
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(1))

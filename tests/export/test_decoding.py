@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bridgenet import UserError, tasks
-from bridgenet.data.pipeline import batches
 from bridgenet.export import decoding
+from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN, normalise
 from bridgenet.prediction.network import _full_size
 from bridgenet.tasks import registry
 from bridgenet.tasks.array_decoding import decoding_of
@@ -46,8 +46,9 @@ def test_equals_pytorchs(name: str, size: tuple[int, int]) -> None:
 
 def test_normalise() -> None:
     picture = np.random.default_rng(0).integers(256, size=(5, 7, 3), dtype=np.uint8)
-    expected = batches.normalise(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].numpy()
-    found = decoding.normalise(picture, list(batches.IMAGE_MEAN), list(batches.IMAGE_STD))
+    mean, deviation = torch.tensor([IMAGENET_MEAN, IMAGENET_DEVIATION])[..., None, None]
+    expected = normalise(torch.from_numpy(picture).permute(2, 0, 1)[None], mean, deviation)[0].numpy()
+    found = decoding.normalise(picture, list(IMAGENET_MEAN), list(IMAGENET_DEVIATION))
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import bridgenet
 from bridgenet import UserError
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.export import export, open_exported, write
 from bridgenet.prediction import predict_image
 from tests.model.networks import build, with_information

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError
+from bridgenet.cli import main as cli
 from bridgenet.cli.main import export as cli_export
-from bridgenet.cli.main import main as cli
 from bridgenet.export.predictor import ExportedPredictor
 from bridgenet.prediction.run import RunOptions, run_inputs
 from tests.export.test_predictor import DESCRIPTION, Brightness, half_bright

@@ -22,7 +22,7 @@ import bridgenet
 from bridgenet import config as configuration
 from bridgenet import data
 from bridgenet import tasks as task_registry
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.compare.plan import read_plan
 from bridgenet.config.resolved import network_config
 from bridgenet.export import open_exported

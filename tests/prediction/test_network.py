@@ -72,3 +72,12 @@ def test_wrong_requests(network) -> None:
         NetworkPredictor(network, tile=64).stream(0.5)
     with pytest.raises(UserError, match="batch size"):
         NetworkPredictor(network, batch_size=0)
+
+
+def test_pictures_are_normalised_with_the_networks_mean_and_deviation() -> None:
+    network = build(num_tasks=4).eval()
+    network.mean, network.deviation = torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25)
+    with torch.no_grad():
+        image = (torch.from_numpy(photo()).permute(2, 0, 1)[None] / 255 - 0.5) / 0.25
+        expected = network(image).logits["sal"].softmax(1)[0, 1]
+    np.testing.assert_allclose(NetworkPredictor(network)([photo()])[0].sal, expected, atol=1e-5)

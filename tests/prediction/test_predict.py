@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import bridgenet
 from bridgenet import UserError
 from bridgenet.prediction import Prediction, predict_all, predict_image
 from tests.model.networks import NUM_OUTPUTS, SIZE, build
@@ -18,6 +19,11 @@ NAMES = {"semseg": ["wall", "floor", "bed", "chair", "lamp"]}
 @pytest.fixture(scope="module")
 def network():
     return build(num_tasks=len(NUM_OUTPUTS), class_names=NAMES).eval()
+
+
+@pytest.fixture(scope="module")
+def model(network) -> bridgenet.Model:
+    return bridgenet.Model(network)
 
 
 def check_maps(result: Prediction, size: tuple[int, int]) -> None:
@@ -39,9 +45,9 @@ def check_maps(result: Prediction, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [SIZE, (31, 45), (150, 201), (1, 1), (3, 400)], ids=str)
-def test_maps_have_the_pictures_size(network, size: tuple[int, int]) -> None:
+def test_maps_have_the_pictures_size(model, size: tuple[int, int]) -> None:
     """Also those of pictures larger than the training size, which the network sees shrunk."""
-    result = network.predict(noise(*size))
+    result = model.predict(noise(*size))
     check_maps(result, size)
     np.testing.assert_array_equal(result.image, noise(*size))
     assert result.class_names["semseg"] == NAMES["semseg"]
@@ -58,16 +64,16 @@ def test_large_pictures_are_shrunk_for_the_network(network) -> None:
     assert seen == [SIZE, (128, 192)]
 
 
-def test_only_some_tasks(network) -> None:
-    assert list(network.predict(noise(20, 30), tasks=["depth"]).maps) == ["depth"]
+def test_only_some_tasks(model) -> None:
+    assert list(model.predict(noise(20, 30), tasks=["depth"]).maps) == ["depth"]
     with pytest.raises(UserError, match=r"does not predict 'depht' \(did you mean depth\?\)"):
-        network.predict(noise(20, 30), tasks=["depht"])
+        model.predict(noise(20, 30), tasks=["depht"])
     with pytest.raises(AttributeError, match=r"no 'albedo' \(tasks: semseg, depth"):
-        _ = network.predict(noise(20, 30)).albedo
+        _ = model.predict(noise(20, 30)).albedo
 
 
-def test_saved_files(network, tmp_path: Path) -> None:
-    result = network.predict(noise(24, 36))
+def test_saved_files(model, tmp_path: Path) -> None:
+    result = model.predict(noise(24, 36))
     result.maps["depth"] = result.depth + np.float32(1.2345)
     files = result.save(tmp_path / "new" / "out")
     assert sorted(file.name for file in files) == sorted(
@@ -89,29 +95,29 @@ def test_saved_files(network, tmp_path: Path) -> None:
     np.testing.assert_allclose(normals, result.normals, atol=1 / 255 + 1e-6)
 
 
-def test_panel(network) -> None:
-    panel = network.predict(noise(24, 36)).panel()
+def test_panel(model) -> None:
+    panel = model.predict(noise(24, 36)).panel()
     assert isinstance(panel, Image.Image)
     assert panel.width > 36
 
 
-def test_save_is_all_or_nothing(network, tmp_path: Path, monkeypatch) -> None:
+def test_save_is_all_or_nothing(model, tmp_path: Path, monkeypatch) -> None:
     def fail(_self):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Prediction, "panel", fail)
     with pytest.raises(OSError, match="no space"):
-        network.predict(noise(24, 36)).save(tmp_path / "out")
+        model.predict(noise(24, 36)).save(tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_rest_is_done(network, tmp_path: Path) -> None:
+def test_the_rest_is_done(model, tmp_path: Path) -> None:
     """What is no picture is passed over with a warning; nothing is written for it."""
     Image.fromarray(noise(20, 30)).save(tmp_path / "good.png")
     (tmp_path / "bad.jpg").write_text("words")
     said: list[str] = []
     inputs = [str(tmp_path / "bad.jpg"), str(tmp_path / "good.png"), str(tmp_path / "none.png")]
-    counts = predict_all(network, inputs, tmp_path / "out", tasks=["depth"], say=said.append)
+    counts = predict_all(model, inputs, tmp_path / "out", tasks=["depth"], say=said.append)
     assert counts == {"images": 1, "skipped": 2, "existing": 0}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good", "manifest.jsonl"]
     assert f"! {tmp_path}/bad.jpg is not an image: skipped" in said

@@ -8,12 +8,11 @@ import torch
 from torch import nn
 
 from bridgenet import UserError
-from bridgenet.data.pipeline.batches import normalise
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.prediction.network import NetworkPredictor
-from bridgenet.prediction.tiling import Tiling, predict_tiled, starts_along, tiling_for, weights_along
+from bridgenet.prediction.tiling import Tiling, normalised, predict_tiled, starts_along, tiling_for, weights_along
 from bridgenet.tasks import decoding
-from tests.model.networks import build
+from tests.model.networks import build, config_of
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -33,6 +32,7 @@ class Near(nn.Module):
         self.layers = nn.ModuleDict({task: nn.Conv2d(3, n, 5, padding=2) for task, n in self.tasks.items()})
         self.backbone = SimpleNamespace(size_divisor=8)
         self.seen: list[torch.Size] = []
+        self.mean, self.deviation = torch.full((3, 1, 1), 0.45), torch.full((3, 1, 1), 0.225)
 
     def forward(self, images: torch.Tensor) -> BridgeNetOutput:
         self.seen.append(images.shape)
@@ -59,7 +59,7 @@ def test_tiles_give_what_the_whole_picture_gives(size: tuple[int, int], batch_si
     network, picture = Near(), photo(*size)
     maps = predict_tiled(network, picture, Tiling((48, 64), 16), ["semseg", "depth", "normals"], batch_size)
     assert all(shape[2] <= 48 and shape[3] <= 64 and shape[0] <= batch_size for shape in network.seen)
-    logits = network(normalise(torch.from_numpy(picture).permute(2, 0, 1)[None])).logits
+    logits = network(normalised(torch.from_numpy(picture).permute(2, 0, 1)[None], network)).logits
     for task in ("depth", "normals"):
         np.testing.assert_allclose(maps[task], decoding.decode(task, logits[task])[0], atol=2e-5)
     same = maps["semseg"] == decoding.decode("semseg", logits["semseg"])[0].numpy()
@@ -97,18 +97,18 @@ def test_a_transformer_in_tiles_stays_near_the_whole() -> None:
 
 def test_sizes_and_mistakes() -> None:
     network = build(num_tasks=2)
-    assert tiling_for(network, "off", None) is None
-    assert tiling_for(network, "auto", None) == Tiling((64, 96), 16)
-    assert tiling_for(network, 33, 10) == Tiling((64, 64), 10)
+    assert tiling_for(network, None, "off", None) is None
+    assert tiling_for(network, config_of(network), "auto", None) == Tiling((64, 96), 16)
+    assert tiling_for(network, None, 33, 10) == Tiling((64, 64), 10)
     for tile, overlap, words in (
         ("big", None, "expected a size"),
         (0, None, "expected a size"),
         (64, 40, "half a tile"),
     ):
         with pytest.raises(UserError, match=words):
-            tiling_for(network, tile, overlap)
+            tiling_for(network, None, tile, overlap)
     with pytest.raises(UserError, match="no tiles"):
-        tiling_for(network, "off", 8)
+        tiling_for(network, None, "off", 8)
     with pytest.raises(UserError, match="one of the two"):
         NetworkPredictor(network, tile=64, max_pixels=100)
 

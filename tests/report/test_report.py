@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridgenet import UserError, data
-from bridgenet.cli.main import main as cli
+from bridgenet.cli import main as cli
 from bridgenet.report import report
 from bridgenet.report.tables import published
 from tests.report import runs

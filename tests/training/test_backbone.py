@@ -70,7 +70,7 @@ def test_a_frozen_backbone_stays_as_it_is(nyud_root: Path, tmp_path: Path, capsy
     before = {key: x.clone() for key, x in run.network.backbone.state_dict().items()}
     run_steps(run)
     assert all(torch.equal(x, before[key]) for key, x in run.network.backbone.state_dict().items())
-    assert len(run.optimizer.state) == len(list(run.network.decoder.parameters())) + len(
+    assert len(run.step.optimizer.state) == len(list(run.network.decoder.parameters())) + len(
         list(run.network.heads.parameters())
     )
     assert "keeps random weights" in capsys.readouterr().out

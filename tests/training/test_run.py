@@ -144,7 +144,7 @@ def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: P
     expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
     run.network.zero_grad()
     seen = {}
-    run.optimizer.register_step_pre_hook(
+    run.step.optimizer.register_step_pre_hook(
         lambda *_: seen.update({name: p.grad.clone() for name, p in run.network.named_parameters()})
     )
     run.step.grad_clip = 1e9
@@ -186,7 +186,7 @@ def test_a_run_of_an_older_version_is_known_and_goes_on(nyud_root: Path, tmp_pat
     settings = yaml.safe_load((out / "config.yaml").read_text())
     del settings["compile"]
     (out / "config.yaml").write_text(yaml.safe_dump(settings))
-    with pytest.raises(UserError, match="Use --resume to go on or --overwrite"):
+    with pytest.raises(UserError, match="Use --resume to continue or --overwrite"):
         train(config, out, device="cpu")
     train(replace(config, steps=2), out, resume=True, device="cpu")
 
@@ -194,7 +194,7 @@ def test_a_run_of_an_older_version_is_known_and_goes_on(nyud_root: Path, tmp_pat
 def test_folder_in_use(nyud_root: Path, tmp_path: Path) -> None:
     config, out = tiny_config(nyud_root, steps=1), tmp_path / "run"
     train(config, out, device="cpu")
-    with pytest.raises(UserError, match=r"holds a run \(step 1\)\. Use --resume to go on or --overwrite"):
+    with pytest.raises(UserError, match=r"holds a run \(step 1\)\. Use --resume to continue or --overwrite"):
         train(config, out, device="cpu")
     train(config, out, overwrite=True, device="cpu")
     with pytest.raises(UserError, match="exclude each other"):

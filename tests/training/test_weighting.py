@@ -187,9 +187,9 @@ def test_learned_weights_have_a_learning_rate_of_their_own(nyud_root: Path, tmp_
     """Adam's first step is as long as the rate, whatever the gradient."""
     config = tiny_config(nyud_root, loss=LossSettings(weighting="uncertainty", uncertainty_lr=0.05), steps=1)
     run = prepare(config, tmp_path / "run", device="cpu")
-    before = run.weighting.weights()
+    before = run.step.weighting.weights()
     run_steps(run)
-    after = run.weighting.weights()
+    after = run.step.weighting.weights()
     assert before is not None and after is not None
     assert {task: abs(math.log(after[task] / before[task])) for task in after} == pytest.approx(
         dict.fromkeys(before, 0.05), rel=1e-3

@@ -22,8 +22,8 @@ def first_gradients(run: Prepared) -> dict[str, torch.Tensor]:
     batch = next(run.batches())
     output = model(batch["image"])
     torch.manual_seed(run.accelerator.process_index)  # the first process's order of tasks counts
-    run.weighting.backward(run.step.criterion(output, batch), 1)
-    run.weighting.finish()
+    run.step.weighting.backward(run.step.criterion(output, batch), 1)
+    run.step.weighting.finish()
     return {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
 
 

@@ -1,4 +1,4 @@
-"""What is measured: one network on one device, in one precision, way, image size and batch."""
+"""Cases of a benchmark: a network on a device, with precision, way of computing, image size and batch size."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def words(self) -> str:
-        """One line for people."""
+        """A line of text."""
         words = f"{self.network}, {self.device}, {self.precision}, {self.way}, {self.size[0]}×{self.size[1]}, batch {self.batch}"
         words += ", end to end" if self.end_to_end else ""
         return words + (f", {self.num_tasks} task{'s' * (self.num_tasks > 1)}" if self.num_tasks else "")
@@ -81,7 +81,7 @@ class Case:
 
 
 def read_way(kind: str, text: str) -> str:
-    """A way as :data:`WAYS` has it; UserError for another."""
+    """Parse a way of computing, see :data:`WAYS`. UserError for an unknown one."""
     words = text.split("+")
     known = WAYS[kind]
     for word in words:
@@ -102,9 +102,9 @@ def grid(
     sizes: Sequence[Size] = (),
     **settings: Any,
 ) -> list[Case]:
-    """Every combination. `networks`: presets, YAML files or folders of runs; no sizes: each network's own.
+    """All combinations. `networks` are presets, YAML files or folders of runs; without `sizes` each network has its own.
 
-    UserError for a network or a way that is not known.
+    UserError for an unknown network or way.
     """
     configs = {name: configuration.load(name) for name in networks}
     chosen = list(dict.fromkeys(read_way(kind, way) for way in ways))

@@ -1,4 +1,4 @@
-"""The commands: what each measures, prints and keeps."""
+"""The benchmark commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTLY_DONE = 1
 
 
 def networks(options: argparse.Namespace) -> int:
-    """`inference` and `training`: every combination of what was asked for."""
+    """Run `inference` or `training` with all combinations of the options; returns the exit code."""
     kind = options.benchmark
     devices = choose_devices(options.device)
     check_precisions(devices, options.precision)
@@ -45,14 +45,14 @@ def networks(options: argparse.Namespace) -> int:
     results = Results(options.out, kind, devices)
     measure(results, cases, options)
     print(tables.case_table(results.records))
-    if not results.is_empty:
+    if any(record["result"] for record in results.records):
         print(tables.rates_line(results.records))
     print(f"→ {results.path}")
     return 0 if results.is_whole else PARTLY_DONE
 
 
 def cost(options: argparse.Namespace) -> int:
-    """Parameters and GMAC of networks at their own image size, beside the reference's."""
+    """Print parameters and GMAC of networks at their image size beside the reference; returns the exit code."""
     chosen = options.networks or [name for name in configuration.presets() if name != "demo"]
     configs = {name: configuration.load(name) for name in chosen}
     results = Results(options.out, "cost")
@@ -70,7 +70,7 @@ def cost(options: argparse.Namespace) -> int:
 
 
 def measure(results: Results, cases: Sequence[Case], options: argparse.Namespace) -> None:
-    """Measure the cases one after the other, each told as it is finished. `options`: `runs`, `warm_up` and `product`."""
+    """Measure the cases in turn and print each result. `options`: `runs`, `warm_up` and `product`."""
     print(f"{in_words(results.content['machine'], results.content['versions'])}\n{NOTE}", flush=True)
     try:
         for number, case in enumerate(cases, 1):
@@ -83,8 +83,8 @@ def measure(results: Results, cases: Sequence[Case], options: argparse.Namespace
             )
             record = results.measure(WORK[case.kind], case, case.as_dict())
             result = record["result"]
-            told = tables.spread(result["seconds"]) if result else f"– {record['error']}"
-            print(f"[{number}/{len(cases)}] {case.words}: {told}", flush=True)
+            text = tables.spread(result["seconds"]) if result else f"– {record['error']}"
+            print(f"[{number}/{len(cases)}] {case.words}: {text}", flush=True)
     except KeyboardInterrupt:
         finished = len(results.records)
         print(f"\nstopped; {finished} finished {'case is' if finished == 1 else 'cases are'} in {results.path}")

@@ -21,7 +21,7 @@ from bridgenet.model.description import NetworkConfig
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one image.
+    """The cost of one image.
 
     Attributes:
         parameters: number of them; `backbone_parameters` those of the backbone.
@@ -38,12 +38,12 @@ class Cost:
     activation_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """The cost as plain JSON types."""
         return asdict(self)
 
 
 class _Bytes(TorchDispatchMode):
-    """Adds up the operands and results of the operations that FlopCounterMode counts."""
+    """Sums the bytes of operands and results of the operations that FlopCounterMode counts."""
 
     total = 0
 
@@ -56,7 +56,7 @@ class _Bytes(TorchDispatchMode):
 
 
 def description(config: RunConfig, num_tasks: int | None = None) -> NetworkConfig:
-    """The network of a run's settings; with the first `num_tasks` tasks, and copies of them beyond those there are."""
+    """The network of a run's settings; with `num_tasks`, its first tasks, and copies of them if there are fewer."""
     network = network_config(config)
     if num_tasks is not None:
         own = list(network.num_outputs.items())
@@ -66,7 +66,7 @@ def description(config: RunConfig, num_tasks: int | None = None) -> NetworkConfi
 
 
 def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = None) -> Cost:
-    """The cost of one image of `size` (height, width), the published size by default."""
+    """Count the cost of one image of `size` (height, width) [pixels], by default the training size."""
     with torch.device("meta"):
         network = build_network(description(config, num_tasks)).eval()
         image = torch.empty(1, 3, *(size or network_size(config)))
@@ -83,7 +83,7 @@ def count(config: RunConfig, size: Size | None = None, num_tasks: int | None = N
 
 
 def gmac_of(case: Case, counted: Cost) -> tuple[float, str]:
-    """GMAC of one image, and whose count it is: the reference's where its network and size are measured, else ours."""
+    """GMAC of one image and its source: the reference for its networks and sizes, else this project's count."""
     known = REFERENCE.get(case.network)
     if known and case.num_tasks is None and case.size == network_size(case.config):
         return known.gmac, "reference"

@@ -1,4 +1,4 @@
-"""Time, memory and share of what the machine can do, of a network's forward pass."""
+"""Time, memory and hardware utilisation of a network's forward pass."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from bridgenet.system.memory import peak_memory
 
 
 def measure_inference(case: Case) -> dict[str, Any]:
-    """Seconds of a forward pass, with random weights, and what goes with them; see :func:`measured`.
+    """Measure a forward pass with random weights; see :func:`measured`.
 
     From a batch of normalised images, on the device, to logits; from one 8-bit picture to decoded maps if
-    `case.end_to_end`. To be called in a process of its own, so that the peak of memory is this case's.
+    `case.end_to_end`. Call it in a new process, so that the peak memory is that of this case.
     """
     is_tuned = prepare_process(case)
     torch.manual_seed(0)
@@ -36,7 +36,7 @@ def measure_inference(case: Case) -> dict[str, Any]:
 
 
 def measured(case: Case, run: Callable[[], Any], *, passes: int) -> dict[str, Any]:
-    """Time the runs of a case, with readings of the machine's rates between them.
+    """Time the runs of a case, with readings of the machine's rates in between.
 
     Args:
         passes: forward passes whose arithmetic a run's is counted as: 1, a training step 3.
@@ -84,7 +84,7 @@ def measured(case: Case, run: Callable[[], Any], *, passes: int) -> dict[str, An
 
 
 def _bytes(case: Case, counted: Cost, passes: int) -> float:
-    """Bytes that must be moved: weights once a pass, activations of the batch; of a training step also the optimiser's."""
+    """Bytes that must be moved: weights once per pass, activations of the batch, and the optimiser's in training."""
     weights, activations = counted.weight_bytes, counted.activation_bytes * case.batch
     narrow = 0.5 if case.precision == "bfloat16" else 1.0
     moved = passes * narrow * (weights + activations)
@@ -94,7 +94,7 @@ def _bytes(case: Case, counted: Cost, passes: int) -> float:
 
 
 def prepare_process(case: Case) -> bool:
-    """Set up the allocator as the command line does for itself; whether it is."""
+    """Tune the allocator as the command line does; returns whether that succeeded."""
     if case.is_plain:
         return False
     return allocator.tune()
@@ -102,7 +102,7 @@ def prepare_process(case: Case) -> bool:
 
 @contextmanager
 def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
-    """The network as it is to be called; it is changed in place if it is to be optimised."""
+    """The function to call for a case; an optimised network is changed in place."""
     if not case.is_plain:
         precision: Any = case.precision
         yield consume(network, precision=precision, compile=case.is_compiled)

@@ -1,10 +1,9 @@
-"""Work in a fresh process: its peak of memory is its own, and its death is not ours."""
+"""Runs work in a new process, with its own peak memory, whose end does not end this process."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -15,28 +14,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridgenet.errors import UserError, is_out_of_memory
+from bridgenet.system.parallel import end_with_parent
 
 Argument = TypeVar("Argument")
 
 
 class Failed(Exception):
-    """The work gave no result; says why."""
+    """The work failed; the message is the reason."""
 
 
 def isolated(work: Callable[[Argument], dict[str, Any]], argument: Argument) -> dict[str, Any]:
-    """`work(argument)`, computed in a fresh process.
+    """Compute `work(argument)` in a new process.
 
     Args:
-        work: a function of a module: it is sent by name.
+        work: a module-level function, which the process imports by name.
 
     Raises:
-        Failed: it raised, or its process was killed.
+        Failed: it raised an exception, or its process was killed.
     """
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sending, work, argument))
     process.start()
-    sending.close()  # the worker's is then the only one: the pipe ends with it
+    sending.close()  # the pipe then ends with the worker
     try:
         result, problem = receiving.recv()
         process.join()
@@ -60,8 +60,8 @@ def _death(code: int | None) -> str:
 
 
 def _work(sending: Connection, work: Callable[[Any], dict[str, Any]], argument: Any) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends this one
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the main process, which ends this one
     _offer_to_the_kernel()
     try:
         answer: tuple[dict[str, Any] | None, str] = (work(argument), "")
@@ -76,13 +76,6 @@ def _work(sending: Connection, work: Callable[[Any], dict[str, Any]], argument: 
 
 
 def _offer_to_the_kernel() -> None:
-    """Where memory runs out, this process is to be killed, not the one that waits for it."""
+    """Let the kernel kill this process rather than its parent when memory runs out."""
     with contextlib.suppress(OSError):  # another system, or not allowed
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

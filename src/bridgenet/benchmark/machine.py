@@ -1,4 +1,4 @@
-"""The machine that numbers were measured on, and what it can be asked for."""
+"""The machine of a benchmark, and checks of devices and precisions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bridgenet.version import __version__
 
 LIBRARIES = ("torch", "timm", "numpy", "scipy", "opencv-python-headless", "accelerate")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""What /proc/cpuinfo calls products in bfloat16, on x86 and on ARM."""
+"""Flags of bfloat16 products in /proc/cpuinfo, on x86 and ARM."""
 
 
 def describe(devices: Sequence[str]) -> dict[str, Any]:
-    """Processor, cores, threads, memory, GPU if one is used, system, and versions of libraries."""
+    """Describe the machine: processor, cores, threads, memory [bytes], system, and GPU if one is used."""
     import torch
 
     memory = None
@@ -46,7 +46,7 @@ def describe(devices: Sequence[str]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of this package, Python and the libraries that compute."""
+    """The versions of this package, Python and the main libraries."""
     found = {"bridgenet": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def in_words(machine: dict[str, Any], libraries: dict[str, str]) -> str:
-    """Two lines for people."""
+    """Format machine and versions as two lines of text."""
     parts = [f"{machine['processor']} ({machine['capability']})"]
     parts += [f"{machine[f'{name}s']} {name}{'s' * (machine[f'{name}s'] != 1)}" for name in ("core", "thread")]
     if machine["memory"]:
@@ -68,7 +68,7 @@ def in_words(machine: dict[str, Any], libraries: dict[str, str]) -> str:
 
 
 def choose_devices(asked: Sequence[str]) -> list[str]:
-    """`cpu` and `cuda`, each once; `auto` is the GPU if there is one. UserError for a GPU that is not there."""
+    """The unique devices `cpu` and `cuda`; `auto` is the GPU if there is one. UserError for a missing GPU."""
     import torch
 
     available = torch.cuda.is_available()
@@ -79,7 +79,7 @@ def choose_devices(asked: Sequence[str]) -> list[str]:
 
 
 def check_precisions(devices: Sequence[str], precisions: Sequence[str]) -> None:
-    """UserError for bfloat16 on a device that only imitates it."""
+    """UserError for bfloat16 on a device that only emulates it."""
     import torch
 
     if "bfloat16" not in precisions:
@@ -88,7 +88,7 @@ def check_precisions(devices: Sequence[str], precisions: Sequence[str]) -> None:
         raise UserError(
             f"--precision bfloat16: {torch.cuda.get_device_name()} does not compute in it; give --precision float32"
         )
-    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()  # empty where the system does not tell
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()  # empty where the system does not report them
     if "cpu" in devices and flags and not BFLOAT16_FLAGS & set(flags):
         raise UserError("--precision bfloat16: this processor does not compute in it; give --precision float32")
 

@@ -1,4 +1,4 @@
-"""Clocks, and what the machine can do: products, convolutions and copies."""
+"""Timing, and the rates of the machine in products, convolutions and copies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 CHANNELS = 256
-"""Of the convolution: at 2048 it takes as many multiply-adds as the product, roughly, on a map of 128×128."""
+"""Channels of the convolution: at side 2048 it has about as many multiply-adds as the product, on a map of 128×128."""
 REPETITIONS = 10
-"""Products and copies in one reading on a GPU, where a single one is too short."""
+"""Repetitions in one reading on a GPU, where a single run is too short."""
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Median, smallest and largest value, quartiles, and all of them in order."""
+    """Median, minimum, maximum, quartiles, and all values in their order."""
     ordered = sorted(values)
     quartiles = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
     return {
@@ -29,7 +29,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 
 
 def seconds_of(run: Callable[[], Any], device: torch.device) -> float:
-    """Seconds that a run takes until its results are there."""
+    """Measure the time of a run until its results are available [s]."""
     if device.type != "cuda":
         started = time.perf_counter()
         run()
@@ -44,7 +44,7 @@ def seconds_of(run: Callable[[], Any], device: torch.device) -> float:
 
 
 def _rate(run: Callable[[], Any], amount: float, device: torch.device) -> float:
-    """`amount` of one run over its seconds, after a run that warms up."""
+    """The rate of a run that processes `amount`, after a warm-up run."""
     repetitions = REPETITIONS if device.type == "cuda" else 1
 
     def repeated() -> None:
@@ -56,14 +56,14 @@ def _rate(run: Callable[[], Any], amount: float, device: torch.device) -> float:
 
 
 def product(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """A reading of the rate of `torch.mm` on square matrices [FLOP/s]."""
+    """Measure the rate of `torch.mm` on square matrices [FLOP/s]."""
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
     return _rate(lambda: torch.mm(a, b, out=out), 2 * side**3, device)
 
 
 def convolution(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """A reading of the rate of a 3×3 convolution, channels last, on a map of side/16 [FLOP/s]."""
+    """Measure the rate of a 3×3 convolution, channels last, on a map of side/16 [FLOP/s]."""
     points = max(side // 16, 1)
     x, weight = (
         torch.rand(shape, device=device, dtype=dtype).to(memory_format=torch.channels_last)
@@ -74,17 +74,17 @@ def convolution(device: torch.device, dtype: torch.dtype, side: int) -> float:
 
 
 def bandwidth(device: torch.device, side: int) -> float:
-    """A reading of the rate of a copy in the device's memory, bytes read and written [byte/s]."""
+    """Measure the rate of a copy in the device's memory: bytes read and written per second [byte/s]."""
     a = torch.rand(16 * side**2 if device.type == "cpu" else 4 * side**2, device=device)
     b = torch.empty_like(a)
     return _rate(lambda: b.copy_(a), 2 * a.nbytes, device)
 
 
 class Rates:
-    """Readings of what the device does, to be taken between the runs of what is measured.
+    """Readings of the rates of a device, taken between the measured runs.
 
     G is the rate of a product in float32 on a CPU, of one in the precision at hand on a GPU. The `best` rate is the larger
-    of the medians of products and convolutions in that precision: what a floor is told from.
+    of the medians of products and convolutions in that precision, from which the floor is computed.
     """
 
     def __init__(self, device: torch.device, precision: str, side: int) -> None:
@@ -94,7 +94,7 @@ class Rates:
         self.readings: dict[str, list[float]] = {"G": [], "product": [], "convolution": []}
 
     def read(self) -> None:
-        """Take one reading of each."""
+        """Take one reading of each rate."""
         self.readings["G"].append(product(self.device, self.base, self.side))
         same = self.dtype == self.base
         self.readings["product"].append(self.readings["G"][-1] if same else product(self.device, self.dtype, self.side))

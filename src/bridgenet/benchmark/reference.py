@@ -1,4 +1,4 @@
-"""What the reference implementation costs, where it is known: float32 on 2 CPU cores, batch 1, published image size."""
+"""Known costs of the reference implementation: float32 on 2 CPU cores, batch 1, published image size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reference:
-    """One published network.
+    """The costs of a published network.
 
     Attributes:
         parameters: [million]

@@ -1,4 +1,4 @@
-"""What was measured, kept in a JSON file that is whole after every case."""
+"""Results of benchmarks in a JSON file, which is complete after every case."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NOTE = "Weights are random: these are costs, no results of a network."
 
 
 class Results:
-    """The file NAME.json in a folder, which is made if need be. What it held before is replaced.
+    """The file NAME.json in a folder, which is created if needed. An existing file is overwritten.
 
-    UserError if it cannot be written; found out before anything is measured.
+    UserError if it cannot be written, before anything is measured.
     """
 
     def __init__(self, folder: Path, name: str, devices: Sequence[str] = ("cpu",)) -> None:
@@ -41,7 +41,7 @@ class Results:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """`{"case": …, "result": … or None, "error": … or None}`, in the order they were measured in."""
+        """`{"case": …, "result": … or None, "error": … or None}`, in the order of measurement."""
         return self.content["records"]
 
     @property
@@ -49,18 +49,13 @@ class Results:
         """Whether every case gave a result."""
         return all(record["result"] is not None for record in self.records)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no case gave a result."""
-        return all(record["result"] is None for record in self.records)
-
     def write(self) -> None:
-        """Write all there is, atomically."""
+        """Write the file atomically."""
         write_json(self.path, self.content)
 
-    def measure(self, work: Callable[[Any], dict[str, Any]], case: Any, told: dict[str, Any]) -> dict[str, Any]:
-        """Measure in a fresh process; keep and return the record, in which `told` stands for the case."""
-        record: dict[str, Any] = {"case": told, "result": None, "error": None}
+    def measure(self, work: Callable[[Any], dict[str, Any]], case: Any, recorded: dict[str, Any]) -> dict[str, Any]:
+        """Measure in a new process; write and return the record, which holds `recorded` as the case."""
+        record: dict[str, Any] = {"case": recorded, "result": None, "error": None}
         try:
             record["result"] = isolated(work, case)
         except Failed as failure:
@@ -70,6 +65,6 @@ class Results:
         return record
 
     def add(self, **values: Any) -> None:
-        """Keep something beside the records."""
+        """Add values beside the records."""
         self.content.update(values)
         self.write()

@@ -1,4 +1,4 @@
-"""Labels, and predictions near them, that look to losses and metrics like those of images: in patches, some ignored."""
+"""Random labels and predictions that resemble those of images for losses and metrics: in patches, some ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATCH = 16  # [pixels]
 
 
 def decoded_batch(task: tasks.Task, num_outputs: int, batch: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """A prediction as `bridgenet.tasks.decoding` gives it, and a target (B, C, H, W) float32, a fifth of it ignored."""
+    """A decoded prediction, see `bridgenet.tasks.decoding`, and a (B, C, H, W) float32 target with a fifth ignored."""
     g = torch.Generator().manual_seed(0)
     grid = tuple(-(-side // PATCH) for side in size)
 

@@ -1,4 +1,4 @@
-"""What was measured, as tables for a terminal."""
+"""Tables of results for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Record = Mapping[str, Any]
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Rows in columns, the first `left` of them flush left, the others flush right."""
+    """Align rows in columns: the first `left` ones to the left, the others to the right."""
     widths = [max(_width(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
 
     def cell(text: str, i: int) -> str:
@@ -27,21 +27,21 @@ def _width(text: str) -> int:
 
 
 def duration(seconds: float) -> str:
-    """`3.41 s`, `12.3 ms`."""
+    """Format a duration, e.g. `3.41 s` or `12.3 ms`."""
     if seconds >= 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def spread(seconds: Mapping[str, Any]) -> str:
-    """Median and range: `3.41 s (3.38 to 3.52)`, in the unit of the median."""
+    """Format median and range: `3.41 s (3.38 to 3.52)`, in the unit of the median."""
     unit = 1 if seconds["median"] >= 1 else 1000
     low, high = (f"{unit * seconds[key]:.{2 if unit == 1 else 1}f}" for key in ("min", "max"))
     return f"{duration(seconds['median'])} ({low} to {high})"
 
 
 def size(value: Sequence[int]) -> str:
-    """`448×576`."""
+    """Format a size, e.g. `448×576`."""
     return f"{value[0]}×{value[1]}"
 
 
@@ -53,22 +53,22 @@ NAMES: Mapping[str, Callable[[Record], str]] = {
     "size": lambda case: size(case["size"]),
     "batch": lambda case: f"{case['batch']}",
 }
-"""What a case is, in words."""
+"""The text of each property of a case."""
 
 
 def differing(cases: Sequence[Record]) -> list[str]:
-    """What tells the cases apart, and the network in any case."""
+    """The properties in which the cases differ, and always the network."""
     return [name for name, text in NAMES.items() if name == "network" or len({text(case) for case in cases}) > 1]
 
 
 def shared(cases: Sequence[Record]) -> str:
-    """What is the same of all cases, in words."""
+    """The text of the properties that all cases share."""
     shown = differing(cases)
     return ", ".join(f"{name} {text(cases[0])}" for name, text in NAMES.items() if name not in shown)
 
 
 def case_table(records: Sequence[Record]) -> str:
-    """What all cases share, and a row each: time, throughput, share, G, floor, memory, parameters, GMAC."""
+    """The shared properties, and a row per case: time, throughput, share, G, floor, memory, parameters, GMAC."""
     shown = differing([record["case"] for record in records])
     same = shared([record["case"] for record in records])
     measured = ["time", "images/s", "share", "reference", "G", "floor", "memory", "parameters", "GMAC"]
@@ -107,12 +107,12 @@ def _reference(case: Record, result: Record) -> Reference | None:
 
 
 def memory(value: float | None) -> str:
-    """`2.31 GB`."""
+    """Format bytes, e.g. `2.31 GB`."""
     return "–" if value is None else f"{value / 1e9:.2f} GB"
 
 
 def rates_line(records: Sequence[Record]) -> str:
-    """What the machine did between the runs: G and its spread, best rates, bandwidth."""
+    """The rates of the machine between the runs: G and its range, best rates, bandwidth."""
     lines = []
     for device, precision in dict.fromkeys((r["case"]["device"], r["case"]["precision"]) for r in records):
         found = [

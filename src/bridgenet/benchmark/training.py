@@ -1,4 +1,4 @@
-"""Time, memory and share of what the machine can do, of a training step."""
+"""Time, memory and hardware utilisation of a training step."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.step import TrainingStep
 
 PASSES = 3
-"""Forward passes that a step's arithmetic is counted as: one forward, two backward."""
+"""Forward passes with the arithmetic of a step: one forward, two for the backward pass."""
 
 
 def measure_training(case: Case) -> dict[str, Any]:
-    """Seconds of an optimiser step (forward, losses, backward, clipping, update) on one batch, and what goes with them.
+    """Measure an optimiser step (forward, losses, backward, clipping, update) on one batch; see :func:`measured`.
 
-    Random weights, random images and labels, already on the device. To be called in a process of its own.
+    Weights, images and labels are random and already on the device. Call it in a new process.
     """
     allocator = prepare_process(case)
     device = torch.device(case.device)
@@ -42,7 +42,7 @@ def measure_training(case: Case) -> dict[str, Any]:
 
 
 def _step(case: Case, network: BridgeNet, device: torch.device) -> Callable[[], Any]:
-    """One step of the run that the case's settings describe."""
+    """A function that makes one step of the run with the case's settings."""
     settings = case.config.optimizer
     optimizer = make_optimizer(
         network,

@@ -1,1 +1,1 @@
-"""The command line, one file per command; `main` joins them, `errors` and exit codes are in one place there."""
+"""The command line: one file per command. `main` joins them and reports errors."""

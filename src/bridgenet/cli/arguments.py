@@ -1,4 +1,4 @@
-"""What several commands share: exit codes, common flags, and which process speaks."""
+"""Exit codes and flags that several commands share."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 PARTLY_DONE, USER_ERROR, INTERRUPTED = 1, 2, 130
-"""Exit codes besides 0: inputs were skipped or data have faults; a mistake of the user's; stopped by a signal."""
+"""Exit codes besides 0: inputs were skipped or data have faults; a user error; stopped by a signal."""
 
 MakeParser = Callable[..., argparse.ArgumentParser]
-"""Makes a command's parser from its name and a line of text."""
+"""Creates the parser of a command from its name and a line of text."""
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """`--device`."""
+    """Add `--device`."""
     parser.add_argument("--device", choices=["auto", "cpu"], default="auto", help="auto: the GPU if there is one")
 
 
 def add_network_config(parser: argparse.ArgumentParser) -> None:
-    """`--config`, of checkpoints in the authors' names."""
+    """Add `--config`, for checkpoints with the authors' weight names."""
     parser.add_argument(
-        "--config", type=Path, help="JSON or YAML, the authors' keys: of unpublished networks in the authors' names"
+        "--config",
+        type=Path,
+        help="JSON or YAML with the authors' keys, for unpublished networks with the authors' weight names",
     )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """`--trust`."""
+    """Add `--trust`."""
     parser.add_argument(
         "--trust",
         nargs="+",
         action="extend",
         default=[],
         metavar="MODULE",
-        help="let weights name code of these modules",
+        help="allow weights to load code from these modules",
     )
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that prints (of those that torchrun starts, the first)."""
+    """Whether this process prints: the first one that torchrun starts."""
     return int(os.environ.get("RANK", "0")) == 0

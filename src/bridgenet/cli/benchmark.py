@@ -1,4 +1,4 @@
-"""`bridgenet benchmark …`: what networks and training steps cost on this machine."""
+"""`bridgenet benchmark`: the cost of networks and training steps on this machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SCRIPTS = {
     "data": "loading.py",
     "metrics": "metrics.py",
 }
-"""Commands of version 0.1.0, and the scripts of the source tree that they are now."""
+"""Commands of version 0.1.0 that are now scripts of the source tree."""
 
 
 def add_command(command: MakeParser) -> None:
-    """Add the command; `command(name, text)` makes its parser."""
+    """Add the command's parser."""
     parser = command("benchmark", "measure time, memory and arithmetic on this machine")
     parsers = parser.add_subparsers(dest="benchmark", metavar="WHAT", required=True, parser_class=type(parser))
 
@@ -43,13 +43,13 @@ def add_command(command: MakeParser) -> None:
     training.add_argument("networks", nargs="+", metavar="NETWORK", help=NETWORK)
     _grid(training, "optimised plain compiled checkpointed", batch=None)
 
-    for name in SCRIPTS:  # takes whatever it took before, flags too
+    for name in SCRIPTS:  # accepts all former arguments, flags included
         moved = parsers.add_parser(name, add_help=False, prefix_chars="\0")
         moved.add_argument("words", nargs="*")
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
-    """The command; returns the exit code."""
+    """Run the command; returns the exit code."""
     if options.benchmark in SCRIPTS:
         raise UserError(
             f"bridgenet benchmark {options.benchmark} is a script now: python benchmarks/{SCRIPTS[options.benchmark]}"
@@ -60,30 +60,30 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _grid(parser: argparse.ArgumentParser, ways: str, batch: int | None) -> None:
-    """The options whose every combination is measured."""
+    """Add the options whose combinations are measured."""
     own = "the network's own"
     parser.add_argument("--device", nargs="+", choices=["auto", "cpu", "cuda"], default=["auto"])
     parser.add_argument("--precision", nargs="+", choices=["float32", "bfloat16"], default=["float32"])
     parser.add_argument(
         "--ways", nargs="+", default=["optimised"], metavar="WAY", help=f"of: {ways}, or several joined by +"
     )
-    told = "default: 1" if batch else f"default: {own}"
-    parser.add_argument("--batch", type=positive, nargs="+", default=[batch] if batch else [], help=told)
+    text = "default: 1" if batch else f"default: {own}"
+    parser.add_argument("--batch", type=positive, nargs="+", default=[batch] if batch else [], help=text)
     parser.add_argument("--size", type=image_size, nargs="+", metavar="HxW", default=[], help=f"of the images ({own})")
     add_runs(parser)
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
-    """How often each case is run, and what G is the rate of."""
+    """Add the options for the number of runs and the matrix product that G is measured with."""
     parser.add_argument("--runs", type=positive, help="timed runs of each case (default: 7, on a GPU 30)")
     parser.add_argument("--warm-up", type=positive, help="runs before them (default: 1, on a GPU 5)")
     parser.add_argument(
-        "--product", type=positive, metavar="SIDE", help="of the matrices for G (default: 2048, on a GPU 8192)"
+        "--product", type=positive, metavar="SIDE", help="side of the matrices for G (default: 2048, on a GPU 8192)"
     )
 
 
 def positive(text: str) -> int:
-    """A whole number of 1 or more, as argparse reads it."""
+    """Parse an integer of at least 1 for argparse."""
     try:
         value = int(text)
     except ValueError:
@@ -94,7 +94,7 @@ def positive(text: str) -> int:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """(height, width) from `448x576`, as argparse reads it."""
+    """Parse (height, width) from `448x576` for argparse."""
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is no size, expected HEIGHTxWIDTH, e.g. 448x576")

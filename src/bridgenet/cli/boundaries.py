@@ -1,4 +1,4 @@
-"""`bridgenet evaluate-boundaries`: odsF of anyone's folder of boundary predictions."""
+"""`bridgenet evaluate-boundaries`: odsF of a folder of boundary predictions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bridgenet.cli.arguments import MakeParser
 from bridgenet.cli.progress import ProgressLine
 from bridgenet.errors import UserError
+from bridgenet.system.files import write_json
 
 if TYPE_CHECKING:
     from bridgenet.evaluation.boundaries import BoundaryJob
@@ -19,26 +20,31 @@ SHOWN = 20
 
 
 def add_command(command: MakeParser) -> None:
-    """Add the command; `command(name, text)` makes its parser."""
+    """Add the command's parser."""
     parser = command("evaluate-boundaries", "odsF, oisF and AP of a folder of boundary predictions")
-    parser.add_argument("predictions", type=Path, help="folder of 8-bit grey PNG, ID.png, 255·probability, not thinned")
-    parser.add_argument("--data", metavar="nyud|pascal", help="score a published data set by its protocol")
-    parser.add_argument("--data-root", "--root", type=Path, help="its data root (default: $BRIDGENET_DATA)")
-    parser.add_argument("--split", default="val", choices=["train", "val"])
-    parser.add_argument("--ground-truth", type=Path, help="instead: folder of PNG label maps with the same names")
-    parser.add_argument("--max-dist", type=float, help="with --ground-truth: largest distance, share of the diagonal")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument(
-        "--out", type=Path, help="folder for the curve and the counts made so far (default: beside PREDICTIONS)"
+        "predictions", type=Path, help="folder of 8-bit grey PNGs, ID.png, 255·probability, not thinned"
+    )
+    parser.add_argument("--data", metavar="nyud|pascal", help="score a published data set by its protocol")
+    parser.add_argument("--data-root", "--root", type=Path, help="data root (default: $BRIDGENET_DATA)")
+    parser.add_argument("--split", default="val", choices=["train", "val"])
+    parser.add_argument(
+        "--ground-truth", type=Path, help="instead of --data: folder of PNG label maps with the same names"
+    )
+    parser.add_argument(
+        "--max-dist", type=float, help="with --ground-truth: largest distance as a fraction of the diagonal"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this file")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the curve and the counts so far (default: beside PREDICTIONS)"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one per processor core)")
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
-    """The command; returns the exit code."""
+    """Run the command; returns the exit code."""
     from bridgenet.evaluation.boundaries import cache_file, check_predictions, evaluate_boundaries, scores_of
     from bridgenet.report.plots import precision_recall_curve, save
-    from bridgenet.system.files import write_json
 
     if not options.predictions.is_dir():
         raise UserError(f"no folder of predictions at {options.predictions}")
@@ -71,7 +77,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _published(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]:
-    """What to score of a data set, the protocol's name, and the names of predictions that belong to an image."""
+    """The images of a data set to score, the name of the protocol, and the names of the expected predictions."""
     from bridgenet import data
     from bridgenet.evaluation.boundaries import jobs_of, protocol
 
@@ -92,7 +98,7 @@ def _own(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]
     if options.ground_truth is None or options.max_dist is None:
         raise UserError("give --data nyud or pascal, or --ground-truth FOLDER with --max-dist X (e.g. 0.0075)")
     if not 0 < options.max_dist < 1:
-        raise UserError(f"--max-dist {options.max_dist}: expected a share of the diagonal, e.g. 0.0075")
+        raise UserError(f"--max-dist {options.max_dist}: expected a fraction of the diagonal, e.g. 0.0075")
     if not options.ground_truth.is_dir():
         raise UserError(f"no folder of label maps at {options.ground_truth}")
     truths: Sequence[Path] = sorted(path for path in options.ground_truth.iterdir() if path.suffix.lower() == ".png")

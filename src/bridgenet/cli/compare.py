@@ -14,26 +14,26 @@ from bridgenet.system.signals import terminated_like_interrupted
 
 
 def add_command(command: MakeParser) -> None:
-    """Add the command; `command(name, text)` makes its parser."""
+    """Add the command's parser."""
     parser = command("compare", "train and evaluate configurations × seeds and write one table with costs and plots")
-    parser.add_argument("plan", type=Path, help="PLAN.yaml: configurations, seeds, what they have in common")
+    parser.add_argument("plan", type=Path, help="PLAN.yaml: configurations, seeds and common settings")
     parser.add_argument("--out", type=Path, help="folder (default: comparisons/NAME of the plan)")
-    parser.add_argument("--root", help="data root, in place of the settings'; where a benchmark is made")
+    parser.add_argument("--root", help="data root, overrides the settings; a benchmark is generated in it")
     parser.add_argument(
         "--devices",
         nargs="+",
         default=["auto"],
         metavar="DEVICE",
-        help="each makes one run at a time: auto (all GPUs, else cpu), cpu, cuda:0 …; 'cpu cpu' shares the cores",
+        help="each trains one run at a time: auto (all GPUs, else cpu), cpu, cuda:0 …; 'cpu cpu' shares the cores",
     )
     parser.add_argument(
-        "--tables-only", action="store_true", help="make no run, only the tables of those that are there"
+        "--tables-only", action="store_true", help="train nothing, only write the tables of finished runs"
     )
     add_trust(parser)
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
-    """The command; returns the exit code: 1 if some runs failed."""
+    """Run the command; returns the exit code, which is 1 if some runs failed."""
     from bridgenet.training.run import Interrupted
 
     out = options.out or Path("comparisons") / options.plan.stem
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
                 progress=ProgressLine("steps"),
             )
     except Interrupted:
-        print("stopped; everything is saved. To go on: the same command again")
+        print("stopped; everything is saved. To resume: run the same command again")
         return INTERRUPTED
     if outcome.files:
         print(outcome.table)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def chosen_devices(asked: Sequence[str]) -> list[str]:
-    """`auto` as the devices that there are. UserError for one that there is not."""
+    """The devices, with `auto` resolved. UserError for a device that does not exist."""
     import torch
 
     count = torch.cuda.device_count()
@@ -71,7 +71,7 @@ def chosen_devices(asked: Sequence[str]) -> list[str]:
         else:
             kind, _, index = name.partition(":")
             if kind != "cuda" or not (index or "0").isdecimal():
-                raise UserError(f"--devices: '{name}' is no device (auto, cpu, cuda:0 and so on)")
+                raise UserError(f"--devices: '{name}' is not a device (auto, cpu, cuda:0 and so on)")
             if int(index or 0) >= count:
                 raise UserError(f"--devices {name}: this machine has {count} GPUs that PyTorch can use")
             found.append(f"cuda:{int(index or 0)}")

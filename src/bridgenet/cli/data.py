@@ -1,4 +1,4 @@
-"""The commands around data and weights: `bridgenet data …` and `bridgenet weights …`."""
+"""`bridgenet data` and `bridgenet weights`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from bridgenet.synthetic import SCENES, generate
 from bridgenet.system.files import replacing
 
 SCENES_BY_DEFAULT = {"layout": "nyud", "train": 240, "val": 60, "size": (96, 128), "seed": 0, "difficulty": "plain"}
-"""What `bridgenet data generate` makes where neither its options nor a benchmark say otherwise."""
+"""Defaults of `bridgenet data generate`."""
 
 
-def add_commands(command: MakeParser) -> None:
-    """Add `data` and `weights`; `command(name, text)` makes the parser of a command."""
-    add = _subcommands(command("data", "make, download, describe, check and show data"), "data_command")
+def add_command(command: MakeParser) -> None:
+    """Add the parsers of both commands."""
+    add = _subcommands(command("data", "generate, download, describe, check and show data"), "data_command")
 
     generate = add("generate", "render synthetic rooms or streets in the layout of a published data set")
-    generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is made in it")
-    generate.add_argument(
-        "--benchmark", metavar="NAME", help="rooms-v1: fixed scenes, made in OUT/NAME, and nothing else"
-    )
+    generate.add_argument("--out", type=Path, required=True, help="data root: the data set's folder is created in it")
+    generate.add_argument("--benchmark", metavar="NAME", help="rooms-v1: fixed scenes in OUT/NAME")
     layouts = ["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
     generate.add_argument("--layout", choices=layouts, help=f"default: {SCENES_BY_DEFAULT['layout']}")
     generate.add_argument("--train", type=int, help=f"training images (default: {SCENES_BY_DEFAULT['train']})")
@@ -42,40 +40,40 @@ def add_commands(command: MakeParser) -> None:
     _urls(download)
     download.add_argument("--keep-archive", action="store_true", help="do not delete the archive after unpacking")
 
-    check = add("check", "read every file of a data folder and tell all that is wrong")
+    check = add("check", "read every file of a data folder and report all faults")
     _dataset(check, own=True)
-    check.add_argument("--tasks", nargs="+", help="only the labels of these")
+    check.add_argument("--tasks", nargs="+", help="only the labels of these tasks")
     check.add_argument("--workers", type=int, help="processes (default: one per processor core)")
     check.add_argument("--all", action="store_true", help="print every fault, not only the first of each kind")
 
-    show = add("show", "draw samples with their labels as one picture")
+    show = add("show", "draw samples with their labels as one image")
     _dataset(show, own=True)
     show.add_argument("--split", choices=["train", "val"], default="train")
     show.add_argument("--count", type=int, default=6, help="number of samples (default: 6)")
-    show.add_argument("--tasks", nargs="+", help="only the labels of these")
-    show.add_argument("--out", type=Path, help="the picture (default: NAME-SPLIT.png here)")
+    show.add_argument("--tasks", nargs="+", help="only the labels of these tasks")
+    show.add_argument("--out", type=Path, help="file of the image (default: NAME-SPLIT.png here)")
 
-    init = add("init", "write the file that describes a folder of your own, by looking at it")
-    init.add_argument("folder", type=Path, help="holds images/ and one folder of labels per task")
-    init.add_argument("--out", type=Path, help="the file (default: data.yaml in the folder)")
-    init.add_argument("--overwrite", action="store_true", help="take the place of the file that is there")
+    init = add("init", "write the description of a custom data folder, from its content")
+    init.add_argument("folder", type=Path, help="folder with images/ and one folder of labels per task")
+    init.add_argument("--out", type=Path, help="file of the description (default: data.yaml in the folder)")
+    init.add_argument("--overwrite", action="store_true", help="overwrite an existing file")
 
-    add = _subcommands(command("weights", "list and download weights that others published"), "weights_command")
-    add("list", "what there is, from where, under which licence")
+    add = _subcommands(command("weights", "list and download published weights"), "weights_command")
+    add("list", "list weights with source and licence")
     weights = add("download", "download weights")
-    weights.add_argument("name", metavar="NAME", help="see bridgenet weights list")
+    weights.add_argument("name", metavar="NAME", help="a name that `bridgenet weights list` prints")
     weights.add_argument("--out", type=Path, default=Path(), help="folder (default: the current one)")
     _urls(weights)
 
 
 def run_data(options: argparse.Namespace, settings: list[str]) -> int:
-    """`bridgenet data …`; returns the exit code."""
+    """Run `bridgenet data`; returns the exit code."""
     commands = {"generate": _generate, "download": _download, "check": _check, "show": _show, "init": _init}
     return commands[options.data_command](options)
 
 
 def run_weights(options: argparse.Namespace, settings: list[str]) -> int:
-    """`bridgenet weights …`; returns the exit code."""
+    """Run `bridgenet weights`; returns the exit code."""
     return {"list": _list_weights, "download": _download_weights}[options.weights_command](options)
 
 
@@ -87,7 +85,7 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Callable[..., ar
 def _dataset(parser: argparse.ArgumentParser, *, own: bool = False) -> None:
     names, text = "nyud|pascal|cityscapes|…", "the data set"
     if own:
-        names, text = f"{names}|YAML", f"{text}, or the file that describes a folder of your own"
+        names, text = f"{names}|YAML", f"{text}, or the YAML file that describes a custom folder"
     parser.add_argument("dataset", metavar=names, help=text)
     parser.add_argument("--root", type=Path, help="data root: holds the data set's folder (default: $BRIDGENET_DATA)")
 
@@ -115,7 +113,7 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _generate_benchmark(name: str, out: Path, given: dict[str, Any]) -> int:
-    """`--benchmark`: UserError for options that say something else than the benchmark."""
+    """Generate a benchmark. UserError for options that contradict it."""
     from bridgenet.synthetic import benchmarks
 
     benchmark = benchmarks.find(name)
@@ -153,7 +151,7 @@ def _download(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _interrupted(archives.archive_path(info.name, root))
     if not digest:
-        print(f"{folder} is there already and was left alone; move it away to download it again")
+        print(f"{folder} exists already and was not changed; move it away to download it again")
     else:
         print(f"sha256 of the archive: {digest}")
     print(f"→ {folder}   {how_to_check}")
@@ -226,5 +224,5 @@ def _download_weights(options: argparse.Namespace) -> int:
 
 def _interrupted(target: Path) -> int:
     kept = (target.stat().st_size if target.exists() else partial_size(target)) / 1e6
-    print(f"\nstopped; {kept:.1f} MB are kept. The same command goes on")
+    print(f"\nstopped; {kept:.1f} MB are kept. Run the same command again to resume")
     return INTERRUPTED

@@ -10,11 +10,11 @@ from bridgenet.cli.arguments import INTERRUPTED, MakeParser, add_device
 
 def add_command(command: MakeParser) -> None:
     """Add the command's parser."""
-    parser = command("demo", "generate rooms or streets, train a small network on them, evaluate, draw and report")
+    parser = command("demo", "generate rooms or streets, train and evaluate a small network on them, write a report")
     parser.add_argument("--layout", choices=["nyud", "cityscapes"], default="nyud", help="rooms (nyud) or streets")
-    parser.add_argument("--out", type=Path, help="default: outputs/demo, of streets outputs/demo-cityscapes")
+    parser.add_argument("--out", type=Path, help="folder (default: outputs/demo, for streets outputs/demo-cityscapes)")
     parser.add_argument(
-        "--overwrite", action="store_true", help="train again instead of going on with the run that is there"
+        "--overwrite", action="store_true", help="train again instead of resuming the run in the folder"
     )
     add_device(parser)
 
@@ -29,6 +29,6 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         demo(out, layout=options.layout, overwrite=options.overwrite, device=options.device)
     except Interrupted:
         layout = "" if options.layout == "nyud" else f" --layout {options.layout}"
-        print(f"stopped; everything is saved. To go on: bridgenet demo{layout} --out {out}")
+        print(f"stopped; everything is saved. To resume: bridgenet demo{layout} --out {out}")
         return INTERRUPTED
     return 0

@@ -1,4 +1,4 @@
-"""`bridgenet demo`: rooms or streets, a small BridgeNet trained on them, scores beside the best constant, pictures, a report."""
+"""`bridgenet demo`: generates rooms or streets, trains and evaluates a small BridgeNet on them, and writes a report."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ NUM_PANELS = 8
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo trains on: the preset, the scenes in words, their number and (height, width) [pixels]."""
+    """The preset of a demo, the name of its scenes, their layout, number and (height, width) [pixels]."""
 
     preset: str
     scene: str
     in_layout: str
-    train: int
-    val: int
     size: tuple[int, int]
+    train: int = 240
+    val: int = 60
 
 
 DEMOS: dict[Layout, Demo] = {
-    "nyud": Demo("demo", "room", "NYU layout", 240, 60, (96, 128)),
-    "cityscapes": Demo("demo-cityscapes", "street", "Cityscapes layout", 240, 60, (128, 256)),
+    "nyud": Demo("demo", "room", "NYU layout", (96, 128)),
+    "cityscapes": Demo("demo-cityscapes", "street", "Cityscapes layout", (128, 256)),
 }
 
 
 def demo(out: Path, *, layout: Layout = "nyud", overwrite: bool = False, device: str = "auto") -> Path:
-    """Everything once, in one folder; scenes are kept for the next time, and a training that was interrupted goes on.
+    """Run the demo in one folder. Scenes are reused, and an interrupted training is resumed.
 
     Args:
         layout: "nyud" trains on rooms, "cityscapes" on streets.
-        out: gets `data/`, `run/`, `predictions/*.png`, `curves.png`, `scores.json` and `report.html`.
-        overwrite: train again although there is a finished run.
+        out: folder for `data/`, `run/`, `predictions/*.png`, `curves.png`, `scores.json` and `report.html`.
+        overwrite: train again even if a run is finished.
         device: `"auto"` or `"cpu"`.
 
     Returns:
@@ -98,25 +98,19 @@ def demo(out: Path, *, layout: Layout = "nyud", overwrite: bool = False, device:
 
 
 def environment() -> str:
-    """Python, torch and device in a few words."""
+    """A text with the versions of Python and torch, and the device."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
     return f"Python {platform.python_version()}, torch {torch.__version__}, {device}"
 
 
 def _scenes(root: Path, layout: Layout) -> Path:
-    """The data root with the demo's scenes, rendered if they are not there already."""
+    """The data root with the demo's scenes, which are rendered if they do not exist."""
     wanted = DEMOS[layout]
-    size = f"{wanted.size[0]}×{wanted.size[1]}"
-    what = f"{wanted.train} train + {wanted.val} val {wanted.scene}s, {size}, {wanted.in_layout}"
+    height, width = wanted.size
+    what = f"{wanted.train} train + {wanted.val} val {wanted.scene}s, {height}×{width}, {wanted.in_layout}"
     folder = root / data.info(layout).folder
-    expected = {
-        "generator": VERSION,
-        "layout": layout,
-        "train": wanted.train,
-        "val": wanted.val,
-        "size": list(wanted.size),
-        "seed": 0,
-    }
+    scenes = {"train": wanted.train, "val": wanted.val, "size": [height, width], "seed": 0}
+    expected = {"generator": VERSION, "layout": layout, **scenes}
     if (folder / "scenes.json").is_file():
         if json.loads((folder / "scenes.json").read_text(encoding="utf-8")) == expected:
             print(f"→ scenes: {what}   {root} (made before)")
@@ -142,7 +136,7 @@ Row = tuple[str, str, str, str, str]
 
 
 def comparison(scores: Scores, constant: Scores) -> list[Row]:
-    """Rows (task, metric, network, best constant, better by), in words."""
+    """Rows of text: task, metric, network, best constant, and by how much the network is better."""
     rows = []
     for name, values in scores.items():
         task = tasks.get(name)
@@ -159,26 +153,22 @@ HEADER: Row = ("task", "metric", "bridgenet", "best constant", "better by")
 
 
 def text_table(rows: list[Row]) -> str:
-    """The comparison as aligned text."""
-    lines = [f"    {a:<10}{b:<10}{c:>12}{d:>16}{e:>12}" for a, b, c, d, e in [HEADER, *rows]]
-    return "\n".join(lines)
+    """Format the comparison as an aligned table."""
+    return "\n".join(f"    {a:<10}{b:<10}{c:>12}{d:>16}{e:>12}" for a, b, c, d, e in [HEADER, *rows])
 
 
 def report(rows: list[Row], curves: Image.Image, panels: dict[str, Image.Image], facts: str, scene: str) -> str:
-    """One self-contained HTML page."""
+    """The report as a self-contained HTML page."""
     columns = [blocks.Column(title, numeric=number > 1) for number, title in enumerate(HEADER)]
     table = blocks.Table(columns, [blocks.Row([blocks.Cell(cell) for cell in row]) for row in rows])
-    pictures = [
-        blocks.Figure(
-            picture, f"predictions for {scene} {name}", f"{scene} {name}: above predictions, below truth", None
-        )
-        for name, picture in panels.items()
-    ]
     sections = [
         blocks.Section("Scores", [table]),
         blocks.Section("Training", [blocks.Figure(curves, "training curves", width=None)]),
-        blocks.Section("Predictions", list(pictures)),
+        blocks.Section("Predictions", []),
     ]
+    for name, picture in panels.items():
+        alt, caption = f"predictions for {scene} {name}", f"{scene} {name}: above predictions, below truth"
+        sections[-1].blocks.append(blocks.Figure(picture, alt, caption, width=None))
     return page("BridgeNet demo", ABOUT.format(scenes=f"{scene}s"), sections, facts)
 
 

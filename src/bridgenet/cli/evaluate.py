@@ -1,4 +1,4 @@
-"""`bridgenet evaluate …`."""
+"""`bridgenet evaluate`."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ from bridgenet import config as configuration
 from bridgenet.cli.arguments import MakeParser, add_device, add_trust, is_main_process
 from bridgenet.cli.progress import ProgressLine
 from bridgenet.cli.train import SETTINGS_HELP
+from bridgenet.tasks.scores import read_scores, table
 
 
 def add_command(command: MakeParser) -> None:
     """Add the command's parser."""
     parser = command("evaluate", "score a network on a validation split", epilog=SETTINGS_HELP)
     parser.add_argument("source", help="folder of a run, or weights")
-    parser.add_argument("config", nargs="?", help="preset or YAML file; default: the run's own settings")
-    parser.add_argument("--out", type=Path, help="where evaluation.json and edge/ go (default: the run's folder)")
+    parser.add_argument("config", nargs="?", help="preset or YAML file (default: the run's own settings)")
+    parser.add_argument("--out", type=Path, help="folder for evaluation.json and edge/ (default: the run's folder)")
     parser.add_argument("--no-boundaries", action="store_true", help="leave out odsF, oisF and AP of the boundaries")
     parser.add_argument("--boundary-workers", type=int, help="processes that count boundaries (default: one per core)")
     parser.add_argument("--flip", action="store_true", help="average with the prediction for the mirror image")
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0], help="average predictions at these scales")
-    parser.add_argument("--reference", metavar="RUN|JSON", help="tell the gain Δm over these scores")
+    parser.add_argument("--reference", metavar="RUN|JSON", help="report the gain Δm over these scores")
     add_trust(parser)
     add_device(parser)
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
-    """Evaluate as asked for and print the table; returns the exit code."""
+    """Evaluate and print the table; returns the exit code."""
     from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
-    from bridgenet.tasks.scores import read_scores, table
 
-    is_run = (
-        Path(options.source).is_dir() and not (Path(options.source) / "model.safetensors").is_file()
-    )  # a hub folder
-    config = None  # what follows from the weights
+    source = Path(options.source)
+    is_run = source.is_dir() and not (source / "model.safetensors").is_file()  # which a folder of the hub has
+    config = None  # it follows from the weights
     if options.config or is_run:
         config = configuration.load(options.config or options.source, settings)
-    out = options.out or (Path(options.source) if is_run else Path("evaluation"))
+    out = options.out or (source if is_run else Path("evaluation"))
     how = EvaluationOptions(
         boundaries=not options.no_boundaries,
         boundary_workers=options.boundary_workers,

@@ -1,4 +1,4 @@
-"""The commands joined: arguments in, exit code out; every error is reported here."""
+"""The `bridgenet` command: it parses arguments, runs a command and reports errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All commands and their own flags (settings of runs are taken out of the arguments before)."""
+    """Create the parser of all commands. Settings of runs are removed from the arguments before, see :func:`split_settings`."""
     parser = _Parser(
         prog="bridgenet", description="BridgeNet: many dense predictions from one network.", allow_abbrev=False
     )
@@ -46,24 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
     def command(name: str, text: str, **options: Any) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False, **options)
 
-    train.add_command(command)
-    evaluate.add_command(command)
-    predict.add_command(command)
-    weights.add_convert(command)
-    weights.add_inspect(command)
-    export.add_command(command)
-    compare.add_command(command)
-    app.add_command(command)
-    boundaries.add_command(command)
-    report.add_command(command)
-    data.add_commands(command)
-    benchmark.add_command(command)
-    demo.add_command(command)
+    for module in (train, evaluate, predict, weights, export, compare, app, boundaries, report, data, benchmark, demo):
+        module.add_command(command)
     return parser
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments without and with only the settings of a run (`--NAME VALUE`, `--NAME=VALUE`)."""
+    """Split arguments into those of the command and the settings of a run (`--NAME VALUE`, `--NAME=VALUE`)."""
     own, settings = [], []
     words = iter(range(len(arguments)))
     for i in words:
@@ -78,7 +67,7 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit code: 0, 1 if part of the inputs was skipped, 2 for the user's mistakes."""
+    """Run a command; returns the exit code: 0, 1 if inputs were skipped or data have faults, 2 for user errors, 130 if interrupted."""
     warnings.showwarning = lambda message, *_: print(f"! {message}", file=sys.stderr)  # type: ignore[assignment]
     try:
         parser = build_parser()
@@ -87,14 +76,14 @@ def run(arguments: Sequence[str]) -> int:
         options, unknown = parser.parse_known_args(own)
         if unknown:
             known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
-            name = unknown[0].partition("=")[0]  # may be a flag of another of the command's own commands
+            name = unknown[0].partition("=")[0]  # may be a flag of another subcommand
             raise UserError(f"unknown argument {unknown[0]}{nearest(name, [flag for flag in known if flag != name])}")
         extensions.trust(getattr(options, "trust", []))
         return COMMANDS[options.command](options, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
-    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+    except BrokenPipeError:  # the reader of the output ended, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except KeyboardInterrupt:
@@ -108,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _flags(parser: argparse.ArgumentParser, command: str | None = None) -> list[str]:
-    """The flags of a command and of the commands below it; of the whole parser if None."""
+    """The flags of a command and its subcommands; of all commands if None."""
     flags = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

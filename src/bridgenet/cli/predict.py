@@ -1,4 +1,4 @@
-"""`bridgenet predict …`: pictures, folders, addresses, videos, cameras."""
+"""`bridgenet predict`: images, folders, URLs, videos and cameras."""
 
 from __future__ import annotations
 
@@ -12,60 +12,65 @@ from typing import TYPE_CHECKING, Any
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.export.description import is_exported
 
 if TYPE_CHECKING:
     from bridgenet.prediction.run import Predictor
 
 
 def add_command(command: MakeParser) -> None:
-    """Add the command; `command(name, text)` makes its parser."""
-    parser = command("predict", "predict pictures, videos, cameras")
+    """Add the command's parser."""
+    parser = command("predict", "predict images, videos and cameras")
     parser.add_argument("source", help="folder of a run, weights, or an exported network (.onnx, .pt2)")
     parser.add_argument(
         "inputs",
         nargs="+",
-        help="pictures, videos, folders of pictures, patterns, http(s) addresses, a camera's number, - (standard input)",
+        help="images, videos, folders of images, patterns, http(s) URLs, the number of a camera, - (standard input)",
     )
-    parser.add_argument("--out", type=Path, default=Path("predictions"), help="one folder per input is written here")
-    parser.add_argument("--tasks", nargs="+", help="only these")
+    parser.add_argument("--out", type=Path, default=Path("predictions"), help="folder; each input gets a folder in it")
+    parser.add_argument("--tasks", nargs="+", help="only these tasks")
     parser.add_argument(
         "--outputs",
         nargs="+",
         metavar="OUTPUT",
-        help="raw colour panel overlay ply (default: raw panel; of videos: panel)",
+        help="raw colour panel overlay ply (default: raw panel; for videos: panel)",
     )
-    parser.add_argument("--opacity", type=float, default=0.5, help="of overlays, 0 to 1")
+    parser.add_argument("--opacity", type=float, default=0.5, help="opacity of overlays, 0 to 1")
     parser.add_argument(
-        "--field-of-view", type=float, metavar="DEG", help="horizontal, for ply (default: 60 is assumed)"
+        "--field-of-view", type=float, metavar="DEG", help="horizontal field of view for ply (default: 60)"
     )
-    parser.add_argument("--skip-existing", action="store_true", help="go on: leave out what was done in the same way")
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="resume: skip inputs that were predicted with the same options"
+    )
     size = parser.add_argument_group("size and speed")
     size.add_argument(
-        "--max-pixels", type=int, help="shrink larger pictures to so many pixels (default: as in training)"
+        "--max-pixels", type=int, help="shrink larger images to this number of pixels (default: as in training)"
     )
     size.add_argument(
         "--tile",
         type=_tile,
         default="off",
         metavar="SIZE|auto|off",
-        help="look at larger pictures in tiles, unshrunk; auto: of the training images' size",
+        help="predict larger images in tiles at full size; auto: tiles of the training images' size",
     )
     size.add_argument(
-        "--overlap", type=int, metavar="PIXELS", help="of neighbouring tiles (default: a quarter of a tile)"
+        "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring tiles (default: a quarter of a tile)"
     )
-    size.add_argument("--batch-size", type=int, default=1, help="pictures of one size, or tiles, computed together")
+    size.add_argument(
+        "--batch-size", type=int, default=1, help="images of one size, or tiles, that are computed together"
+    )
     size.add_argument(
         "--precision",
         choices=["float32", "bfloat16", "auto"],
         default="float32",
-        help="auto: bfloat16 where the processor is faster in it",
+        help="auto: bfloat16 where it is faster on the device",
     )
-    size.add_argument("--compile", action="store_true", help="have PyTorch compile the network first (minutes)")
+    size.add_argument("--compile", action="store_true", help="compile the network first by torch.compile (minutes)")
     video = parser.add_argument_group("videos and cameras")
-    video.add_argument("--fps", type=float, help="predict so many frames a second of the video (default: all)")
-    video.add_argument("--max-frames", type=int, help="stop after so many")
+    video.add_argument("--fps", type=float, help="frames per second of the video to predict (default: all)")
+    video.add_argument("--max-frames", type=int, help="stop after this number of frames")
     video.add_argument(
-        "--smoothing", type=float, default=0.0, help="share of the past in each frame, 0 (none) to below 1"
+        "--smoothing", type=float, default=0.0, help="weight of previous frames in each frame, 0 (none) to below 1"
     )
     add_network_config(parser)
     add_trust(parser)
@@ -78,7 +83,6 @@ def _tile(text: str) -> int | str:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
-    from bridgenet.export.description import is_exported
     from bridgenet.prediction.run import RunOptions, run_inputs
     from bridgenet.prediction.video import StreamOptions
 
@@ -126,7 +130,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def _network_predictor(options: argparse.Namespace) -> Predictor:
-    """Weights, loaded by PyTorch."""
+    """Create the predictor of weights."""
     from bridgenet.prediction.model import load
     from bridgenet.prediction.network import NetworkPredictor
 
@@ -142,7 +146,7 @@ def _size(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _choose_gpu(device: str) -> None:
-    """Under torchrun each process of a machine takes a GPU of its own, if there are some."""
+    """Under torchrun, give each process of a machine its own GPU."""
     import torch
 
     if device == "auto" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():

@@ -1,19 +1,20 @@
-"""One line that tells how far a long command is and how long it has still to go."""
+"""A line with the progress and the remaining time of a long command."""
 
 from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 
 
 class ProgressLine:
-    """A callback ``(done, total or None)``; writes to the standard error stream.
+    """A callback ``(done, total or None)`` that prints progress to standard error.
 
-    A terminal gets one line that is kept up to date, a file a line every half minute.
+    A terminal gets one line that is updated, a file one line every 30 s.
 
     Args:
-        what: what is going on, e.g. ``"checking"``.
-        unit: ``"bytes"`` are shown in megabytes and as a speed; anything else is counted.
+        what: name of the work, e.g. ``"checking"``.
+        unit: ``"bytes"`` are shown in megabytes with their speed; anything else is counted.
     """
 
     def __init__(self, what: str, unit: str = "") -> None:
@@ -44,7 +45,7 @@ class ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
     def give_way(self) -> None:
-        """Make room for another line of text where the terminal's last one is kept up to date."""
+        """Clear the line on a terminal before other text is printed."""
         if self.width and self.terminal:
             print("\r" + " " * self.width, end="\r", file=sys.stderr, flush=True)
 
@@ -56,6 +57,5 @@ class ProgressLine:
         else:
             text = f"{self.what} {done}" + ("" if total is None else f"/{total}")
         if total is not None and speed and done < total:
-            left = round((total - done) / speed)
-            text += f"  {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"
+            text += f"  {timedelta(seconds=round((total - done) / speed))} left"
         return text

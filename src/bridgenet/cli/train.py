@@ -1,4 +1,4 @@
-"""`bridgenet train …`."""
+"""`bridgenet train`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_command(command: MakeParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default: runs/CONFIG; with --resume the run itself)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument("--resume", action="store_true", help="resume the run in the folder")
     parser.add_argument("--overwrite", action="store_true", help="delete the run in the folder and start again")
     parser.add_argument(
         "--print-config", "--print_config", action="store_true", help="print all settings as YAML and stop"
@@ -29,7 +29,7 @@ def add_command(command: MakeParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
-    """Train as asked for; returns the exit code."""
+    """Run the command; returns the exit code."""
     config = configuration.load(options.config, settings)
     if options.print_config:
         print(yaml.safe_dump(config.as_dict(), sort_keys=False), end="")
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
         train(config, out, resume=options.resume, overwrite=options.overwrite, device=options.device)
     except Interrupted:
         if is_main_process():
-            print(f"stopped; everything is saved. To go on: bridgenet train {out} --resume")
+            print(f"stopped; everything is saved. To resume: bridgenet train {out} --resume")
         return INTERRUPTED
     if is_main_process():
         print(f"→ {out}")

@@ -1,4 +1,4 @@
-"""`bridgenet convert …` and `bridgenet inspect …`."""
+"""`bridgenet convert` and `bridgenet inspect`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ import json
 from bridgenet.cli.arguments import PARTLY_DONE, MakeParser, add_network_config, add_trust
 
 
-def add_convert(command: MakeParser) -> None:
-    """Add the parser of `convert`."""
-    text = "BridgeNet weights from the authors' form to this project's, or back"
+def add_command(command: MakeParser) -> None:
+    """Add the parsers of both commands."""
+    text = "convert BridgeNet weights from the authors' format to this project's, or back"
     parser = command(
         "convert", text, epilog="Released checkpoints: .pth.tar; own weights: .safetensors; hub: a folder."
     )
     parser.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
-    parser.add_argument("destination", help=".pth.tar or .pth: the authors' form; .safetensors: own; else a hub folder")
-    parser.add_argument("--overwrite", action="store_true", help="take the place of what is there")
-    parser.add_argument("--license", "--licence", help="of the weights, recorded with them, e.g. mit")
+    parser.add_argument(
+        "destination", help=".pth.tar or .pth: the authors' format; .safetensors: this project's; else a hub folder"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="overwrite what is there")
+    parser.add_argument("--license", "--licence", help="licence that is recorded with the weights, e.g. mit")
     add_network_config(parser)
     add_trust(parser)
 
-
-def add_inspect(command: MakeParser) -> None:
-    """Add the parser of `inspect`."""
-    parser = command("inspect", "tell what a weight file is")
+    parser = command("inspect", "describe a weight file")
     parser.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     add_network_config(parser)
     add_trust(parser)
 
 
 def run_convert(options: argparse.Namespace, settings: list[str]) -> int:
-    """Convert a file; returns the exit code."""
+    """Run `convert`; returns the exit code."""
     from bridgenet.checkpoints.convert import convert
 
     convert(
@@ -47,7 +46,7 @@ def run_convert(options: argparse.Namespace, settings: list[str]) -> int:
 
 
 def run_inspect(options: argparse.Namespace, settings: list[str]) -> int:
-    """Print what a file is; returns the exit code, which is 1 if it has problems."""
+    """Run `inspect`; returns the exit code, which is 1 if the file has problems."""
     from bridgenet.checkpoints.inspect import inspect
 
     found = inspect(options.source, config=options.config)

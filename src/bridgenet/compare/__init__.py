@@ -1,4 +1,4 @@
-"""Comparing configurations over seeds: `bridgenet compare PLAN.yaml`."""
+"""`bridgenet compare PLAN.yaml`: compares configurations over several seeds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from bridgenet.compare.runs import PlannedRun
 
 LOCK = ".lock"
-"""Held in the folder as long as runs are made there."""
+"""Lock file in the folder while its runs are trained."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison left: its files and the table as text, if any run is finished; the runs that failed, with the reason."""
+    """The results of a comparison: files and table as text, if any run is finished, and the reasons of failed runs by name."""
 
     files: list[Path]
     table: str
@@ -45,22 +45,22 @@ def compare(
     say: Callable[[str], None] = print,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """Make the runs of a plan that are not made yet, and write its tables.
+    """Train and evaluate the unfinished runs of a plan, and write its tables.
 
-    `comparison.html`, `.md`, `.csv` and `.json`, `costs.json`, the plan, and `runs/CONFIGURATION/seed-N/`, each an ordinary
-    run. It may be interrupted at any moment: called again it goes on, and finished runs are not repeated.
+    Writes `comparison.html`, `.md`, `.csv` and `.json`, `costs.json`, the plan, and `runs/CONFIGURATION/seed-N/`, each an
+    ordinary run. It can be interrupted at any time: the next call resumes it, and finished runs are not repeated.
 
     Args:
-        plan_file: see :func:`bridgenet.compare.plan.read_plan`.
-        out: folder.
-        root: data root in place of the settings'. Of a plan with a benchmark: where that lies, or is made; `out/data` if None.
-        devices: see :func:`bridgenet.compare.runs.make_runs`.
-        trust: modules whose code settings may name.
-        tables_only: make no run; tables of what is there.
+        plan_file: file of the plan, see :func:`bridgenet.compare.plan.read_plan`.
+        out: folder of the comparison.
+        root: data root that overrides the settings. A plan's benchmark is generated in it, in `out/data` if None.
+        devices: devices of the runs, see :func:`bridgenet.compare.runs.make_runs`.
+        trust: modules that settings may load code from.
+        tables_only: only write the tables of finished runs.
 
     Raises:
-        UserError: the plan is wrong, or the folder holds runs of another.
-        Interrupted: Ctrl-C while runs are made; they saved what they had.
+        UserError: the plan is invalid, or the folder holds runs of another plan.
+        Interrupted: stopped by Ctrl-C; the runs have saved their state.
     """
     from bridgenet.compare.runs import RUNS, make_runs, planned_runs
 
@@ -83,7 +83,7 @@ def compare(
             check_configs(waiting, devices)
         with _alone_in(out):
             if plan.benchmark is not None:
-                say(f"{plan.benchmark}: making it in {place}, or verifying what is there …")
+                say(f"{plan.benchmark}: generating it in {place}, or verifying existing files …")
                 benchmarks.make(plan.benchmark, place)
             with trusting(trust):
                 for note in check_data(waiting):
@@ -110,7 +110,7 @@ def _write(
     command: str,
     say: Callable[[str], None],
 ) -> Outcome:
-    """Measure the networks' costs on `device`, and write the tables of the finished runs; at least one is."""
+    """Measure the costs of the networks on `device`, and write the tables of the finished runs, at least one."""
     from bridgenet.compare import tables
     from bridgenet.compare.results import as_data, entries_of, headlines_of, latencies_of, machines_of, measure_costs
     from bridgenet.report.page import markdown, page
@@ -145,7 +145,7 @@ def _write(
 
 
 def _check_folder(out: Path) -> None:
-    """UserError unless a comparison may be written there."""
+    """UserError unless the folder is empty or holds a comparison."""
     for place in (out, *out.parents):
         if place.exists() and not place.is_dir():
             raise UserError(f"{place} is a file, expected a folder for the comparison")
@@ -155,7 +155,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _alone_in(out: Path) -> AbstractContextManager[Any]:
-    """Make the folder, and hold it for as long as the context lasts. UserError if another process does."""
+    """Create the folder and lock it during the context. UserError if another process has locked it."""
     out.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(out / LOCK).acquire(timeout=0)

@@ -1,4 +1,4 @@
-"""What can be wrong with a plan beyond its settings' types, found before hours of training."""
+"""Checks of a plan's configurations and data before hours of training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bridgenet.errors import UserError
 
 
 def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> None:
-    """Build each configuration's network without weights, its losses and their weighting, and find its metrics and trackers.
+    """Build the network (without weights), losses and weighting of each configuration, and check metrics and trackers.
 
     Args:
-        configs: by the configuration's name.
-        devices: that runs are made on.
+        configs: settings by the configuration's name.
+        devices: devices of the runs.
 
     Raises:
-        UserError: all that is wrong, together.
+        UserError: lists all problems.
     """
     import torch
 
@@ -35,7 +35,7 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
         description = network_config(config)
         criterion = make_criterion(config, list(description.num_outputs))
         WEIGHTINGS[config.loss.weighting](criterion, torch.nn.Linear(1, 1))
-        # One's own code need not know the meta device; whether it works its run will tell.
+        # Custom code need not support the meta device: its run will show whether it works.
         with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
             build_network(description)
 
@@ -43,16 +43,16 @@ def check_configs(configs: Mapping[str, RunConfig], devices: Sequence[str]) -> N
 
 
 def check_data(configs: Mapping[str, RunConfig]) -> list[str]:
-    """Open the data that runs are to be made on.
+    """Open and check the data of the runs.
 
     Args:
-        configs: by the configuration's name.
+        configs: settings by the configuration's name.
 
     Returns:
-        What should be told before they are made.
+        Notes to print before training.
 
     Raises:
-        UserError: all that is missing, together, what several configurations miss once.
+        UserError: lists all problems; those of several configurations once.
     """
     from bridgenet.config.resolved import check_canvas, evaluation_size, open_dataset, weighting_note
 

@@ -1,9 +1,8 @@
-"""One run of a comparison, in a process of its own: train (or go on), evaluate, write `result.json`.
+"""A run of a comparison in its own process: train or resume, evaluate, write `result.json`.
 
     python -m bridgenet.compare.job JOB.json
 
-It ends as a training run does when it is asked to stop: the step is finished and the state saved. So it does if the process
-that started it is gone.
+SIGTERM stops it like a training run: the step is finished and the state saved. It also stops when its parent process ends.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ INTERRUPTED, USER_ERROR = 130, 2
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made.
+    """A run to train and evaluate.
 
     Attributes:
-        folder: of the run.
-        settings: :meth:`bridgenet.config.settings.RunConfig.as_dict`.
+        folder: folder of the run.
+        settings: the settings, see :meth:`bridgenet.config.settings.RunConfig.as_dict`.
         boundaries: evaluate odsF of the edge task, too.
         device: `auto` or `cpu`.
         trust: modules that settings may name.
-        at_once: runs that are made at the same time, this one included.
+        at_once: number of runs trained at the same time, including this one.
     """
 
     folder: str
@@ -53,10 +52,10 @@ class Job:
 
 
 def run_job(job: Job) -> dict[str, Any]:
-    """Make the run; returns what `result.json` holds: scores, training time [s], peak of memory [bytes], and the machine.
+    """Train and evaluate the run; returns the content of `result.json`: scores, training time [s], peak memory [bytes], machine.
 
     Raises:
-        UserError, Interrupted: as :func:`bridgenet.training.run.train`.
+        UserError, Interrupted: like :func:`bridgenet.training.run.train`.
     """
     import torch
 
@@ -75,13 +74,13 @@ def run_job(job: Job) -> dict[str, Any]:
     if done < config.steps:
         train(config, folder, resume=(folder / "config.yaml").is_file(), device=job.device)
     options = EvaluationOptions(boundaries=job.boundaries, boundary_workers=1)
-    # The last weights: the best ones would have been chosen by the images that they are then scored on.
+    # The last weights: the best ones were selected on the validation images.
     report = evaluate_source(str(last), config, out=folder, options=options, device=job.device)
     information = read_information(last)
     result = {
         "scores": report["scores"],
         "seconds": information.get("seconds"),
-        "memory": information.get("memory") or None,  # 0: the system does not tell
+        "memory": information.get("memory") or None,  # 0: the system does not report it
         "steps": information["step"],
         "boundaries": job.boundaries,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -94,7 +93,7 @@ def run_job(job: Job) -> dict[str, Any]:
 
 
 def as_config(settings: dict[str, Any]) -> RunConfig:
-    """The inverse of :meth:`RunConfig.as_dict`."""
+    """Create the settings from :meth:`RunConfig.as_dict`."""
     return configuration.load(None, changes={"the run's settings": settings})
 
 
@@ -105,7 +104,7 @@ def _stop_with_parent(parent: int) -> None:
 
 
 def main(path: str) -> int:
-    """Exit code: 0, 2 for the user's mistakes, 130 if it was asked to stop."""
+    """Run a job; returns the exit code: 0, 2 for user errors, 130 if interrupted."""
     from bridgenet.training.run import Interrupted
 
     threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()

@@ -1,4 +1,4 @@
-"""What is compared: a YAML file that names configurations, what they have in common, and seeds."""
+"""Plans of comparisons: YAML files with configurations, common settings and seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEEDS = Words("different whole numbers below 2**32, e.g. [0, 1, 2]")
 @strict
 @dataclass
 class _File:
-    """What the file may hold; :func:`read_plan` tells what it means."""
+    """The content of the file; :func:`read_plan` describes it."""
 
     configurations: Annotated[dict[str, Any], MinLen(1), Words("at least one, by name")]
     title: Any = None
@@ -43,14 +43,14 @@ class Plan:
 
     Attributes:
         title: heading of the tables.
-        benchmark: name of a synthetic benchmark that the runs are trained and evaluated on, made if it is not there; None
-            if the settings name the data.
-        seeds: of the runs of each configuration, in the plan's order.
+        benchmark: synthetic benchmark that the runs are trained and evaluated on, generated if it does not exist; None if
+            the settings name the data.
+        seeds: seeds of the runs of each configuration, in the plan's order.
         boundaries: evaluate odsF of the edge task, too.
-        reference: name of the configuration that Δm is over.
+        reference: name of the configuration that Δm is relative to.
         against: name of the configuration that all others are tested against.
         configs: settings by the configuration's name, in the plan's order; the seed is the first one's.
-        text: the file, as it was read.
+        text: content of the file.
     """
 
     title: str
@@ -72,7 +72,7 @@ def read_plan(path: str | Path) -> Plan:
     and `title`.
 
     Raises:
-        UserError: all that is wrong with it, together.
+        UserError: lists all mistakes in the plan.
     """
     from bridgenet.synthetic.benchmarks import BENCHMARKS
 
@@ -149,9 +149,9 @@ def _is_name(name: Any) -> bool:
 def _configs(
     entries: Mapping[Any, Any], base: str | None, common: Any, folder: Path, layout: str | None
 ) -> tuple[dict[str, RunConfig], list[str]]:
-    """The settings of all configurations that have them, and what is wrong with the others, each mistake once.
+    """The settings of all valid configurations, and the mistakes in the others, each once.
 
-    `layout`: data set that the plan's benchmark is, if it has one.
+    `layout`: data set of the plan's benchmark, if it has one.
     """
     configs: dict[str, RunConfig] = {}
     problems: list[str] = []  # of base or settings, the same for all

@@ -1,4 +1,4 @@
-"""What the runs of a plan gave: means over seeds, differences, costs; as data."""
+"""The results of a plan's runs as data: means over seeds, differences and costs."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ COSTS = "costs.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration's results.
+    """The results of a configuration.
 
     Attributes:
-        name: the configuration's.
-        seeds: of its finished runs.
-        scores: headline by task, spread over seeds, in the metric's own unit.
-        gain: Δm over the reference's mean scores, a share; NaN where a run has other tasks than the reference.
-        difference: of Δm to the configuration that all are tested against, paired by seed; None for that one itself.
-        differences: by task, the relative gain of the headline in place of Δm.
-        seconds, memory: training time [s] and peak of memory [bytes] of a run.
+        name: name of the configuration.
+        seeds: seeds of its finished runs.
+        scores: headline by task over the seeds, in the unit of the metric.
+        gain: Δm over the reference's mean scores, a fraction; NaN where a run has other tasks than the reference.
+        difference: difference of Δm to the configuration that all are tested against, paired by seed; None for that one.
+        differences: the same by task, for the relative gain of the headline.
+        seconds, memory: training time [s] and peak memory [bytes] of a run.
         cost: `parameters`, `gmac` and `latency` [s] of one image at the training size; None where it was not measured.
     """
 
@@ -54,14 +54,14 @@ class Entry:
 
 
 def headlines_of(runs: Sequence[PlannedRun]) -> dict[str, Headline]:
-    """The score that stands for each task and that all finished runs have, in task order."""
+    """The headline of each task that all finished runs have, in task order."""
     scores = [run.result["scores"] for run in runs if run.result is not None]
     names = tasks.in_order({name for values in scores for name in values})
     return {name: tasks.get(name).headline_in(*(values[name] for values in scores if name in values)) for name in names}
 
 
 def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str, Any]]) -> list[Entry]:
-    """Results of the configurations that have any, in the plan's order."""
+    """The results of all configurations with finished runs, in the plan's order."""
     shown = headlines_of(runs)
     found: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in plan.configs}
     for run in runs:
@@ -69,7 +69,7 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
             found[run.name][run.seed] = run.result
 
     def headline_scores(result: dict[str, Any]) -> Scores:
-        """The headlines alone, so that gains are over what the table shows."""
+        """Only the headlines, so that gains are computed from what the table shows."""
         return {
             task: {headline.key: _number(result["scores"].get(task, {}).get(headline.key))}
             for task, headline in shown.items()
@@ -89,7 +89,7 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
     }
 
     def difference(name: str, what: str) -> Difference:
-        """To the configuration that all are tested against, of a task's gain or of all tasks'."""
+        """The difference of a task's gain, or of Δm, to the configuration that all are tested against."""
         seeds = [seed for seed in found[name] if seed in found[plan.against]]
         own, other = ([relative[side][seed].get(what, math.nan) for seed in seeds] for side in (name, plan.against))
         return paired(own, other)
@@ -112,7 +112,7 @@ def entries_of(plan: Plan, runs: Sequence[PlannedRun], costs: dict[str, dict[str
 
 
 def _relative_gain(scores: Scores, reference: Scores) -> float:
-    """Δm; NaN unless both have numbers of the same tasks, as a mean over others would be of something else."""
+    """Δm; NaN unless both have scores of the same tasks, since means over different tasks cannot be compared."""
 
     def numbers(side: Scores) -> set[str]:
         return {task for task, values in side.items() if all(map(math.isfinite, values.values()))}
@@ -125,13 +125,13 @@ def _number(value: float | None) -> float:
 
 
 def machines_of(results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What trained the runs, each machine once."""
+    """Texts on the machines that trained the runs."""
     found = (f"Training: {each['at_once']} at a time, each on {_as_sentence(each['machine'])}" for each in results)
     return list(dict.fromkeys(found))
 
 
 def latencies_of(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What measured the networks' latencies, each machine once; which networks, if there are several."""
+    """Texts on the machines that measured the latencies; with the networks if there are several machines."""
     machines: dict[str, list[str]] = {}
     for name, cost in costs.items():
         machines.setdefault(_as_sentence(cost["machine"]), []).append(name)
@@ -143,14 +143,14 @@ def latencies_of(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _as_sentence(machine: str) -> str:
-    """The lines of :func:`bridgenet.benchmark.machine.in_words` as one."""
+    """The lines of :func:`bridgenet.benchmark.machine.in_words` as one sentence."""
     return f"{'; '.join(machine.splitlines())}."
 
 
 def measure_costs(
     configs: Mapping[str, RunConfig], out: Path, device: str, say: Any = print
 ) -> dict[str, dict[str, Any]]:
-    """Parameters, GMAC and latency of each configuration's network; kept in `costs.json`, measured once."""
+    """Measure parameters, GMAC and latency of each configuration's network once; they are kept in `costs.json`."""
     file = out / COSTS
     kind = device.partition(":")[0]
     try:
@@ -182,7 +182,7 @@ def measure_costs(
 
 
 def as_data(plan: Plan, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Plain JSON types."""
+    """The comparison as plain JSON types."""
     return {
         "title": plan.title,
         "benchmark": plan.benchmark,

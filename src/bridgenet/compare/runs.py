@@ -1,4 +1,4 @@
-"""Making the runs of a plan: each in a process of its own, one after another on each device, finished ones not again."""
+"""Trains the unfinished runs of a plan, each in its own process, one at a time on each device."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from bridgenet.training.run import Interrupted
 
 RUNS = "runs"
 POLL = 0.5
-"""How often processes are looked at [s]."""
+"""Interval between checks of the processes [s]."""
 
 DECIDE_SCORES = {"network.pretrained", "network.backbone_checkpoint", "steps"}
-"""Settings that a run may be resumed with other values of, but whose scores would not be the plan's."""
+"""Settings that may change when a run is resumed, but that change its scores."""
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -49,7 +49,7 @@ class PlannedRun:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What `result.json` holds; None as long as the run is not finished."""
+        """The content of `result.json`; None while the run is unfinished."""
         try:
             result = json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -57,7 +57,7 @@ class PlannedRun:
         return result if isinstance(result, dict) and "scores" in result else None
 
     def steps_done(self) -> int:
-        """By its log, for people."""
+        """The number of finished steps in its log, for display."""
         rows = read_rows(self.folder / METRICS)
         return rows[-1]["step"] if rows else 0
 
@@ -82,7 +82,7 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
                 try:
                     before = check_settings(own, run.folder, MAY_CHANGE - DECIDE_SCORES)
                 except UserError as error:
-                    words = str(error).partition(" To go on")[0]
+                    words = str(error).partition(" To resume it")[0]
                     raise UserError(f"{words} Give another --out, or delete that folder to make it again") from None
                 _check_data_root(run, before.data.root, plan.benchmark)
                 if run.result is not None and run.result.get("boundaries", plan.boundaries) is not plan.boundaries:
@@ -95,9 +95,9 @@ def planned_runs(plan: Plan, out: Path, root: str | None) -> list[PlannedRun]:
 
 
 def _check_data_root(run: PlannedRun, before: str | None, benchmark: str | None) -> None:
-    """UserError for a run that was made on other data than it would be now. A benchmark is verified, and may be moved."""
+    """UserError for a run that was trained on other data. A benchmark is verified, and may have been moved."""
     now = run.config.data.root or os.environ.get(DATA_VARIABLE)
-    if before is None or now is None:  # data that has its own place; or there is none, which is told when it is needed
+    if before is None or now is None:  # data with a fixed place; or no root, which is reported when it is needed
         return
     same = Path(before).name == benchmark if benchmark else os.path.realpath(before) == os.path.realpath(now)
     if not same:
@@ -115,19 +115,19 @@ def make_runs(
     say: Say = print,
     progress: Progress | None = None,
 ) -> dict[str, str]:
-    """Make those that are not finished; interrupted ones go on.
+    """Train and evaluate the unfinished runs; interrupted ones are resumed.
 
     Args:
-        runs: of one plan.
+        runs: all runs of a plan.
         boundaries: evaluate odsF of the edge task, too.
-        devices: `cpu` or `cuda:N`, each for one run at a time; `cpu` several times has them share the cores.
-        progress: told (steps done, steps in all) over all runs.
+        devices: `cpu` or `cuda:N`, each for one run at a time; several `cpu` share the cores.
+        progress: called with (finished steps, all steps) over all runs.
 
     Returns:
-        Of the runs that failed, why, by their words.
+        The reasons of failed runs by their name.
 
     Raises:
-        Interrupted: Ctrl-C; the runs were told to stop, and saved what they had.
+        Interrupted: stopped by Ctrl-C; the runs have saved their state.
     """
     waiting = [run for run in runs if run.result is None]
     if len(waiting) < len(runs):
@@ -166,7 +166,7 @@ def make_runs(
 
 
 def log_file(run: PlannedRun) -> Path:
-    """What the run's process said."""
+    """The log file of the run's process."""
     return run.folder.with_name(f"{run.folder.name}.log")
 
 
@@ -193,12 +193,12 @@ def _start(
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,  # Ctrl-C is for this process, which hands it on
+            start_new_session=True,  # Ctrl-C stops this process, which terminates the runs
         )
 
 
 def _stop(processes: Iterator[subprocess.Popen[bytes]]) -> None:
-    """Have them save and end; a second Ctrl-C ends them at once."""
+    """Let the processes save and end; a second Ctrl-C kills them."""
     left = list(processes)
     try:
         for process in left:
@@ -213,9 +213,9 @@ def _stop(processes: Iterator[subprocess.Popen[bytes]]) -> None:
 
 
 def _why(run: PlannedRun, code: int, start: int) -> str:
-    """The last line that the process said, `start` bytes into the log."""
+    """The reason of a failure: the last line in the log after its first `start` bytes."""
     said = log_file(run).read_bytes()[start:].decode("utf-8", errors="replace")
     lines = [line for line in said.splitlines() if line.strip()]
-    said = lines[-1].removeprefix("error: ") if lines else "it said nothing"
+    said = lines[-1].removeprefix("error: ") if lines else "it printed nothing"
     ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
     return f"{said} ({ended}; see {log_file(run)})"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 EXHAUSTIVE = 6
-"""Up to so many seeds all resamples are taken."""
+"""Number of seeds up to which all resamples are used."""
 RESAMPLES = 20_000
 FEWEST = 3
-"""Seeds below which nothing is said of which is better."""
+"""Number of seeds below which there is no verdict."""
 CONFIDENCE = 0.95
 
 
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of all values; NaN for none."""
+    """Mean and deviation of values; NaN if there are none."""
     if not values:
         return Spread(math.nan, math.nan, 0)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
@@ -36,13 +36,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference over seeds, with its bootstrap interval (percentiles); one seed has none.
+    """A paired difference over seeds, with its percentile bootstrap interval, which needs two seeds.
 
     Attributes:
-        mean: of the differences, in the unit of the values.
+        mean: mean difference, in the unit of the values.
         low, high: ends of the interval of :data:`CONFIDENCE`; NaN for fewer than two seeds.
         seeds: number of pairs.
-        in_favour: pairs whose difference is positive.
+        in_favour: number of pairs with a positive difference.
     """
 
     mean: float
@@ -53,21 +53,21 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `not told apart`, `too few seeds` for that, or `–` without any pair."""
+        """`better`, `worse`, `inconclusive`, `too few seeds`, or `–` without any pair."""
         if self.seeds == 0:
             return "–"
         if self.seeds < FEWEST:
             return "too few seeds"
         if self.low > 0:
             return "better"
-        return "worse" if self.high < 0 else "not told apart"
+        return "worse" if self.high < 0 else "inconclusive"
 
 
 def paired(values: Sequence[float], others: Sequence[float]) -> Difference:
-    """values − others, seed by seed, resampled over seeds; always the same result for the same values.
+    """The difference values − others, paired by seed, with a deterministic bootstrap over seeds.
 
-    Pairs without a number on either side are left out. Of up to :data:`EXHAUSTIVE` seeds all resamples are taken, else
-    :data:`RESAMPLES` at random.
+    Pairs with a value that is not finite are left out. Up to :data:`EXHAUSTIVE` seeds all resamples are used, else
+    :data:`RESAMPLES` random ones.
     """
     differences = np.array([a - b for a, b in zip(values, others) if math.isfinite(a) and math.isfinite(b)])
     count = len(differences)

@@ -1,4 +1,4 @@
-"""A comparison for people: one table, the differences, plots of quality against cost; as page, Markdown and CSV."""
+"""The report of a comparison: main table, differences, plots of quality against cost; for HTML, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PERCENT = Headline("gain", "Δm", True, "%")
 
 
 def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry], how: Sequence[str]) -> list[Section]:
-    """What the page and the Markdown consist of."""
+    """The sections of page and Markdown."""
     counts = sorted({len(entry.seeds) for entry in entries}) or [0]
     over = f"{counts[0]}{f' to {counts[-1]}' if len(counts) > 1 else ''} seed{'s' * (counts != [1])}"
     results: list[Block] = [
@@ -48,12 +48,12 @@ def sections(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry
 
 
 def main_table(plan: Plan, headlines: dict[str, Headline], entries: Sequence[Entry]) -> Table:
-    """Every headline with mean and deviation, Δm, and what it costs."""
+    """The table of all headlines with mean and deviation, Δm, and costs."""
     columns = [Column("configuration", numeric=False)]
     columns += [Column(tasks.get(task).title, heading(headline)) for task, headline in headlines.items()]
     columns += [Column("Δm [%]", f"over {plan.reference}"), Column("parameters", "million"), Column("GMAC")]
     columns += [Column("training"), Column("memory", "GB"), Column("latency")]
-    rated = [entry for entry in entries if len(entry.seeds) >= FEWEST]  # a winner of fewer seeds is none
+    rated = [entry for entry in entries if len(entry.seeds) >= FEWEST]  # fewer seeds allow no verdict
     best = {task: _best(headline, [entry.scores[task].mean for entry in rated]) for task, headline in headlines.items()}
     best_gain = _best(PERCENT, [entry.gain.mean for entry in rated])
     rows = []
@@ -97,25 +97,25 @@ def _differences(plan: Plan, headlines: dict[str, Headline], entries: Sequence[E
     for entry, difference in others:
         cells = [Cell(entry.name), _difference(difference), Cell(difference.verdict)]
         rows.append(Row([*cells, *(_difference(entry.differences[task]) for task in headlines)]))
-    told = [difference.seeds for _, difference in others if difference.seeds >= FEWEST]
+    counts = [difference.seeds for _, difference in others if difference.seeds >= FEWEST]
     text = (
         f"Relative gain minus that of {plan.against}, in points of per cent, paired by seed, with the {100 * CONFIDENCE:.0f} % "
-        "bootstrap interval over seeds. Better or worse: the interval of Δm does not hold 0; not told apart: it does. "
+        "bootstrap interval over seeds. Better or worse: the interval of Δm does not hold 0; inconclusive: it does. "
     )
-    if not told:
+    if not counts:
         text += f"From fewer than {FEWEST} seeds nothing follows: no winner is named."
-    elif min(told) == 3:
+    elif min(counts) == 3:
         text += (
             "From 3 seeds it is the range of the differences, which holds the true median with 75 % at best: where nothing differs, one "
             "row in four says better or worse all the same."
         )
     else:
-        text += f"From {min(told)} seeds it is rather too narrow, and of several rows some differ by chance; nothing corrects for that."
+        text += f"From {min(counts)} seeds it is rather too narrow, and of several rows some differ by chance; nothing corrects for that."
     return [Table(columns, rows), Text(text, note=True)]
 
 
 def number(headline: Headline, value: Spread, *, signed: bool = False) -> str:
-    """`41.2 ± 0.3`, in the unit of the heading."""
+    """Format mean and deviation in the unit of the heading, e.g. `41.2 ± 0.3`."""
     if not math.isfinite(value.mean):
         return "–"
     factor, digits = (100, 2) if headline.unit == "%" else (1, 2) if headline.unit == "deg" else (1, 4)
@@ -152,7 +152,7 @@ _AXES = (
 
 
 def _plot(entries: Sequence[Entry], key: str, title: str) -> Figure | None:
-    """Δm against a cost, with the deviation over seeds."""
+    """Plot Δm against a cost, with the deviation over seeds."""
     points = []
     for entry in entries:
         x = entry.seconds.mean / 60 if key == "seconds" else entry.cost.get(key)
@@ -181,7 +181,7 @@ def _plot(entries: Sequence[Entry], key: str, title: str) -> Figure | None:
 
 
 def csv_table(headlines: dict[str, Headline], entries: Sequence[Entry]) -> str:
-    """One row per configuration, numbers in their own units: shares in 0..1, metres, degrees, seconds, bytes."""
+    """One row per configuration with numbers in base units: fractions in 0..1, metres, degrees, seconds, bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     scores = [f"{task}.{headline.key}" for task, headline in headlines.items()]

@@ -1,4 +1,4 @@
-"""What a run is: its settings (`settings`), reading them from presets, files and flags (`loading`), what follows (`resolved`)."""
+"""The configuration of a run: settings (`settings`), reading presets, files and flags (`loading`), derived values (`resolved`)."""
 
 from bridgenet.config.loading import KEYS, LEAVES, flatten, load, presets
 from bridgenet.config.settings import RunConfig

@@ -1,4 +1,4 @@
-"""Settings of a run (:mod:`bridgenet.config.settings`) from a preset or YAML and the command line."""
+"""Reads the settings of a run from presets, YAML files and the command line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTS = [f"network.{name}" for name, kind in fields_of(NetworkSettings).items()
 
 
 def presets() -> list[str]:
-    """Names of the presets that come with the package."""
+    """The names of the presets of the package."""
     return sorted(path.name.removesuffix(".yaml") for path in _preset_folder().iterdir() if path.name.endswith(".yaml"))
 
 
@@ -43,16 +43,16 @@ def load(
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     folder: Path | None = None,
 ) -> RunConfig:
-    """The configuration of a preset, a YAML file or a run folder, changed by command-line overrides.
+    """Read the configuration of a preset, YAML file or run folder, changed by command-line overrides.
 
     Args:
         source: preset name, path of a YAML file, path of a run folder, or None for the defaults.
-        overrides: as on the command line, e.g. `["--optimizer.lr", "1e-5"]`; hyphens and underscores are the same.
-        changes: settings as in a file that change the source's, one after another, by what errors call them.
-        folder: where descriptions of data that `changes` name are looked for, too.
+        overrides: settings as on the command line, e.g. `["--optimizer.lr", "1e-5"]`; hyphens and underscores are equal.
+        changes: settings as in a file that override the source's in turn, by the name that errors give them.
+        folder: folder that is also searched for the data descriptions that `changes` name.
 
     Raises:
-        UserError: nothing of that name; all that is wrong in file, changes and overrides, together.
+        UserError: the source does not exist; or lists all mistakes in file, changes and overrides.
     """
     from bridgenet import data
 
@@ -66,10 +66,10 @@ def load(
     for number, (where, layer, beside) in enumerate(layers):
         values = _merged(values, _modern(layer, beside, "" if number == 0 and is_recorded else where))
         found, problems = validated(RunConfig, values)
-        if number or not is_preset:  # their options are right, and reading them imports the decoder
+        if number or not is_preset:  # the options of presets are valid, and checking them imports the decoder
             problems += _wrong_decoder(values)
         problems += _wrong_names(values)
-        wrong += [_told(where, problem) for problem in problems if problem not in known]
+        wrong += [_located(where, problem) for problem in problems if problem not in known]
         known += problems
         config = found or config
     if wrong:
@@ -78,8 +78,8 @@ def load(
     return config
 
 
-def _told(where: str, problem: str) -> str:
-    """A problem of a file, or of the flag `where`, which is told as it was typed."""
+def _located(where: str, problem: str) -> str:
+    """The text of a problem in a file, or in the flag `where`, which is named as typed."""
     if not where.startswith("--"):
         return where + problem
     if not problem.startswith("unknown key "):
@@ -90,7 +90,7 @@ def _told(where: str, problem: str) -> str:
 
 
 def _key(name: str) -> str:
-    """The dotted name that a flag means: hyphens and underscores are the same."""
+    """The dotted name of a flag: hyphens and underscores are equal."""
     return name[2:].replace("-", "_")
 
 
@@ -98,13 +98,13 @@ def _wrong_decoder(values: Mapping[str, Any]) -> list[str]:
     network = values["network"]
     decoder = network.get("decoder") if isinstance(network, Mapping) else None
     if not isinstance(decoder, Mapping) or not isinstance(decoder.get("name"), str):
-        return []  # which is told already
+        return []  # reported already
     part = Part(decoder)
     return wrong_options(part.name, part.arguments)
 
 
 def _read(source: str | Path) -> tuple[str, dict[str, Any], Path]:
-    """What errors begin with, the content of a preset, YAML file or run folder, and its folder."""
+    """Read a preset, YAML file or run folder; returns the prefix of its errors, its content, and its folder."""
     path = Path(source)
     if path.is_dir():
         path = path / "config.yaml"
@@ -127,7 +127,7 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any], Path]:
 
 
 def _modern(values: Mapping[Any, Any], folder: Path, where: str) -> dict[Any, Any]:
-    """Settings in today's form, descriptions of data found in `folder`; a warning for old names, where `where` is given."""
+    """Settings in the current format, with data descriptions found in `folder`. Warns of old names if `where` is given."""
     found = dict(values)
     if isinstance(found.get("network"), Mapping):
         found["network"], renamed = in_parts(found["network"])
@@ -142,7 +142,7 @@ def _modern(values: Mapping[Any, Any], folder: Path, where: str) -> dict[Any, An
 
 
 def _beside(names: Any, folder: Path) -> Any:
-    """Names of data sets, descriptions that are not here but in the configuration's `folder` by their path there."""
+    """Names of data sets; descriptions that only exist in the configuration's `folder` are replaced by their path there."""
     from bridgenet import data
 
     if isinstance(names, list):
@@ -154,7 +154,7 @@ def _beside(names: Any, folder: Path) -> Any:
 
 
 def _merged(values: Mapping[Any, Any], changes: Mapping[Any, Any], prefix: str = "") -> dict[Any, Any]:
-    """Settings with changes. The arguments of a backbone or decoder stay as long as its name does."""
+    """Apply changes to settings. The arguments of a backbone or decoder are kept unless its name changes."""
     merged = dict(values)
     for key, value in changes.items():
         before, name = merged.get(key, {}), f"{prefix}{key}"
@@ -174,11 +174,11 @@ def _merged(values: Mapping[Any, Any], changes: Mapping[Any, Any], prefix: str =
 
 
 class _Entry(dict[str, Any]):
-    """One entry of a setting that has entries by name, as `--loss.weights.edge 70` gives it: the others stay."""
+    """A single entry of a mapping, as of `--loss.weights.edge 70`: the other entries are kept."""
 
 
 def _overrides(words: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
-    """Flags, their dotted names, and values of the command line, `--NAME VALUE` or `--NAME=VALUE`; UserError for what is neither."""
+    """Parse `--NAME VALUE` or `--NAME=VALUE` to flag, dotted name and value. UserError for anything else."""
     left = iter(words)
     for word in left:
         name, equals, text = word.partition("=")
@@ -190,7 +190,7 @@ def _overrides(words: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _value(key: str, text: str) -> Any:
-    """A value of the command line; as it is for settings that take text, else as YAML."""
+    """Parse a value of the command line: as it is for settings of type text, else as YAML."""
     if text in ("null", "~"):
         return None
     kind = _annotation(key)
@@ -211,7 +211,7 @@ def _annotation(key: str) -> Any:
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
-    """Groups in place of a dotted name."""
+    """Nested mappings for a dotted name."""
     names = key.split(".")
     nested = value
     for depth in range(len(names) - 1, -1, -1):
@@ -220,7 +220,7 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings of a whole configuration (`RunConfig.as_dict`) by dotted name, as flags take them."""
+    """Flatten a complete configuration (`RunConfig.as_dict`) to settings by dotted name, as flags name them."""
     settings: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -235,8 +235,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _wrong_names(values: Mapping[str, Any]) -> list[str]:
-    """Names that mean nothing: of tasks and of the data set."""
-
+    """Report unknown names of tasks and data sets."""
     from bridgenet import data
 
     def given(key: str) -> Any:
@@ -250,11 +249,11 @@ def _wrong_names(values: Mapping[str, Any]) -> list[str]:
         path = data.description_path(name)
         if (path is not None and path.is_file()) or extensions.is_path(name):
             try:
-                data.get(name)  # makes its own tasks known
+                data.get(name)  # registers its own tasks
             except UserError as error:
                 problems += str(error).split("\n       ")
         elif path is not None:
-            return problems  # opening it says what is wrong; its tasks are not known
+            return problems  # opening it reports the problem; its tasks are unknown
     for key in ("data.tasks", "loss.weights", "loss.functions", "metrics"):
         problems += [
             f"{key}: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"

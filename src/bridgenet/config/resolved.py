@@ -1,4 +1,4 @@
-"""What follows from the settings of a run together with its data set: opened splits, sizes, the network's description."""
+"""Values that follow from the settings of a run and its data set: splits, sizes, the network's description."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MIN_BFLOAT16_SIDE = 64
 
 
 def open_dataset(config: RunConfig, split: str) -> data.DenseDataset:
-    """The split, `train` or `val`, of the data set that the settings name."""
+    """Open a split, `train` or `val`, of the configured data set."""
     source = data.get(config.data.name)
     root = data.data_root(config.data.root) if source.info.needs_root else ""
     return source(root, split, config.data.tasks, partial=config.data.partial)
 
 
 def shrink_of(config: RunConfig) -> int:
-    """How many times smaller than the targets the network's images are, by the settings or the data set's protocol."""
+    """Factor by which the network's images are smaller than the targets, from the settings or the data set's protocol."""
     return config.data.shrink or data.info(config.data.name).shrink
 
 
@@ -47,7 +47,7 @@ def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
         try:
             height, width = dataset.image_size(index)
         except (OSError, ValueError, UserError):
-            dataset.load(index)  # says what is wrong with it
+            dataset.load(index)  # raises an error that names the problem
             continue
         if height > size[0] or width > size[1]:
             raise UserError(
@@ -57,12 +57,12 @@ def check_canvas(dataset: data.DenseDataset, size: tuple[int, int]) -> None:
 
 
 def use_cpu(device: str) -> bool:
-    """Whether to run on the CPU: asked for, or there is no CUDA GPU (the metrics' float64 sums rule out Apple's)."""
+    """Whether to run on the CPU: on request or without a CUDA GPU (Apple's GPUs lack float64, which metrics need)."""
     return device == "cpu" or not torch.cuda.is_available()
 
 
 def check_precision(config: RunConfig, device: str) -> None:
-    """UserError for bfloat16 of images that are too small for it on the CPU; `device`: `cpu` or `cuda`."""
+    """UserError for bfloat16 on the CPU with images that are too small for it; `device` is `cpu` or `cuda`."""
     size = network_size(config)
     if config.precision == "bfloat16" and device == "cpu" and min(size) < MIN_BFLOAT16_SIDE:
         raise UserError(
@@ -71,12 +71,12 @@ def check_precision(config: RunConfig, device: str) -> None:
 
 
 def metric_classes(config: RunConfig) -> dict[str, Any]:
-    """Classes of metrics by task, where the settings name some. UserError for one that there is not, or that is no metric."""
+    """Custom classes of metrics by task. UserError for a class that does not exist or is not a metric."""
     return {task: load_object(path, f"metrics.{task}", is_metric) for task, path in config.metrics.items()}
 
 
 def network_config(config: RunConfig) -> NetworkConfig:
-    """The description of the network that a run's settings ask for."""
+    """The description of the configured network. UserError for tasks that the data set does not have."""
     info = data.info(config.data.name)
     outputs = info.num_outputs
     chosen = tasks.in_order(config.data.tasks or info.tasks)
@@ -96,12 +96,12 @@ def network_config(config: RunConfig) -> NetworkConfig:
 
 
 def steps_per_epoch(config: RunConfig, images: int, processes: int = 1) -> int:
-    """Optimiser steps in which a run sees its `images` once, at least 1."""
+    """Optimiser steps per pass over `images` training images, at least 1."""
     return max(1, images // (config.batch_size * config.accumulate * processes))
 
 
 def weighting_note(config: RunConfig, images: int, processes: int = 1) -> str:
-    """What should be told of the losses' weighting before a run of so many `images`; empty if nothing."""
+    """A note to print before a run where loss weighting has no effect; empty if it has. `images`: size of the training split."""
     epochs = config.steps / steps_per_epoch(config, images, processes)
     if config.loss.weighting != "dwa" or epochs > 2:
         return ""

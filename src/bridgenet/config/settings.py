@@ -1,4 +1,4 @@
-"""The settings of a run: typed, with the published recipe's values as defaults. They are read by :mod:`bridgenet.config`."""
+"""The typed settings of a run. Defaults are those of the published recipe; :mod:`bridgenet.config` reads them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class NetworkSettings:
         backbone: a name, or `{name, **arguments}`; see :class:`bridgenet.NetworkConfig`.
         pretrained: start from timm's pretrained weights (Hugging Face hub).
         backbone_checkpoint: start from this local file instead (timm's, OpenGVLab's).
-        checkpoint_backbone: compute the inside of the backbone's blocks again in the backward pass instead of keeping
-            it: less memory, more time, the same numbers (InternImage and plain transformers).
-        checkpoint_decoder: the same of the refiner blocks.
-        freeze_backbone: leave the backbone's weights as they are; its batch norms and drop path are in evaluation mode.
+        checkpoint_backbone: recompute the backbone's blocks in the backward pass: less memory, more time, equal results
+            (InternImage and plain transformers).
+        checkpoint_decoder: the same for the refiner blocks.
+        freeze_backbone: do not train the backbone; its batch norms and drop path are in evaluation mode.
         decoder: a name, or `{name, **arguments}`; see :class:`bridgenet.NetworkConfig`.
         drop_path: rate of the backbone's last block.
     """
@@ -53,22 +53,22 @@ class DataSettings:
     """The data.
 
     Attributes:
-        name: a published data set (nyud, pascal, …), the YAML file that describes a folder of one's own, one's own class
+        name: a published data set (nyud, pascal, …), the YAML file that describes a custom folder, a custom class
             (`package.module:Class`), or a list of several, which are trained together.
-        weights: shares of the samples that several data sets give, in their order; as large as they are if not given.
-        root: folder that holds the published data set's folder; else the environment's BRIDGENET_DATA.
-        tasks: the tasks to learn; all that the data set offers if not given.
-        size: (height, width) of training crops [pixels]; the data set's own if not given.
-        eval_size: (height, width) of the canvas that evaluation pads to [pixels]; the data set's own if not given.
-        partial: images may lack labels of tasks. A folder of one's own may in any case; published data sets are expected
-            to be whole.
-        augment: scale, crop, mirror and distort colours in training.
-        shrink: the network sees images at 1/shrink of the labels' size and its predictions are enlarged to them; the data
-            set's own protocol if not given.
-        workers: processes that load data, per training process.
-        cache: keep decoded training samples in memory (shared by all processes of a machine, as long as the run lasts),
-            on disk (stays), or not at all.
-        cache_folder: where on disk; else the environment's BRIDGENET_CACHE, or ~/.cache/bridgenet.
+        weights: fractions of the samples from several data sets, in their order; by default proportional to their sizes.
+        root: folder with the published data set's folder; by default the environment variable BRIDGENET_DATA.
+        tasks: the tasks to learn; by default all of the data set.
+        size: (height, width) of training crops [pixels]; by default the data set's.
+        eval_size: (height, width) of the canvas that evaluation pads to [pixels]; by default the data set's.
+        partial: images may lack labels of tasks. Custom folders may in any case; published data sets must be
+            complete otherwise.
+        augment: random scale, crop, flip and colour distortion in training.
+        shrink: the network's images have 1/shrink of the labels' size, and its predictions are enlarged to it; by default
+            the data set's protocol.
+        workers: data loading processes per training process.
+        cache: keep decoded training samples in memory (shared by all processes of a machine during the run), on disk
+            (kept after the run), or not at all.
+        cache_folder: folder on disk; by default the environment variable BRIDGENET_CACHE, or ~/.cache/bridgenet.
     """
 
     name: list[str] | str = "nyud"
@@ -88,15 +88,15 @@ class DataSettings:
 @strict
 @dataclass
 class OptimizerSettings:
-    """The optimiser; what is not named here is PyTorch's default.
+    """The optimiser; other options have PyTorch's defaults.
 
     Attributes:
         name: adam or adamw.
         lr: learning rate at the first step; it falls as (1 − step/steps)^power.
-        weight_decay: as the optimiser takes it.
+        weight_decay: weight decay of the optimiser.
         betas: Adam's two coefficients.
-        layer_decay: each layer of the backbone learns at so much of the rate of the layer above it; 1: all at one rate.
-        power: of the learning rate's polynomial.
+        layer_decay: factor between the learning rates of a backbone layer and the layer above it; 1: one rate for all.
+        power: exponent of the learning rate schedule.
         grad_clip: largest norm of the gradient.
     """
 
@@ -115,12 +115,12 @@ class LossSettings:
     """The losses.
 
     Attributes:
-        weights: of single tasks, in place of the published ones.
-        functions: of single tasks, in place of their own, `package.module:function`.
-        intermediate_weight: of TPP's intermediate predictions.
-        weighting: how the tasks are weighed: by the fixed weights, as published; by learned uncertainty; by dynamic weight
-            average (dwa); or by the fixed weights with gradient surgery (pcgrad), which costs a backward pass per task.
-        uncertainty_lr: learning rate of the learned weights' logarithms at the first step; it falls as the network's.
+        weights: weights of single tasks that override the published ones.
+        functions: custom losses of single tasks, `package.module:function`.
+        intermediate_weight: weight of TPP's intermediate predictions.
+        weighting: how the tasks are weighted: by the fixed weights, as published; by learned uncertainty; by dynamic weight
+            average (dwa); or by the fixed weights with gradient surgery (pcgrad), which takes a backward pass per task.
+        uncertainty_lr: learning rate of the learned weights' logarithms at the first step; its schedule is the network's.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
@@ -133,26 +133,26 @@ class LossSettings:
 @strict
 @dataclass
 class RunConfig:
-    """Everything that decides what a run does, except where it is written.
+    """All settings of a run except its folder.
 
     Attributes:
         network: the network.
         data: the data.
         optimizer: the optimiser.
         loss: the losses.
-        metrics: of single tasks, in place of their own, `package.module:Class`.
-        steps: optimiser steps.
+        metrics: custom metrics of single tasks, `package.module:Class`.
+        steps: number of optimiser steps.
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
         precision: float32 or bfloat16 (autocast).
-        compile: network and losses by `torch.compile`, which takes minutes at the first step; the numbers within rounding.
-        seed: of weights, order of samples, augmentation and drop path.
-        evaluate_every: steps between evaluations; there is one at the end as well.
+        compile: compile network and losses by `torch.compile`, which takes minutes at the first step; equal up to rounding.
+        seed: seed of weights, order of samples, augmentation and drop path.
+        evaluate_every: steps between evaluations; the last step is evaluated, too.
         evaluation_batch_size: images per evaluation batch and process.
-        save_every: steps between writes of the checkpoint that a run is resumed from.
+        save_every: steps between checkpoints to resume from.
         log_every: steps between rows of metrics.jsonl.
         trackers: accelerate's trackers, e.g. tensorboard, wandb.
-        log_images: validation images whose predictions go to the trackers at each evaluation.
+        log_images: number of validation images whose predictions are logged to the trackers at each evaluation.
     """
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -174,14 +174,14 @@ class RunConfig:
     log_images: NotNegativeInt = 4
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain YAML types, with every option of the decoder."""
+        """The settings as plain YAML types, with all options of the decoder."""
         values = _plain(dataclasses.asdict(self))
         values["network"]["decoder"] = dict(self.network.decoder.complete())
         return values
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down: what YAML and JSON give back is then equal to what they were given."""
+    """Convert nested tuples to lists, so that values are equal after writing and reading YAML or JSON."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -13,16 +13,16 @@ from bridgenet.data.folders.description import FILE
 from bridgenet.data.folders.folder import FolderSource
 from bridgenet.data.info import DataSetInfo, DataSource, data_root
 from bridgenet.data.mixed import MixedSource
-from bridgenet.data.published.cityscapes import Cityscapes
-from bridgenet.data.published.cityscapes_mtan import CityscapesMTAN, CityscapesMTAN19
 from bridgenet.data.published.nyud import NYUDv2
 from bridgenet.data.published.pascal_context import PASCALContext
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.members import members
 
 DATASETS: dict[str, type[DenseDataset]] = {
-    kind.info.name: kind for kind in (NYUDv2, PASCALContext, Cityscapes, CityscapesMTAN, CityscapesMTAN19)
+    found.info.name: found
+    for found in members("bridgenet.data.published", DenseDataset, without=("download", "readers"))  # type: ignore[type-abstract]
 }
-"""Published data sets by the name they have in configurations."""
+"""Published data sets by the name they have in configurations: all that stand in the folder `published`."""
 DESCRIPTIONS = (".yaml", ".yml")
 """Suffixes of names that are the description of a custom folder."""
 

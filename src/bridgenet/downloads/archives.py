@@ -1,4 +1,4 @@
-"""Unpacking .tar.gz archives that come from elsewhere: all or nothing, and nothing outside the target folder."""
+"""Safe unpacking of downloaded .tar.gz archives: all or nothing, and nothing outside the target folder."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from bridgenet.errors import UserError
 from bridgenet.system.files import lock
 
 KEEP_FREE = 0.02
-"""Share of the disk's free space that unpacking leaves alone."""
+"""Fraction of the free disk space that stays free."""
 
 
 class CorruptArchive(UserError):
-    """The archive is damaged, ends early, or holds something else than it should."""
+    """The archive is damaged, incomplete, or has unexpected content."""
 
 
 def unpack(archive: Path, target: Path, expected: str, *, progress: Callable[[int, int], None] | None = None) -> None:
-    """Unpack a .tar.gz archive to the folder `target`, which appears once all of it is there.
+    """Unpack a .tar.gz archive to the folder `target`, which is created when everything is unpacked.
 
     Args:
-        archive: holds a folder of the target's name, or what belongs into it.
+        archive: archive with a folder of the target's name, or with its content.
         target: must not exist, or be an empty folder.
-        expected: a file, relative to the target, by which the right content is known.
-        progress: called with (bytes of the archive that are read, its bytes in all).
+        expected: a file, relative to the target, that the archive must contain.
+        progress: called with (bytes read of the archive, all its bytes).
 
     Raises:
-        CorruptArchive: the archive is damaged, ends early, or does not hold what is expected.
-        UserError: a member would leave the target folder or is no plain file, folder or link (the message names it);
-            the content does not fit on the disk; the target is there; or this Python has no safe way to unpack.
+        CorruptArchive: the archive is damaged or incomplete, or lacks the expected file.
+        UserError: a member lies outside the target folder or is not a plain file, folder or link; the content does not
+            fit on the disk; the target exists; or this Python cannot unpack safely.
     """
     if not hasattr(tarfile, "data_filter"):
         raise UserError(

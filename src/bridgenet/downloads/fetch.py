@@ -1,7 +1,7 @@
-"""Files from the web: several addresses for one file, downloads that go on where they stopped, checksums beside them.
+"""Downloads of files: several URLs per file, interrupted downloads are resumed, checksums are written beside the files.
 
-While a file is on its way its folder holds `.NAME.part` (the bytes so far) and `.NAME.part.json` (which address they
-came from, and how the server names that version of the file). Bytes are only ever added to those of the same version.
+During a download the folder holds `.NAME.part` (the bytes so far) and `.NAME.part.json` (their URL, and the server's
+identifier of the file's version). Bytes are only appended to those of the same version.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from bridgenet.version import __version__
 TIMEOUT = 30.0
 """How long a server may be silent [s]."""
 PAUSES = (1.0, 3.0, 10.0)
-"""Waits [s] before a connection that was cut is tried again; a try that brings new bytes starts them over."""
+"""Pauses before a lost connection is tried again [s]; they start over when new bytes arrive."""
 BLOCK = 1 << 16
 BUSY = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP codes by which a server says that another time may do."""
+"""HTTP codes of servers that may succeed later."""
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -45,24 +45,24 @@ def fetch(
     starts: Sequence[bytes] = (b"",),
     progress: Progress | None = None,
 ) -> str:
-    """Make sure that `target` is there: check it if it is, else download it from the first address that has it.
+    """Check `target` if it exists, else download it from the first URL that has it.
 
-    What came of an interrupted download, of this process or of one before, is kept and added to. The checksum is
-    written to `NAME.sha256` beside the file, as sha256sum does, and is checked whenever the file is found there.
+    An interrupted download, also of an earlier process, is resumed. The checksum is written to `NAME.sha256` beside the
+    file in the format of sha256sum, and is checked if the file exists.
 
     Args:
-        urls: addresses (http, https) of the same file, in the order to try them.
-        target: where the file goes; its folder is made.
-        sha256: the checksum the file must have, where it is known.
-        starts: what files of its kind begin with: anything else that an address gives is not the file.
-        progress: called with (bytes that are there, bytes in all or None if the server does not tell).
+        urls: URLs (http, https) of the same file, in the order to try them.
+        target: path of the file; its folder is created.
+        sha256: expected checksum, if it is known.
+        starts: possible first bytes of the file; a download that begins otherwise is refused.
+        progress: called with (downloaded bytes, all bytes or None if the server does not report them).
 
     Returns:
         The file's sha256, 64 hexadecimal digits.
 
     Raises:
-        UserError: no address has the file, with the reason for each; it does not fit on the disk; another process
-            downloads it; or the file that is there has another checksum.
+        UserError: no URL has the file, with the reason for each; it does not fit on the disk; another process
+            downloads it; or the existing file has another checksum.
     """
     for url in urls:
         if not is_web(split(url)):
@@ -78,8 +78,8 @@ def fetch(
                 return partial.finish(target, sha256, starts)
             except Failed as failure:
                 failures.append(f"         {url}: {failure}")
-        can_go_on = partial.size and partial.origin.get("validator")
-        kept = f" {partial.size / 1e6:.1f} MB are kept and go on from there." if can_go_on else ""
+        can_resume = partial.size and partial.origin.get("validator")
+        kept = f" {partial.size / 1e6:.1f} MB are kept and will be resumed." if can_resume else ""
     tried = "\n".join(failures) or "         no address is known"
     raise UserError(
         f"{target.name} could not be downloaded:\n{tried}\n"
@@ -89,22 +89,22 @@ def fetch(
 
 
 def partial_size(target: Path) -> int:
-    """Bytes that an unfinished download of `target` left behind."""
+    """The number of bytes of an unfinished download of `target`."""
     path = _part(target)
     return path.stat().st_size if path.exists() else 0
 
 
 def checksum_file(target: Path) -> Path:
-    """Where the checksum of `target` is written."""
+    """The file with the checksum of `target`."""
     return target.with_name(f"{target.name}.sha256")
 
 
 class Failed(Exception):
-    """Why an address does not give the file."""
+    """The reason why a URL does not give the file."""
 
 
 class _Cut(Exception):
-    """The connection ended, or the server was busy: the same address may go on."""
+    """The connection ended, or the server was busy: the URL can be tried again."""
 
 
 class _Partial:
@@ -119,7 +119,7 @@ class _Partial:
         try:
             self.origin = dict(json.loads(self.record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            self.size = 0  # nobody knows what the bytes are
+            self.size = 0  # the origin of the bytes is unknown
 
     @classmethod
     @contextmanager
@@ -146,7 +146,7 @@ class _Partial:
         write_atomically(self.record, json.dumps(origin))
 
     def append(self, block: bytes) -> None:
-        """Write bytes that go on where the part ends, at once to the system: a killed process loses none."""
+        """Append bytes, without a buffer: a killed process loses none."""
         view = memoryview(block)
         while view:
             written = self.file.write(view)
@@ -174,7 +174,7 @@ class _Partial:
 
 
 def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
-    """Bring the part to its full length, or raise Failed."""
+    """Download the rest of the file, or raise Failed."""
     pauses, furthest, reached = iter(PAUSES), 0, False
     while True:
         try:
@@ -183,7 +183,7 @@ def _download(url: str, partial: _Partial, progress: Progress | None) -> None:
                 return _receive(url, response, partial, progress)
         except _Cut as cut:
             reason = cut
-        if not reached:  # nobody is there: the next address rather than a wait
+        if not reached:  # no server: try the next URL without a pause
             raise Failed(f"no connection ({reason})")
         if partial.size > furthest:
             furthest, pauses = partial.size, iter(PAUSES)
@@ -212,7 +212,7 @@ def _receive(url: str, response: Any, partial: _Partial, progress: Progress | No
     said = f"HTTP {response.status} {response.reason}"
     headers, known = response.headers, partial.origin.get("total")
     if response.status == 416:  # asked for what lies behind the end: the part is complete, or of something else
-        if known in (None, partial.size) and _goes_on(headers, partial, rf"bytes \*/({partial.size})"):
+        if known in (None, partial.size) and _continues(headers, partial, rf"bytes \*/({partial.size})"):
             return
         partial.start()
         raise _Cut(said)
@@ -226,7 +226,7 @@ def _receive(url: str, response: Any, partial: _Partial, progress: Progress | No
         total = length_of(headers)
         partial.start(url=url, validator=_validator(headers), total=total)
     else:
-        found = _goes_on(headers, partial, rf"bytes {partial.size}-\d+/({known or '[0-9]+'}|\*)")
+        found = _continues(headers, partial, rf"bytes {partial.size}-\d+/({known or '[0-9]+'}|\*)")
         if not found:
             partial.start()
             raise _Cut("the server answered with another part or version of the file")
@@ -246,8 +246,8 @@ def _receive(url: str, response: Any, partial: _Partial, progress: Progress | No
         raise _Cut(f"the connection ended after {partial.size} of {total} bytes")
 
 
-def _goes_on(headers: Message, partial: _Partial, place: str) -> re.Match[str] | None:
-    """What `place` finds in an answer's Content-Range; nothing if the answer is of another version than the part."""
+def _continues(headers: Message, partial: _Partial, place: str) -> re.Match[str] | None:
+    """Match `place` in the Content-Range of a response; None if the response has another version than the part."""
     is_same = partial.origin and _validator(headers) in (None, partial.origin["validator"])
     return re.fullmatch(place, headers.get("Content-Range", "")) if is_same else None
 
@@ -259,7 +259,7 @@ def _validator(headers: Message) -> str | None:
 
 
 def length_of(headers: Message) -> int | None:
-    """The Content-Length [bytes] of an answer, if it tells one."""
+    """The Content-Length of a response [bytes]; None without a valid one."""
     length = headers.get("Content-Length", "")
     return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
 

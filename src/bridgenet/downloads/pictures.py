@@ -1,4 +1,4 @@
-"""Pictures from the web: http and https alone, of bounded size and time."""
+"""Downloads of images from http and https URLs, with limits of size and time."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bridgenet.errors import UserError
 from bridgenet.version import __version__
 
 MAX_BYTES = 100_000_000
-"""The largest file that is fetched [bytes]."""
+"""Largest size of a file [bytes]."""
 MAX_SECONDS = 60.0
-"""The longest that fetching one file may take [s]; a server may be silent for half of it."""
+"""Longest time of a download [s]; a server may be silent for half of it."""
 
 
 def is_address(text: str) -> bool:
-    """Whether an input is meant as an address, of whatever scheme."""
+    """Whether an input is a URL of any scheme."""
     return "://" in text
 
 
 def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS) -> bytes:
-    """The content of a picture's address. Redirections are followed from https to https, from http to both.
+    """Download an image. Redirections are followed from https to https, from http to both.
 
     Raises:
-        UserError: another scheme, no such server or file, something that says it is no picture, too large or too slow.
+        UserError: wrong scheme, server or file not found, not an image by its headers, too large or too slow.
     """
     parts = fetch.split(url)
     if parts is None or not fetch.is_web(parts):
@@ -43,10 +43,10 @@ def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = 
                 content.extend(block)
                 if is_late.is_set():
                     return
-        except Exception as error:  # told by the thread that waits
+        except Exception as error:  # raised by the waiting thread
             failures.append(error)
 
-    # In a thread: a server that sends its headers letter by letter is never silent, and no timeout of a socket ends it.
+    # In a thread: no timeout of a socket stops a server that sends its headers byte by byte.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(max_seconds)

@@ -1,4 +1,4 @@
-"""Weights that others published: where they are, and under which licence. None of them comes with this package."""
+"""Published weights: their URLs and licences. None of them is part of this package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPENGVLAB = (
 
 
 STARTS = (b"PK\x03\x04", b"\x80")
-"""What torch.save's files begin with, of today and of old."""
+"""First bytes of files by torch.save, in its current and its old format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +24,13 @@ class Weights:
     """One published file.
 
     Attributes:
-        file: its name.
-        about: what it holds.
-        licence: its terms, in words.
-        use: how a command takes it, ``{path}`` standing for the file.
-        urls: addresses in the order to try them, ``{file}`` standing for the name.
-        sha256: the checksum where its publishers tell one, else empty.
-        hint: where to find an address, if none is known.
+        file: name of the file.
+        about: description of the weights.
+        licence: name of the licence.
+        use: command that uses the file; ``{path}`` is replaced by its path.
+        urls: URLs in the order to try them; ``{file}`` is replaced by the name.
+        sha256: published checksum, or empty.
+        hint: where to find a URL, if none is known.
     """
 
     file: str
@@ -81,7 +81,7 @@ WEIGHTS: dict[str, Weights] = {
 
 
 def find(name: str) -> Weights:
-    """The weights of that name (or file name), or UserError with the nearest known one."""
+    """Find weights by name or file name. UserError with the nearest known name if there are none."""
     key = name if name in WEIGHTS else next((key for key, known in WEIGHTS.items() if known.file == name), None)
     if key is None:
         raise UserError(f"'{name}' is not a name of weights{nearest(name, WEIGHTS)}; bridgenet weights list shows them")
@@ -89,12 +89,12 @@ def find(name: str) -> Weights:
 
 
 def download(name: str, out: Path, *, urls: Sequence[str] = (), progress: Progress | None = None) -> tuple[Path, str]:
-    """Download weights to the folder `out`, or check them if they are there. The file is not opened.
+    """Download weights to the folder `out`, or check existing ones. The file is not loaded.
 
     Args:
         name: a key of :data:`WEIGHTS`, or the file's name.
-        out: the folder; it is made.
-        urls: further addresses, tried before the known ones.
+        out: folder, which is created.
+        urls: further URLs, tried before the known ones.
         progress: see :func:`bridgenet.downloads.fetch.fetch`.
 
     Returns:

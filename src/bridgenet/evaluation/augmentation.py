@@ -1,4 +1,4 @@
-"""Test-time augmentation: several looks at each image, their predictions averaged in the units of each task."""
+"""Test-time augmentation: predictions for scaled and mirrored images, averaged in the units of each task."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ SMALLEST, LARGEST = 0.1, 4.0
 
 
 class TestTimeAugmentation(nn.Module):
-    """A network that looks at every image at several scales, and mirrored, and averages what it predicts.
+    """A network that averages its predictions for scaled and mirrored versions of every image.
 
-    Classes: probabilities. Probabilities: themselves. Depth: metres, of a scaled image times the scale, as training
-    divides depth by it (disparity divided by it, as that is multiplied). Normals: unit vectors, x negated where mirrored; the mean is brought to unit length. The means
-    are given as logits that decode to them.
+    Class maps are averaged as probabilities, probabilities as they are. Depth [m] is multiplied by the scale, since
+    training divides it by the scale; disparity is divided by it. Normals are averaged as unit vectors, with x negated where
+    mirrored, and normalised. The averages are returned as logits that decode to them.
 
     Args:
-        network: in evaluation mode is meant.
-        flip: look at each scale's mirror image as well.
-        scales: factors of the image's sides.
+        network: the network, in evaluation mode.
+        flip: predict the mirrored image of each scale, too.
+        scales: factors of the image's height and width.
 
     Raises:
-        UserError: a scale below 0.1 or above 4, or none.
+        UserError: there is no scale, or one below 0.1 or above 4.
     """
 
-    __test__ = False  # pytest takes every Test… for a test
+    __test__ = False  # pytest collects classes named Test… otherwise
 
     def __init__(self, network: BridgeNet, *, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
         super().__init__()
         check_scales(scales)
         self.network = network
         self.training = network.training
+        self.mean, self.deviation = network.mean, network.deviation
         self.flip = flip
         self.scales = tuple(float(scale) for scale in scales)
 
     @property
     def tasks(self) -> dict[str, int]:
-        """As the network's."""
+        """The tasks of the network."""
         return self.network.tasks
 
     @property
     def title(self) -> str:
-        """What is done, in words."""
+        """A text on scales and flipping."""
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
         return f"scales {scales}" + (", each mirrored as well" if self.flip else "")
 
@@ -72,7 +73,7 @@ class TestTimeAugmentation(nn.Module):
 
 
 def check_scales(scales: Sequence[float]) -> None:
-    """UserError unless these are factors that an image's sides can reasonably have."""
+    """UserError unless there are scales and all are within 0.1 and 4."""
     if not scales or not all(SMALLEST <= scale <= LARGEST for scale in scales):
         raise UserError(
             f"--scales {' '.join(map(str, scales)) or '(none)'}: expected factors from {SMALLEST:g} to {LARGEST:g}"
@@ -80,7 +81,7 @@ def check_scales(scales: Sequence[float]) -> None:
 
 
 def _mirrored(task: tasks.Task, value: Tensor) -> Tensor:
-    """A prediction for a mirror image, brought back."""
+    """Mirror the prediction for a mirrored image back."""
     value = value.flip(-1)
     if channels := task.negate_on_flip:
         sign = torch.ones(value.shape[1], 1, 1, device=value.device)

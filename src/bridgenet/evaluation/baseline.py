@@ -1,10 +1,9 @@
-"""The best constant prediction made from a training set: what a network must beat to have learnt anything."""
+"""The best constant prediction from a training set, a baseline that a trained network must beat."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bridgenet import data, tasks
@@ -16,17 +15,18 @@ from bridgenet.tasks.scores import Scores
 
 
 def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
-    """{task: (1, n_t, 1, 1) logits} of the constant that does best on the training set, by kind of task.
+    """{task: (1, n_t, 1, 1) logits} of the best constant on the training set, by kind of task.
 
-    Classes: the most frequent one (best mIoU of a constant). Depth: the mean (best RMSE). Regression: the mean of each
-    channel over the values that its metric counts. Normals: of 500 directions spread evenly and the mean one, that of the
-    least mean angle (on 200 pixels an image). One-channel probability: the share of positives at the weights of the edge
-    loss (best weighted cross entropy); two-channel: everything foreground.
+    Classes: the most frequent class (best mIoU of a constant). Depth: the mean (best RMSE). Regression: the mean of each
+    channel over the values that its metric counts. Normals: the direction with the smallest mean angle (on 200 pixels per
+    image) out of 500 evenly spread ones and the mean. One-channel probability: the fraction of positives weighted as in
+    the edge loss (best weighted cross entropy); two-channel: everything is foreground.
     """
     outputs = train_set.info.num_outputs
     constants = {task: tasks.get(task).kind.best_constant(outputs[task]) for task in train_set.tasks}
     for index in range(len(train_set)):
-        seen = _cropped(train_set.load(index), train_set.info.size)
+        rows, columns = train_set.info.size
+        seen = {name: values[:rows, :columns] for name, values in train_set.load(index).items()}
         height, width = seen["image"].shape[:2]
         sample = EvaluationTransform((height, width), train_set.tasks)(seen, train_set.ids[index])
         for task, constant in constants.items():
@@ -40,7 +40,7 @@ def constant_logits(train_set: data.DenseDataset) -> dict[str, Tensor]:
 
 
 def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, size: tuple[int, int]) -> Scores:
-    """The scores of constant logits on a validation split, by the metrics that networks are scored by."""
+    """Score constant logits on a validation split with the metrics of networks. `size`: (height, width) of the canvas [pixels]."""
     metrics = {task: tasks.resolve(tasks.get(task).metric)(logits[task].shape[1]) for task in val_set.tasks}
     for batch in evaluation_loader(val_set, size=size, batch_size=8, num_workers=0):
         targets = to_device(batch, "cpu", val_set.tasks)
@@ -54,7 +54,7 @@ def evaluate_constant(logits: dict[str, Tensor], val_set: data.DenseDataset, siz
 
 
 def _boundaries(probability: float, val_set: data.DenseDataset) -> dict[str, float]:
-    """odsF, oisF and AP of a constant probability."""
+    """Compute odsF, oisF and AP of a constant probability."""
     counts = []
     for index in val_set.boundary_indices():
         truth = boundary.boundaries(val_set.boundary_labels(index))
@@ -62,7 +62,3 @@ def _boundaries(probability: float, val_set: data.DenseDataset) -> dict[str, flo
         counts.append(boundary.count(prediction, truth, max_distance=val_set.boundary_distance(index)))
     matched, predicted, true = (np.array(values) for values in zip(*counts))
     return boundary.summarise(matched, predicted, true).headlines
-
-
-def _cropped(sample: dict[str, NDArray[np.float32]], size: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
-    return {name: values[: size[0], : size[1]] for name, values in sample.items()}

@@ -1,7 +1,7 @@
-"""Boundary evaluation of a folder of predictions: counts image by image on all cores, resumed after a kill, then scores.
+"""Boundary evaluation of a folder of predictions: counts of each image, on all cores, and scores over all images.
 
-The counts of every image that is done stand as a line in a file; they are used again as long as prediction and truth
-are the same files.
+Counts are written to a file line by line, so that an interrupted evaluation is resumed. They are reused as long as the
+files of prediction and truth are unchanged.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from bridgenet.metrics.boundary import BoundaryScores
 from bridgenet.system import parallel
 
 VERSION = 1
-"""Of the protocol's implementation: counts of another version are not used again."""
+"""Version of the protocol's implementation: counts of another version are not reused."""
 
 CACHE = "boundary_counts"
-"""Files of counts begin so."""
+"""Prefix of the names of files with counts."""
 
 ReadLabels = Callable[[Path], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class BoundaryJob:
-    """One image: its prediction, and the label map that its true boundaries come from.
+    """An image: its prediction, and the label map that defines its true boundaries.
 
     Attributes:
-        name: of the image.
+        name: name of the image.
         prediction: 8-bit grey PNG, 255·probability, in the image's own size.
         truth: file of the label map.
-        read_labels: reads `truth` as an (H, W) array; a function of a module.
+        read_labels: function of a module that reads `truth` as an (H, W) array.
         max_distance: see :func:`bridgenet.metrics.boundary.count`.
     """
 
@@ -54,7 +54,7 @@ class BoundaryJob:
 
 @dataclass(frozen=True)
 class BoundaryCounts:
-    """Counts of one image: matched and predicted pixels at each threshold, true pixels."""
+    """Counts of an image: matched and predicted pixels at each threshold, and true pixels."""
 
     matched: list[int]
     predicted: list[int]
@@ -68,18 +68,17 @@ def evaluate_boundaries(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, BoundaryCounts]:
-    """Counts of all images, by name.
+    """Count matched, predicted and true pixels of all images, by name.
 
     Args:
         jobs: the images.
-        cache: file, named by :func:`cache_file`, that keeps the counts of every image as soon as it is done, a line of
-            JSON each; what it or one beside it (of another process) holds of the same prediction and truth is not
-            computed again.
-        workers: processes, one per core if None.
-        progress: told (images done, images in all).
+        cache: file named by :func:`cache_file`. The counts of every finished image are appended to it as a line of JSON.
+            Counts in it, or in files of other processes beside it, are reused for unchanged predictions and truths.
+        workers: number of processes, one per core if None.
+        progress: called with (finished images, all images).
 
     Raises:
-        UserError: predictions that are missing or cannot be used, all of them together.
+        UserError: lists all predictions that are missing or cannot be used.
     """
     check_predictions(jobs)
     keys = {job.name: _key(job) for job in jobs}
@@ -106,7 +105,7 @@ def evaluate_boundaries(
 
 
 def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
-    """The images of a data set's split that the protocol scores, with predictions in `predictions/ID.png`."""
+    """The images of a data set's split that the protocol scores. Predictions are `predictions/ID.png`."""
     return [
         BoundaryJob(
             name=dataset.ids[index],
@@ -120,7 +119,7 @@ def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
 
 
 def protocol(dataset: DenseDataset, images: int) -> str:
-    """The protocol's name, to stand beside its numbers."""
+    """A text that names protocol, data and maximal distance."""
     info = dataset.info
     known = len(info.boundary_ids) or info.counts.get("val", 0)
     if dataset.is_synthetic:
@@ -134,7 +133,7 @@ def protocol(dataset: DenseDataset, images: int) -> str:
 
 
 def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
-    """Scores over the images."""
+    """Compute scores over all images."""
     counts = list(counts)
     return boundary.summarise(
         np.array([image.matched for image in counts], np.int64),
@@ -144,7 +143,7 @@ def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
 
 
 def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
-    """UserError naming every prediction that is missing, damaged, no 8-bit grey PNG, or unlike a truth stored as PNG in size."""
+    """UserError listing predictions that are missing, damaged, not 8-bit grey PNGs, or of another size than their truth."""
     problems = []
     for job in jobs:
         if not job.prediction.is_file():
@@ -172,7 +171,7 @@ def _unusable(problems: Sequence[str], number: int) -> UserError:
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) told by a picture's header; None if it cannot be read, which is told when it is needed."""
+    """(width, height) [pixels] from an image's header; None if it cannot be read, which is reported when it is used."""
     try:
         with Image.open(path) as image:
             return image.size
@@ -181,7 +180,7 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 
 def _another_size(job: BoundaryJob, found: tuple[int, int], truth: tuple[int, int] | None) -> str:
-    """In words; sizes as (width, height)."""
+    """The text for a prediction of wrong size; sizes are (width, height) [pixels]."""
     assert truth is not None
     return (
         f"{job.prediction} has {found[1]}×{found[0]} pixels (height×width), {job.truth} has {truth[1]}×{truth[0]}; give "
@@ -190,13 +189,13 @@ def _another_size(job: BoundaryJob, found: tuple[int, int], truth: tuple[int, in
 
 
 def read_prediction(path: Path) -> NDArray[np.uint8]:
-    """An 8-bit grey PNG, (H, W) uint8."""
+    """Read an 8-bit grey PNG as (H, W) uint8."""
     with reading(path), Image.open(path) as image:
         return np.asarray(image)
 
 
 def read_label_png(path: Path) -> NDArray[Any]:
-    """A label map stored as a picture of one channel (grey of 8 or 16 bits, or palette indices), (H, W) integers."""
+    """Read a label map with one channel (8 or 16 bit grey, or palette indices) as (H, W) integers."""
     with reading(path), Image.open(path) as image:
         labels, mode = np.asarray(image), image.mode
     if labels.ndim != 2 or labels.dtype.kind not in "iub":
@@ -205,12 +204,12 @@ def read_label_png(path: Path) -> NDArray[Any]:
 
 
 def cache_file(folder: Path, rank: int = 0) -> Path:
-    """Where one of several processes keeps its counts."""
+    """The file with the counts of a process."""
     return folder / (f"{CACHE}.{rank}.jsonl" if rank else f"{CACHE}.jsonl")
 
 
 def _count(_: None, job: BoundaryJob) -> BoundaryCounts | str:
-    """Counts of one image, or why there are none."""
+    """Count the pixels of an image; returns the text of an error if that is impossible."""
     try:
         prediction = read_prediction(job.prediction)
         labels = job.read_labels(job.truth)
@@ -223,7 +222,7 @@ def _count(_: None, job: BoundaryJob) -> BoundaryCounts | str:
 
 
 def _key(job: BoundaryJob) -> str:
-    """What the counts hang on."""
+    """A digest of everything that the counts depend on."""
     digest = hashlib.sha256(json.dumps([VERSION, job.max_distance, job.read_labels.__qualname__]).encode())
     for path in (job.prediction, job.truth):
         with reading(path):
@@ -238,7 +237,7 @@ def _append(cache: Path, name: str, key: str, counts: BoundaryCounts) -> None:
 
 
 def _read_cache(cache: Path, *, tidy: bool) -> dict[str, BoundaryCounts]:
-    """Counts by key; with `tidy` a line that a kill left unfinished is cut off."""
+    """Read counts by key. With `tidy` an incomplete last line is removed from the file."""
     if not cache.is_file():
         return {}
     content = cache.read_bytes()

@@ -1,4 +1,4 @@
-"""What `bridgenet evaluate` does, in four steps: load, score, count boundaries, report."""
+"""`bridgenet evaluate` in four steps: load, score, count boundaries, report."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ AS_PUBLISHED = {
     "sal.maxF": "as in published tables: the probability passes through a sigmoid again; maxF_clean is the definition",
     "edge.loss": "as in published tables: the probability is taken for the logit; loss_clean is the definition",
 }
-"""Scores that carry a quirk of the field's common evaluation code."""
+"""Scores with a quirk of commonly used evaluation code."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How a network is evaluated, beside the run's settings.
+    """Options of an evaluation besides the settings of a run.
 
     Attributes:
-        boundaries: compute odsF, oisF and AP of the edge task as well.
-        boundary_workers: processes that do so, one per core if None.
+        boundaries: compute odsF, oisF and AP of the edge task, too.
+        boundary_workers: number of processes for that, one per core if None.
         flip, scales: test-time augmentation, see :class:`bridgenet.evaluation.augmentation.TestTimeAugmentation`.
-        reference: folder of a run, or an evaluation.json, whose scores the gain Δm is told over.
+        reference: folder of a run, or an evaluation.json, with the scores that the gain Δm is relative to.
     """
 
     boundaries: bool = True
@@ -68,18 +68,18 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What is evaluated.
+    """Network and data of an evaluation.
 
     Attributes:
-        source: as the user named it.
-        weights: the weight file that it means.
-        digest: of that file, see :func:`bridgenet.checkpoints.files.weights_digest`.
-        information: what is recorded beside the weights.
-        model: the network on its device, prepared for inference, with its test-time augmentation.
+        source: the source as given by the user.
+        weights: the weight file.
+        digest: digest of that file, see :func:`bridgenet.checkpoints.files.weights_digest`.
+        information: information recorded with the weights.
+        model: the network on its device, prepared for inference, with test-time augmentation.
         config: the settings, with the tasks that are scored.
         dataset: the validation split with these tasks.
-        reference: scores that the gain is told over.
-        processes: those that share the work, and which of them this one is.
+        reference: scores that the gain is relative to.
+        processes: index of this process and number of processes.
     """
 
     source: str
@@ -144,7 +144,7 @@ def evaluate_source(
 def load(
     source: str, config: RunConfig | None, overrides: Sequence[str], options: EvaluationOptions, device: str
 ) -> Loaded:
-    """Check the options, then open weights and data, and check that they belong together."""
+    """Check the options, open weights and data, and check that they match."""
     check_scales(options.scales)
     if options.boundary_workers is not None and options.boundary_workers < 1:
         raise UserError(f"--boundary-workers {options.boundary_workers}: expected 1 or more")
@@ -167,9 +167,9 @@ def load(
 def count_boundaries(
     loaded: Loaded, out: Path, options: EvaluationOptions, progress: Progress | None
 ) -> dict[str, BoundaryCounts]:
-    """Counts of all images by name, empty where there is nothing to count or `options` leave it out.
+    """Boundary counts of all images by name; empty without boundaries or if `options` disable them.
 
-    Each process counts the images that it has predicted; all get the counts of all.
+    Each process counts the images that it has predicted; all receive the counts of all images.
     """
     dataset = loaded.dataset
     if not options.boundaries or "edge" not in dataset.tasks or not dataset.boundary_indices():
@@ -192,7 +192,7 @@ def count_boundaries(
 def report(
     loaded: Loaded, found: Evaluation, counts: Mapping[str, BoundaryCounts], options: EvaluationOptions
 ) -> dict[str, Any]:
-    """What `evaluation.json` holds. The scores of the boundaries are added to those found, also image by image."""
+    """Create the content of `evaluation.json`. Boundary scores are added to `found`, also for each image."""
     config, dataset, scores = loaded.config, loaded.dataset, found.scores
     root = data.data_root(config.data.root) if dataset.info.needs_root else dataset.folder.parent
     results: dict[str, Any] = {
@@ -237,7 +237,7 @@ def report(
 
 
 def per_image_table(per_image: Mapping[str, Scores]) -> str:
-    """Scores of single images as CSV: `id`, then `TASK.METRIC`; an empty cell where nothing is labelled."""
+    """The scores of each image as CSV: `id`, then `TASK.METRIC`; cells without labels are empty."""
     columns = list(dict.fromkeys((task, key) for row in per_image.values() for task in row for key in row[task]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -249,17 +249,17 @@ def per_image_table(per_image: Mapping[str, Scores]) -> str:
 
 
 def settings_of(network: NetworkConfig) -> list[str]:
-    """Settings, as command-line overrides, that follow from a network's description alone: its data set and image size."""
+    """Settings that follow from a network's description, as command-line overrides: its data set and image size."""
     if network.dataset is None:
         return []
     if network.dataset not in data.DATASETS:
-        return ["--data.name", network.dataset]  # what is given beside the weights takes its place, and says the size
+        return ["--data.name", network.dataset]  # overrides may replace it, and give the size
     height, width = (side * data.info(network.dataset).shrink for side in network.image_size)
     return ["--data.name", network.dataset, "--data.eval_size", f"[{height}, {width}]"]
 
 
 def _with_tasks(config: RunConfig, predicted: Mapping[str, int], source: str) -> RunConfig:
-    """The settings with the tasks that are scored: the chosen ones, else all that network and data have in common."""
+    """Set the scored tasks: the configured ones, else all that network and data have in common."""
     offered = data.info(config.data.name).num_outputs
     if config.data.tasks is None:
         known = [task for task in predicted if task in data.info(config.data.name).tasks]
@@ -278,7 +278,7 @@ def _with_tasks(config: RunConfig, predicted: Mapping[str, int], source: str) ->
 
 
 def _warn_of_other_reference(source: str, results: Mapping[str, Any]) -> None:
-    """A gain over scores of other images means little: say so."""
+    """Warn if the reference was scored on other images or in another way."""
     path = Path(source)
     other = json.loads((path / "evaluation.json" if path.is_dir() else path).read_text(encoding="utf-8"))
     for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):

@@ -1,4 +1,4 @@
-"""Evaluation: every task's metrics pooled over a split, shared among processes with the same result as on one."""
+"""Evaluation: the metrics of all tasks over a split. Several processes give the same result as one."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
-        scores: pooled over the split.
-        details: by task what the scores leave out, JSON types: per-class values, confusion matrix, curves, histograms.
-        per_image: {id: {task: {metric: value}}}, each image by itself, in the data set's order.
+        scores: scores over the whole split.
+        details: further results by task as JSON types: per-class values, confusion matrix, curves, histograms.
+        per_image: {id: {task: {metric: value}}} of each image, in the data set's order.
     """
 
     scores: Scores
@@ -57,19 +57,19 @@ def evaluate(
     metrics: Mapping[str, Callable[[int], Any]] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a network on all samples of a data set. With several processes a collective call; all get the same result.
+    """Score a network on all samples of a data set. A collective call; all processes get the same result.
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
-        shrink: the network sees images at 1/shrink of that; its logits are resized to the targets.
-        rank, world: this process and their number; each takes its share of the samples, none twice.
+        shrink: the network's images have 1/shrink of that size; its logits are resized to the targets.
+        rank, world: index of this process and number of processes; each sample is scored by one of them.
         precision: `float32`, or `bfloat16` for autocast.
-        edge_folder: write the boundary predictions here as 8-bit PNG (255·probability, truncated), in the image's own size.
-        metrics: classes of some tasks' metrics, in place of their own; see :class:`bridgenet.Task`.
-        progress: told (batches done, batches in all) of this process.
+        edge_folder: folder for boundary predictions as 8-bit PNG (255·probability, truncated), in the image's own size.
+        metrics: custom metric classes by task; see :class:`bridgenet.Task`.
+        progress: called with (finished batches, all batches) of this process.
 
     Raises:
-        UserError: a metric of one's own fails, or does not give the score that stands for the task.
+        UserError: a custom metric fails, or does not return the headline score of its task.
     """
     device = next(network.parameters()).device
     scorers = {
@@ -84,7 +84,7 @@ def evaluate(
     network.eval()
     with torch.inference_mode():
         for batch in loader:
-            seen = to_device(batch, device, dataset.tasks)
+            seen = to_device(batch, device, dataset.tasks, mean=network.mean, deviation=network.deviation)
             with autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             for task, metric in scorers.items():
@@ -112,10 +112,10 @@ def score_split(
     edge_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """As :func:`evaluate`, by the settings of a run.
+    """Like :func:`evaluate`, with the settings of a run.
 
     Args:
-        processes: `process_index` and `num_processes`, as Accelerate's objects have them.
+        processes: an object with `process_index` and `num_processes`, e.g. an Accelerator.
     """
     return evaluate(
         network,
@@ -134,7 +134,7 @@ def score_split(
 
 
 def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
-    """The entries of all processes together. A collective call."""
+    """Merge the entries of all processes. A collective call."""
     parts: list[Any] = [own]
     if world > 1:
         parts = [None] * world
@@ -143,14 +143,11 @@ def gathered(own: Mapping[str, Any], world: int) -> dict[str, Any]:
 
 
 def write_edges(probability: Tensor, batch: Mapping[str, Any], folder: Path) -> None:
-    """Write (B, H, W) boundary probabilities as 8-bit grey PNG, cut to each image's own place on the canvas."""
+    """Write (B, H, W) boundary probabilities as 8-bit grey PNGs, cropped to the image on the canvas."""
     values = (probability.float() * 255).to(torch.uint8).cpu().numpy()  # truncated, as the boundary protocol asks
     for value, name, size, offset in zip(values, batch["id"], batch["size"].tolist(), batch["offset"].tolist()):
         top, left = offset
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _png(value[top : top + size[0], left : left + size[1]]))
-
-
-def _png(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
+        cropped = np.ascontiguousarray(value[top : top + size[0], left : left + size[1]])
+        write_atomically(path, cv2.imencode(".png", cropped)[1].tobytes())

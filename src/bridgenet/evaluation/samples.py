@@ -1,4 +1,4 @@
-"""Predictions for chosen samples of a data set, beside their photo and truth, for pictures of them."""
+"""Predictions for selected samples of a data set, with photo and truth, for visualisation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from bridgenet.tasks.decoding import decode, enlarged
 
 @dataclass(frozen=True)
 class PredictedSample:
-    """One sample, cut to the image's own place on the evaluation's canvas.
+    """A predicted sample, cropped to the image on the canvas of the evaluation.
 
     Attributes:
-        id: of the sample.
+        id: name of the sample.
         photo: (H, W, 3) uint8 RGB.
         predictions: {task: decoded map}, see :class:`bridgenet.Task`.
         truths: {task: target}, (H, W), or (H, W, 3) of normals, NaN (in class maps IGNORE) where there is no label.
@@ -45,11 +45,11 @@ def predicted_samples(
     shrink: int = 1,
     precision: str = "float32",
 ) -> Iterator[PredictedSample]:
-    """The samples of these indices, predicted one by one as evaluation does (with batches of one).
+    """Predict the samples of these indices as evaluation does, with batches of one.
 
     Args:
         size: (height, width) of the canvas that images are padded to [pixels].
-        shrink: the network sees images at 1/shrink of that.
+        shrink: the network's images have 1/shrink of that size.
         precision: `float32`, or `bfloat16` for autocast.
 
     Raises:
@@ -62,7 +62,7 @@ def predicted_samples(
     try:
         for index in indices:
             batch = collate([transformed[index]])
-            seen = to_device(batch, device, dataset.tasks)
+            seen = to_device(batch, device, dataset.tasks, mean=network.mean, deviation=network.deviation)
             with torch.inference_mode(), autocast(device, precision):
                 logits = enlarged(network(seen["image"]).logits, seen)
             (height, width), (top, left) = batch["size"][0].tolist(), batch["offset"][0].tolist()

@@ -22,6 +22,7 @@ from bridgenet.export.quantisation import quantise
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
 from bridgenet.model.records import record_of
+from bridgenet.prediction.model import Model
 from bridgenet.system.files import replacing
 from bridgenet.version import __version__
 
@@ -37,7 +38,7 @@ Say = Callable[[str], None]
 
 
 def export(
-    network: BridgeNet,
+    network: BridgeNet | Model,
     path: str | Path,
     *,
     size: Sequence[int] | None = None,
@@ -50,7 +51,7 @@ def export(
     """Write a network for use outside this package, all of the file or nothing.
 
     Args:
-        network: as :func:`bridgenet.load_network` gives it, in float32; it is put on the CPU and into evaluation mode.
+        network: a network, or a model, in float32; the network is put on the CPU and into evaluation mode.
         path: ends in `.onnx` or `.pt2`.
         size: the only (H, W) [pixels] of images that the file shall take, rounded up to what the backbone needs.
         fixed: the same with the size of the training images. Without both: any size if the backbone can be exported so, else
@@ -68,6 +69,8 @@ def export(
             results that deviate from PyTorch's by more than :data:`TOLERANCE`; nothing is written then.
     """
     path = Path(path)
+    if isinstance(network, Model):
+        network = network.network
     _check(network, path, int8, opset)
     network.cpu().eval().requires_grad_(False)
     description = describe(network)

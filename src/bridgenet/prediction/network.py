@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from bridgenet.prediction.request import check_request, check_smoothing, shrunk,
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.tiling import normalised, predict_tiled, tiling_for
 
+if TYPE_CHECKING:
+    from bridgenet.prediction.model import Model
+
 Picture = NDArray[np.uint8]
 
 
@@ -27,7 +30,7 @@ class NetworkPredictor:
     """Predicts pictures with a network as asked for once.
 
     Args:
-        network: in evaluation mode is meant; the mode is left as it is.
+        network: a network, in evaluation mode, or a model, of which the prepared network predicts.
         config: how it was built: its class names, and the size of its training images; by default what is on record.
         tasks: the tasks wanted; all by default.
         max_pixels: a larger picture is shrunk to so many pixels for the network and its results are enlarged again.
@@ -43,7 +46,7 @@ class NetworkPredictor:
 
     def __init__(
         self,
-        network: BridgeNet,
+        network: BridgeNet | Model,
         config: NetworkConfig | None = None,
         *,
         tasks: Sequence[str] | None = None,
@@ -53,6 +56,8 @@ class NetworkPredictor:
         batch_size: int = 1,
     ):
         check_request(network.tasks, tasks, max_pixels, batch_size)
+        if not isinstance(network, torch.nn.Module):
+            network, config = network.prepared(), network.config
         self.network = network
         self.tasks = list(tasks or network.tasks)
         known = record_of(network)
@@ -124,11 +129,11 @@ class NetworkPredictor:
         return Prediction(picture, maps, self.class_names)
 
 
-def predict_image(network: BridgeNet, image: Any, **how: Any) -> Prediction:
+def predict_image(network: BridgeNet | Model, image: Any, **how: Any) -> Prediction:
     """Decode a network's predictions for one picture, in the picture's own size.
 
     Args:
-        network: see :class:`NetworkPredictor`; of a model, `model.predict` does the same, faster.
+        network: see :class:`NetworkPredictor`.
         image: path, PIL image, or (H, W, 3) uint8 RGB array; see :func:`bridgenet.imaging.reading.read_picture`.
         how: `tasks`, `max_pixels`, `tile`, `overlap` of :class:`NetworkPredictor`.
 

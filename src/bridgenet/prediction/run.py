@@ -23,6 +23,7 @@ from bridgenet.prediction.writing import check_outputs
 
 if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
+    from bridgenet.prediction.model import Model
 
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
@@ -82,7 +83,7 @@ class _Read:
 
 
 def predict_all(
-    network: BridgeNet,
+    network: BridgeNet | Model,
     inputs: Sequence[str],
     out: Path,
     *,

@@ -33,9 +33,9 @@ def report(
 
     Args:
         runs: folders of runs, folders with an evaluation.json, or such files. What else is missing (weights, data,
-            metrics.jsonl, per_image.csv, details) is told in the report.
+            metrics.jsonl, per_image.csv, details) is noted in the report.
         out: the page, or a folder to write `report.html` into; by default the folder of a single run, of several the
-            working directory. A file that is no report is not replaced.
+            working directory. Other files than reports are not overwritten.
         images: load weights and data and draw the best and worst images.
         device: that predicts them, `"auto"` or `"cpu"`.
         progress: makes the progress callback of a stage from its name.

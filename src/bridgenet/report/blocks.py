@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as: sections of texts, tables, figures, pictures and files."""
+"""The elements of a report in any format: sections with texts, tables, figures, images and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; plain text. A `note` is told in a smaller voice."""
+    """A paragraph; plain text. A `note` is printed smaller."""
 
     text: str
     note: bool = False
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot, drawn for a width of `width` [CSS pixels], by default as wide as there is room; `alt` tells what it shows."""
+    """A plot, drawn for a width of `width` [CSS pixels], by default as wide as there is room; `alt` describes it."""
 
     picture: Image.Image
     alt: str

@@ -1,4 +1,4 @@
-"""Pictures of the best and worst images: photo, prediction, truth, and where they differ."""
+"""Visualisation of the best and worst images: photo, prediction, truth and error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bridgenet.tasks.scores import in_words
 from bridgenet.tasks.visualize import as_map, colourise, key_of, range_of
 
 LONG_SIDE = 520
-"""Larger pictures are reduced to this [pixels]."""
+"""Larger images are reduced to this length of the longer side [pixels]."""
 
 
 def examples(
@@ -38,10 +38,10 @@ def examples(
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[Strip]]:
-    """{task: strips of the `count` best and worst images}; without scores of images, of some spread over the set.
+    """{task: strips of the `count` best and worst images}; without scores per image, of images spread over the set.
 
     Raises:
-        UserError: the folder is no run's; its weights or data are not here or do not belong together.
+        UserError: the folder is not a run, or its weights or data are missing or do not match.
     """
 
     config = source.config
@@ -74,24 +74,23 @@ def examples(
 
 
 def _as_evaluated(config: RunConfig, source: Source) -> RunConfig:
-    """The run's settings with the data, canvas and precision that were evaluated; UserError if the weights are others now."""
-
-    told = source.evaluation
-    if told.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:
+    """The run's settings with the evaluated data, canvas and precision. UserError if the weights have changed."""
+    recorded = source.evaluation
+    if recorded.get("weights_digest", digest := weights_digest(weights_path(source.folder))) != digest:
         raise UserError(f"the weights in {source.folder} are not those that were evaluated; evaluate again")
     settings = replace(
-        config.data, name=told.get("data_name", config.data.name), root=told.get("data_root", config.data.root)
+        config.data, name=recorded.get("data_name", config.data.name), root=recorded.get("data_root", config.data.root)
     )
-    if canvas := told.get("canvas"):
+    if canvas := recorded.get("canvas"):
         settings = replace(settings, eval_size=(canvas[0], canvas[1]))
-    if told.get("shrink"):
-        settings = replace(settings, shrink=told["shrink"])
+    if recorded.get("shrink"):
+        settings = replace(settings, shrink=recorded["shrink"])
     known = [task for task in source.scores if task in data.info(settings.name).tasks]
-    return replace(config, data=replace(settings, tasks=known), precision=told.get("precision", config.precision))
+    return replace(config, data=replace(settings, tasks=known), precision=recorded.get("precision", config.precision))
 
 
 def _chosen(task: str, source: Source, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
-    """(id, caption) of the images to show."""
+    """Id and caption of the images to show."""
     found = image_score(task, source)
     if found is None:
         step = max(1, len(ids) // count)
@@ -108,7 +107,7 @@ def _chosen(task: str, source: Source, ids: Sequence[str], count: int) -> list[t
 
 
 def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str] = ()) -> Strip:
-    """Photo, prediction, truth and error of one task, with what their colours mean."""
+    """Draw photo, prediction, truth and error of a task, with a legend of their colours."""
     prediction, truth = (as_map(task, side[task]) for side in (sample.predictions, sample.truths))
     known = tasks.get(task)
     value_range = range_of(task, prediction, truth)
@@ -129,10 +128,11 @@ def strip(task: str, sample: PredictedSample, caption: str, names: Sequence[str]
 
 
 def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.uint8], Key]:
-    """(H, W, 3) RGB of the error, dark where it is small, and what its colours mean.
+    """Draw the error as (H, W, 3) RGB, dark where it is small, with a legend of its colours.
 
-    Classes are right or wrong; depth |error| in [m], drawn alike from its 98th percentile on; normals the angle in
-    degrees; probabilities |difference|; regressions |difference|, of several channels its mean. Pixels without a label have a colour of their own.
+    Classes are right or wrong; depth has |error| [m], clipped at its 98th percentile; normals have the angle [deg];
+    probabilities |difference|; regressions |difference|, averaged over channels. Pixels without a label have their own
+    colour.
     """
     known = tasks.get(task)
     drawn = known.kind.error_map(known, prediction, truth)
@@ -141,7 +141,7 @@ def error_map(task: str, prediction: NDArray[Any], truth: NDArray[Any]) -> tuple
 
 
 def _key(drawn: drawing.Key, digits: int) -> Key:
-    """The key of a drawing as one of a report, its ends in so many significant digits."""
+    """Convert the key of a drawing to that of a report, with `digits` significant digits at its ends."""
     if drawn.bar is None:
         return Key([(_hex(colour) if colour else "", name) for colour, name in drawn.swatches])
     colours, (low, high), unit = drawn.bar

@@ -17,7 +17,7 @@ DPI = 150
 
 
 def learning_curves(sources: Sequence[Source]) -> Figures | None:
-    """The loss and each task's headline against the step, the runs overlaid; None if none has a log."""
+    """Plot loss and headline of each task against the step for all runs; None if no run has a log."""
     runs = {source.name: source.rows for source in sources if source.rows}
     if not runs:
         return None
@@ -40,7 +40,7 @@ def learning_curves(sources: Sequence[Source]) -> Figures | None:
 
 
 def precision_recall(sources: Sequence[Source]) -> Figure | None:
-    """Precision against recall of the boundaries; None if none has them."""
+    """Plot precision against recall of the boundaries; None if no source has them."""
     found = {source.name: source.evaluation["boundaries"] for source in sources if source.evaluation.get("boundaries")}
     if not found:
         return None
@@ -54,7 +54,7 @@ def precision_recall(sources: Sequence[Source]) -> Figure | None:
 
 
 def confusion(task: str, source: Source) -> Figure | None:
-    """The confusion matrix, each row a share of the true class, of the classes that occur; None without one."""
+    """Plot the confusion matrix of the classes that occur, normalised by row; None without a matrix."""
     matrix = confusion_of(source, task)
     if matrix is None:
         return None

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing beside it (pictures inline, no network, readable without scripts), and as Markdown."""
+"""A report as a self-contained HTML page (inline images, no network, readable without scripts), and as Markdown."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bridgenet.imaging.pages import template
 from bridgenet.report.blocks import Section
 
 GENERATOR = "bridgenet report"
-"""Marks a page as ours."""
+"""Marks pages of this command."""
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
-    """The whole HTML document. All texts are plain, and escaped here."""
+    """Create the HTML document. Texts are plain, and are escaped here."""
     anchored = [(_anchor(number, section), section) for number, section in enumerate(sections)]
     return template("bridgenet.report", "page.html.j2").render(
         generator=GENERATOR, title=title, subtitle=subtitle, sections=anchored, footer=footer
@@ -23,7 +23,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], footer: str) ->
 
 
 def markdown(title: str, subtitle: str, sections: Sequence[Section], footer: str, *, pictures: str) -> str:
-    """The same texts and tables as Markdown. `pictures`: name of the page that has the pictures."""
+    """Create the same texts and tables as Markdown. `pictures`: name of the page with the images."""
     return template("bridgenet.report", "page.md.j2").render(
         generator=GENERATOR,
         title=title,
@@ -36,11 +36,11 @@ def markdown(title: str, subtitle: str, sections: Sequence[Section], footer: str
 
 
 def _anchor(number: int, section: Section) -> str:
-    """A name for a section's heading that no other has."""
+    """A unique anchor for a section's heading."""
     return f"s{number}-{re.sub('[^a-z0-9]+', '-', section.title.lower()).strip('-')}"
 
 
 def _plain(text: str) -> Markup:
-    """Text in Markdown: nothing in it is taken for Markdown or HTML."""
+    """Escape plain text for Markdown and HTML."""
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
     return Markup(escaped.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " "))

@@ -18,15 +18,15 @@ from bridgenet import tasks
 from bridgenet.system.files import replacing
 
 Rows = Sequence[Mapping[str, Any]]
-"""Of a run's metrics.jsonl: ``{"kind": "train", "step": int, "loss": float, ...}`` and ``{"kind": "evaluation", "step":
-int, "scores": {task: {metric: value}}}``; rows of other kinds and values that are not finite are passed over."""
+"""Rows of metrics.jsonl: ``{"kind": "train", "step": int, "loss": float, ...}`` and ``{"kind": "evaluation", "step":
+int, "scores": {task: {metric: value}}}``; other rows and values that are not finite are ignored."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Told apart by colour-blind readers as well (Okabe and Ito)."""
+"""Colours that colour-blind readers can distinguish (Okabe and Ito)."""
 
 
 def precision_recall_curve(boundaries: Mapping[str, Mapping[str, Any]]) -> Image.Image:
-    """Precision against recall of boundary predictions, over lines of equal F, the best threshold marked.
+    """Plot precision against recall of boundary predictions with lines of equal F; the best threshold is marked.
 
     Args:
         boundaries: by title, what :meth:`bridgenet.metrics.boundary.BoundaryScores.as_dict` gives.
@@ -53,7 +53,7 @@ def precision_recall_curve(boundaries: Mapping[str, Mapping[str, Any]]) -> Image
 
 
 def training_curves(rows: Rows) -> Image.Image:
-    """Loss and headline scores of one run against the step, in one picture."""
+    """Plot loss and headline scores of a run against the step in one image."""
     shown = evaluated_tasks({"": rows})
     height = max(1, math.ceil(len(shown) / 2))
     figure = Figure(figsize=(13, max(4.4, 2.5 * height)), dpi=100, layout="constrained")
@@ -65,7 +65,7 @@ def training_curves(rows: Rows) -> Image.Image:
 
 
 def evaluated_tasks(runs: Mapping[str, Rows]) -> list[str]:
-    """The tasks that any of these runs was evaluated on while it was trained, in the canonical order."""
+    """The tasks in the evaluations during training of any of these runs, in the canonical order."""
     found = {
         task for rows in runs.values() for row in rows if row.get("kind") == "evaluation" for task in row["scores"]
     }
@@ -73,7 +73,7 @@ def evaluated_tasks(runs: Mapping[str, Rows]) -> list[str]:
 
 
 def plot_loss(axes: Any, runs: Mapping[str, Rows]) -> None:
-    """The training loss of runs, by their titles, on matplotlib axes; of a single run as logged as well."""
+    """Plot the smoothed training loss of runs, by their titles, on matplotlib axes; for a single run also as logged."""
     axes.set(title="Training loss", xlabel="step")
     axes.grid(alpha=0.3)
     drawn = []
@@ -98,7 +98,7 @@ def plot_loss(axes: Any, runs: Mapping[str, Rows]) -> None:
 
 
 def plot_headline(axes: Any, task: tasks.Task, runs: Mapping[str, Rows]) -> None:
-    """The task's headline of runs, by their titles, on matplotlib axes, each run's best value marked."""
+    """Plot the task's headline of runs, by their titles, on matplotlib axes; the best value of each run is marked."""
     direction = "higher" if task.higher_is_better else "lower"
     unit = f" [{task.unit}]" if task.unit else ""
     axes.set_title(f"{task.title}: {task.headline_title}{unit}, {direction} is better", fontsize=9)
@@ -141,7 +141,7 @@ def _finite(pairs: Sequence[tuple[Any, Any]]) -> tuple[NDArray[np.float64], NDAr
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over a window around each value, a twentieth of the curve, shorter at both ends."""
+    """Smooth values by a moving average over a twentieth of the curve, with shorter windows at both ends."""
     half = len(values) // 40
     total = np.concatenate([[0.0], np.cumsum(values)])
     first = np.maximum(np.arange(len(values)) - half, 0)
@@ -150,12 +150,12 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib draws as it is: it takes $ for formulas, and leaves labels that begin with _ out of keys."""
+    """Escape text for matplotlib, which parses $ as formulas and leaves labels that begin with _ out of legends."""
     return text.replace("$", r"\$").replace("_", "\u200b_", 1) if text.startswith("_") else text.replace("$", r"\$")
 
 
 def rendered(figure: Any) -> Image.Image:
-    """A matplotlib figure as a picture."""
+    """Render a matplotlib figure as an image."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())

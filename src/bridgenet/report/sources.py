@@ -1,4 +1,4 @@
-"""What a report is made from: the evaluations of runs, with what else their folders hold."""
+"""The sources of a report: evaluations of runs, and other files of their folders."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class Source:
 
     @property
     def info(self) -> data.DataSetInfo | None:
-        """The data set, None for one that is not known."""
+        """The data set; None if it is unknown."""
         title = self.evaluation.get("data")
         return next((entry.info for entry in data.DATASETS.values() if entry.info.title == title), None)
 
     @property
     def synthetic(self) -> bool:
-        """Whether the images are rendered, as far as the evaluation or the data folder tells."""
-        if isinstance(told := self.evaluation.get("synthetic"), bool):
-            return told
+        """Whether the images are rendered, as far as it is known from the evaluation or the data folder."""
+        if isinstance(recorded := self.evaluation.get("synthetic"), bool):
+            return recorded
         if self.config is None or self.info is None:
             return False
         try:
@@ -66,7 +66,7 @@ class Source:
 
     @property
     def images(self) -> str:
-        """What was scored, in words; sources that compare have the same."""
+        """A text on the scored images, which comparable sources share."""
         title, number = self.evaluation.get("data", "unknown data"), self.evaluation.get("images", "?")
         if self.synthetic:
             scenes = SCENES.get(self.info.name, "rooms") if self.info else "rooms"
@@ -77,17 +77,17 @@ class Source:
 
     @property
     def compares_with_published(self) -> bool:
-        """Whether published numbers are of the same images; not if nobody knows where these are from."""
+        """Whether published numbers are of the same images; False if their origin is unknown."""
         counts = self.info.counts if self.info else {}
         return self.evaluation.get("synthetic") is False and self.evaluation.get("images") == counts.get("val")
 
     def class_names(self, task: str) -> list[str]:
-        """Names of the classes as far as they are known, in the order of the classes."""
+        """The known names of the classes, in their order."""
         names = self.evaluation.get("class_names") or (self.info.class_names if self.info else {})
         return [str(name) for name in names.get(task, ())]
 
     def details(self, task: str) -> Mapping[str, Any]:
-        """What was recorded of a task beside its scores."""
+        """The recorded details of a task besides its scores."""
         return (self.evaluation.get("details") or {}).get(task) or {}
 
     @property
@@ -128,7 +128,7 @@ def read_sources(paths: Sequence[str | Path]) -> list[Source]:
 
 
 def short_names(files: Sequence[Path]) -> list[str]:
-    """For each file as many of the folders above it as tell them all apart."""
+    """A short unique name for each file, from its parent folders."""
     for number in range(1, max(len(file.parts) for file in files)):
         names = ["/".join(file.parent.parts[-number:]).lstrip("/") for file in files]
         if len(set(names)) == len(names):
@@ -168,7 +168,7 @@ def _read(file: Path, name: str) -> Source:
 
 
 def _malformed(evaluation: Mapping[str, Any]) -> str | None:
-    """What in an evaluation is of another kind than `bridgenet evaluate` writes; None if nothing is."""
+    """Describe the first malformed entry of an evaluation; None if there is none."""
     for key in ("details", "class_names", "gains", "boundaries", "labelled"):
         if not isinstance(evaluation.get(key) or {}, dict):
             return f"{key} is no group"

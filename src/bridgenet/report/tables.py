@@ -31,12 +31,12 @@ def published() -> dict[str, list[dict[str, Any]]]:
 
 
 def tasks_of(sources: Sequence[Source]) -> list[str]:
-    """The tasks that any of them was scored on, in the canonical order."""
+    """The tasks of all sources, in the canonical order."""
     return tasks.in_order({task for source in sources for task in source.scores})
 
 
 def headlines(sources: Sequence[Source]) -> list[Block]:
-    """One table for each set of images: runs, then published numbers of the same protocol."""
+    """A table for each set of images: runs, then published numbers of the same protocol."""
     blocks: list[Block] = []
     groups: dict[str, list[Source]] = {}
     for source in sources:
@@ -64,7 +64,7 @@ def headlines(sources: Sequence[Source]) -> list[Block]:
 
 
 def headline_columns(group: Sequence[Source]) -> list[tuple[str, Headline]]:
-    """(task, the score that stands for it and that all that have the task have)."""
+    """The tasks, and the headline of each that all sources with the task have."""
     return [
         (task, tasks.get(task).headline_in(*[source.scores[task] for source in group if task in source.scores]))
         for task in tasks_of(group)
@@ -122,7 +122,7 @@ def circumstances(sources: Sequence[Source]) -> list[Block]:
 
 
 def _labelled(source: Source) -> str:
-    """How many of the scored images have labels of which task."""
+    """A text on how many of the scored images have labels of each task."""
     counts, images = source.evaluation.get("labelled"), source.evaluation.get("images", 0)
     return labels_in_words(counts or {}, images) or ALL_LABELLED
 
@@ -141,7 +141,7 @@ def _word(source: Source, key: str, missing: str = "–") -> str:
 
 
 def all_metrics(task: str, sources: Sequence[Source]) -> Table:
-    """Every metric of a task: compatible and clean variants below each other, with what each one is."""
+    """A table of all metrics of a task with their definition; compatible and clean variants are below each other."""
     having = [source for source in sources if task in source.scores]
     rows = []
     for key in dict.fromkeys(key for source in having for key in source.scores[task]):
@@ -155,7 +155,7 @@ def all_metrics(task: str, sources: Sequence[Source]) -> Table:
 
 
 def gains(sources: Sequence[Source]) -> list[Block]:
-    """The gain of each task over the reference that a run was evaluated with; nothing if there is none."""
+    """The gain of each task over the reference of the evaluation; empty without a reference."""
     having = [source for source in sources if source.evaluation.get("gains")]
     if not having:
         return []
@@ -184,7 +184,7 @@ def _gain(value: float | None) -> Cell:
 
 
 def per_class(task: str, sources: Sequence[Source]) -> list[Block]:
-    """IoU of each class as bars, and how much of the truth it is."""
+    """A table with bars of the IoU of each class, and its fraction of the truth."""
     having = [source for source in sources if source.details(task).get("per_class_iou")]
     if not having:
         return [Text(f"IoU per class. {NOT_COMPUTED}", note=True)]
@@ -206,7 +206,7 @@ def per_class(task: str, sources: Sequence[Source]) -> list[Block]:
 
 
 def confusions(task: str, source: Source) -> Table | None:
-    """The classes taken for another most often: by share of all pixels; None without a confusion matrix."""
+    """The pairs of classes that are confused most often, by fraction of all pixels; None without a confusion matrix."""
     confusion = confusion_of(source, task)
     if confusion is None or confusion.sum() == 0:
         return None
@@ -260,7 +260,7 @@ def image_score(task: str, source: Source) -> tuple[Headline, dict[str, float]] 
 
 
 def ranked(score: Headline, values: dict[str, float], count: int) -> tuple[list[str], list[str]]:
-    """Ids of the `count` best images, best first, and of the `count` worst, worst first; none in both."""
+    """Ids of the `count` best images, best first, and of the `count` worst, worst first; no image is in both."""
     order = sorted(values, key=lambda name: (-values[name] if score.higher_is_better else values[name], name))
     best = order[:count]
     return best, [name for name in reversed(order) if name not in best][:count]

@@ -1,4 +1,4 @@
-"""How the report calls metrics, and how it writes their values."""
+"""Names of metrics in reports, and the format of their values."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _METRICS: dict[tuple[str, str], Metric] = {  # by the task or its kind, and the 
 
 
 def metric(task: str, key: str) -> Metric:
-    """A metric of a task; one that is not known goes by its key, without a direction that could be told."""
+    """A metric of a task. An unknown one has its key as name, and no direction."""
     known = _METRICS.get((task, key)) or _METRICS.get((tasks.get(task).kind.name, key))
     if known is not None:
         return known

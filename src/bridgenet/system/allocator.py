@@ -1,7 +1,7 @@
-"""The C library's allocator, set up for tensors.
+"""Tuning of the C library's allocator for tensors.
 
-glibc gives every large block back to the kernel when it is freed, and the next tensor of that size is faulted in again,
-page by page: a quarter of the time of a network on the CPU. Memory that is kept instead is there for the next tensor.
+glibc returns every large block to the kernel when it is freed, and page faults bring it back for the next tensor of that
+size: a quarter of the time of a network on the CPU. Memory that is kept instead is reused for the next tensor.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ VARIABLE = "BRIDGENET_ALLOCATOR"
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 MMAP_THRESHOLDS = (1 << 30, 1 << 25)
-"""Blocks from this size on [bytes] still go back to the kernel: the largest that is taken (32 MiB before glibc 2.35)."""
+"""Blocks from this size on [bytes] are still returned to the kernel: the first value that glibc accepts (32 MiB before 2.35)."""
 TRIM_THRESHOLD = (1 << 31) - 1
-"""Free memory at the heap's end that is kept [bytes]: the largest number that mallopt takes."""
+"""Free memory at the end of the heap that is kept [bytes]: the largest value that mallopt accepts."""
 
 _is_tuned = False
 
 
 def tune() -> bool:
-    """Have freed tensors' memory kept for the next ones, in this process and those forked from it; whether it was done.
+    """Keep the memory of freed tensors for new ones, in this process and its forks; returns whether that succeeded.
 
-    Nothing is done where the C library is not glibc, or where the environment has BRIDGENET_ALLOCATOR=system. Between two
-    peaks the process keeps what it has. A library leaves this to the program: call it before the first large tensor.
+    Nothing changes if the C library is not glibc, or if the environment has BRIDGENET_ALLOCATOR=system. The process keeps
+    its memory between two peaks. Programs, not libraries, call it, before the first large tensor.
     """
     if os.environ.get(VARIABLE) == "system" or not _is_glibc():
         return False
@@ -37,17 +37,17 @@ def tune() -> bool:
 
 
 def use_one_arena() -> None:
-    """Before the first thread: have threads share one heap, for a server that answers each request in another one.
+    """Let all threads share one heap, for a server with a thread per request. Call it before the first thread starts.
 
-    With a heap of each thread's own, what was freed in one of them is there for that thread alone, and a server's memory
-    grows with the number of requests at once. Nothing is done where :func:`tune` would do nothing.
+    If each thread has its own heap, only that thread reuses its freed memory, and the memory of a server grows with the
+    number of concurrent requests. Nothing changes where :func:`tune` would change nothing.
     """
     if os.environ.get(VARIABLE) != "system" and _is_glibc():
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def release() -> None:
-    """After :func:`tune`: give memory that is free now back to the system, wherever in the heap it lies."""
+    """After :func:`tune`: return all free memory of the heap to the system."""
     if _is_tuned:
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""Precision of a forward pass, and `torch.compile`: whether this machine can, and what to do where it cannot."""
+"""Precision of a forward pass, and `torch.compile` with checks and errors for users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def check_compiler(device: torch.device) -> None:
-    """UserError if what PyTorch's compiler needs on the device is not installed, before minutes are spent."""
+    """UserError if PyTorch's compiler lacks a C++ compiler or Triton for the device."""
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise UserError(
@@ -36,7 +36,7 @@ def check_compiler(device: torch.device) -> None:
 
 
 def compiled(function: Function, backend: str) -> Function:
-    """The function compiled at its first call; UserError with the compiler's first words if that fails."""
+    """Compile a function at its first call. UserError with the start of the compiler's message if that fails."""
 
     fast = torch.compile(function, backend=backend)
 
@@ -52,5 +52,5 @@ def compiled(function: Function, backend: str) -> Function:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of a forward pass in `float32` or `bfloat16`."""
+    """Create the autocast context of a forward pass in `float32` or `bfloat16`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

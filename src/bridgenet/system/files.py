@@ -1,4 +1,4 @@
-"""Writing files so that an interruption leaves either the old content or all of the new one."""
+"""Atomic writing of files: an interruption leaves either the old or the complete new content."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bridgenet.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well, else it is deleted."""
+    """A temporary path beside `path`. It replaces `path` when the block succeeds, else it is deleted."""
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        partial.touch()  # not every writer says in words that it may not
+        partial.touch()  # not every writer has a readable error for this
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
     try:
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        partial.chmod(0o666 & ~_umask())  # some writers make files that only their owner may read
+        partial.chmod(0o666 & ~_umask())  # some writers create files that only their owner may read
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to; when the block ends well its files are moved to `folder`, else it is deleted."""
+    """A temporary folder. Its files are moved to `folder` when the block succeeds, else it is deleted."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     partial.chmod(0o755)
@@ -54,7 +54,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write the whole content, or nothing."""
+    """Write the complete content or nothing."""
     with replacing(path) as partial:
         partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -65,7 +65,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def finite(values: Any) -> Any:
-    """JSON types with NaN and infinities, which JSON does not have, as None."""
+    """Convert NaN and infinities, which JSON does not have, to None."""
     if isinstance(values, Mapping):
         return {str(key): finite(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
@@ -74,9 +74,10 @@ def finite(values: Any) -> Any:
 
 
 def lock(file: IO[bytes], *, shared: bool = False) -> bool:
-    """Keep other processes that ask out until `file` is closed; False if another keeps us out.
+    """Lock a file until it is closed; returns False if another process has locked it.
 
-    `shared` locks keep out no other shared ones. Asked for again, a file's lock changes its kind. Where the system or the file system knows no locks, everybody is let in.
+    Several processes can have a `shared` lock. A second call changes the kind of the lock. Returns True where the system
+    or the file system has no locks.
     """
     try:
         import fcntl

@@ -1,4 +1,4 @@
-"""Attributes of packages that are imported when they are first asked for, so that importing a package stays light."""
+"""Lazy attributes of packages, which are imported at their first use."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose public names stand in other modules.
+    """Create the `__getattr__` of a package whose public names are defined in other modules.
 
     Args:
-        package: its `__name__`.
-        modules: the module of each name, or `module:attribute` where it has another name there.
+        package: `__name__` of the package.
+        modules: module of each name, or `module:attribute` if it has another name there.
     """
 
     def get(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""How much memory this process has taken."""
+"""Peak memory of this process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Largest memory so far [bytes]: of this process; on a GPU of PyTorch's tensors on it."""
+    """The peak memory so far [bytes]: of this process, or of PyTorch's tensors on a GPU. None if it is unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage would tell the larger one of this process and of the one that started it
+    if status.is_file():  # getrusage includes the peak of the parent process
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
         if "VmHWM" in lines:
             return int(lines["VmHWM"].split()[0]) * 1024

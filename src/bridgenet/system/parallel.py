@@ -1,4 +1,4 @@
-"""Work shared among processes of one machine."""
+"""Parallel work in several processes of a machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -32,17 +32,17 @@ def run(
     workers: int | None = None,
     chunk: int = 1,
 ) -> Iterator[Result]:
-    """`work(shared, job)` of all jobs, in their order, each as soon as it and those before are done.
+    """Yield `work(shared, job)` of all jobs in their order.
 
     Args:
-        work: a function of a module: the processes are started afresh, and it is sent to them by name.
-        shared: sent once to each process.
-        jobs: sent one by one.
-        workers: number of processes, one per core if None; 1: all in this process.
-        chunk: jobs sent together, where they are short.
+        work: a module-level function: new processes are spawned, which import it by name.
+        shared: first argument, sent to each process once.
+        jobs: second arguments.
+        workers: number of processes, one per core if None; 1 runs all in this process.
+        chunk: number of jobs sent together, for short jobs.
 
     Raises:
-        UserError: a process was killed, or `workers` is less than 1; also whatever `work` raises.
+        UserError: a process was killed, or `workers` is less than 1. Exceptions of `work` are raised, too.
     """
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: expected 1 or more")
@@ -50,7 +50,7 @@ def run(
     if workers <= 1:
         yield from (work(shared, job) for job in jobs)
         return
-    # Not forked: threads of PyTorch's, and their locks, would be copied in whatever state they are.
+    # Not forked: PyTorch's threads may hold locks, which would be copied.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(work, shared))
     try:
@@ -69,14 +69,14 @@ def _start_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
     import cv2
 
     _worker = (work, shared)
-    allocator.tune()  # a process of our own
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    allocator.tune()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the main process, which ends the workers
 
 
-def _end_with_parent() -> None:
-    """A main process that is killed tells nobody: without this its workers would wait for jobs for ever."""
+def end_with_parent() -> None:
+    """Exit this process when its parent process ends: workers of a killed process would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""What the processor or GPU can do."""
+"""Capabilities of processor and GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service manager or a scheduler sends."""
+"""Handling of SIGTERM, which service managers and schedulers send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside, so that what Ctrl-C cleans up is cleaned up. Nothing changes outside of the main thread."""
+    """Let SIGTERM raise KeyboardInterrupt inside the block, so that it cleans up like Ctrl-C. Only works in the main thread."""
 
     def ask(number: int, frame: Any) -> None:
         raise KeyboardInterrupt

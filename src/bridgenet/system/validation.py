@@ -1,7 +1,7 @@
-"""Plain values of YAML, JSON and flags as typed objects; all that is wrong is found together and told in words.
+"""Validates plain values of YAML, JSON and flags as typed objects, and reports all problems together.
 
-Types and bounds stand at the fields of a dataclass, once: `steps: Annotated[int, Ge(1)] = 20_000`. Types are meant as they
-are: no text becomes a number, no number true or false, and only a field that says so may be null, infinite never.
+The fields of a dataclass define types and bounds: `steps: Annotated[int, Ge(1)] = 20_000`. Types are strict: text is not
+converted to numbers nor numbers to booleans, null needs an optional field, and infinite numbers are refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Count = Annotated[int, Ge(1)]
 NotNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 Rate = Annotated[float, Ge(0), Lt(1)]
-"""A share of 1 that is never all of it, as of drop path."""
+"""A fraction below 1, e.g. of drop path."""
 
 _CONFIG = {"extra": "forbid", "allow_inf_nan": False, "arbitrary_types_allowed": True}
 _NOUNS: dict[Any, tuple[str, str]] = {
@@ -45,27 +45,27 @@ _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """What errors say is expected of a field, in place of words for its type: `Annotated[…, Words("[height, width]")]`."""
+    """The expected value of a field in errors, instead of its type: `Annotated[…, Words("[height, width]")]`."""
 
     text: str
 
 
 def strict(kind: type[T]) -> type[T]:
-    """A dataclass that :func:`validated` takes no unknown keys and no infinite numbers for."""
+    """Make :func:`validated` refuse unknown keys and infinite numbers for a dataclass."""
     kind.__pydantic_config__ = _CONFIG  # type: ignore[attr-defined]
     return kind
 
 
 def validated(kind: type[T], values: Any, prefix: str = "") -> tuple[T | None, list[str]]:
-    """An object of plain values, and what is wrong with them.
+    """Create an object from plain values, and report problems.
 
     Args:
-        kind: a dataclass made :func:`strict`, like those inside of it.
-        values: a mapping; lists stand for tuples.
-        prefix: of the keys in problems, e.g. `network.`.
+        kind: a :func:`strict` dataclass, as are nested ones.
+        values: a mapping; lists are converted to tuples.
+        prefix: prefix of the keys in problems, e.g. `network.`.
 
     Returns:
-        The object, None if anything is wrong; a line per problem, e.g. `unknown key setps (did you mean steps?)`.
+        The object, or None if there are problems; a line per problem, e.g. `unknown key setps (did you mean steps?)`.
     """
     from pydantic import ValidationError
 
@@ -82,7 +82,7 @@ def validated(kind: type[T], values: Any, prefix: str = "") -> tuple[T | None, l
 
 
 def read(kind: type[T], values: Any, where: str) -> T:
-    """As :func:`validated`; UserError with all that is wrong, each line beginning with `where`."""
+    """Like :func:`validated`, but raises a UserError with all problems, each after the prefix `where`."""
     found, problems = validated(kind, values)
     if found is None:
         raise UserError(lines(problems, f"{where}: "))
@@ -90,12 +90,12 @@ def read(kind: type[T], values: Any, where: str) -> T:
 
 
 def lines(problems: Iterable[str], prefix: str = "") -> str:
-    """Problems as the text of an error, one below another."""
+    """Format problems as the text of an error, one per line."""
     return "\n       ".join(prefix + problem for problem in problems)
 
 
 def arguments_of(kind: Callable[..., Any]) -> type:
-    """The arguments of a class's constructor that have a default value, as a strict dataclass with these defaults."""
+    """Create a strict dataclass of the arguments of a constructor that have defaults."""
     hints = typing.get_type_hints(kind.__init__, include_extras=True)  # type: ignore[misc]
     fields = [
         (name, hints.get(name, Any), dataclasses.field(default=parameter.default))
@@ -107,7 +107,7 @@ def arguments_of(kind: Callable[..., Any]) -> type:
 
 @functools.cache
 def fields_of(kind: type) -> dict[str, Any]:
-    """The annotation of every field of a dataclass."""
+    """The annotations of all fields of a dataclass."""
     return typing.get_type_hints(kind, include_extras=True)
 
 
@@ -129,7 +129,7 @@ def keys(kind: type, prefix: str = "") -> dict[str, bool]:
 
 
 def _problem(kind: Any, value: Any, entry: Mapping[str, Any], prefix: str) -> str:
-    """One of pydantic's errors in words. Of a list, or of several types that are all refused, the whole is told."""
+    """Format one of pydantic's errors. For lists and unions it reports the whole value."""
     place: Sequence[Any] = entry["loc"]
     names: list[str] = []
     annotation = kind
@@ -156,7 +156,7 @@ def _problem(kind: Any, value: Any, entry: Mapping[str, Any], prefix: str) -> st
 
 
 def expected(annotation: Any, many: bool = False) -> str:
-    """A type and its bounds in words, e.g. `a whole number, at least 1`; of `many` such, `whole numbers, at least 1`."""
+    """Describe a type and its bounds, e.g. `a whole number, at least 1`; if `many`, `whole numbers, at least 1`."""
     details: Sequence[Any] = ()
     if typing.get_origin(annotation) is Annotated:
         annotation, *details = typing.get_args(annotation)
@@ -185,7 +185,7 @@ def _words(annotation: Any, many: bool) -> str:
 
 
 def said(value: Any) -> str:
-    """A value as its author wrote it, more or less."""
+    """Format a value approximately as it was written."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Reading YAML that people wrote."""
+"""Reads YAML that users have written."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import yaml
 
 
 def load_yaml(text: str) -> Any:
-    """Plain values of a YAML text. Two entries of one name are an error: the first would be lost.
+    """Parse YAML to plain values. Duplicate keys are an error, since the first value would be lost.
 
     Raises:
-        yaml.YAMLError: the text is none.
+        yaml.YAMLError: the text is not valid YAML.
     """
     return yaml.load(text, Loader=_Loader)
 
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-# As YAML 1.2 and everyone writes them; PyYAML alone takes 1e-5, without a point, for text.
+# As in YAML 1.2: PyYAML reads 1e-5, without a point, as text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"), list("-+0123456789")
 )

@@ -1,4 +1,4 @@
-"""What a run is resumed from: network, optimiser and progress in one file, written atomically."""
+"""Checkpoints that a run is resumed from: network, optimiser and progress in one file, written atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def optimizer_tensors(
 ) -> dict[str, Tensor]:
     """The optimiser's state as tensors named `weight/entry`, e.g. `heads.depth.weight/exp_avg`.
 
-    `others`: by name what it updates besides the network's parameters.
+    `others`: parameters by name that it updates besides those of the network.
     """
     names = {id(parameter): name for name, parameter in [*network.named_parameters(), *(others or {}).items()]}
     return {
@@ -42,7 +42,7 @@ def load_optimizer_tensors(
     path: Path,
     others: Mapping[str, nn.Parameter] | None = None,
 ) -> None:
-    """The inverse of :func:`optimizer_tensors`; UserError for state of another network."""
+    """Restore what :func:`optimizer_tensors` returned. UserError for the state of another network."""
     names = {**dict(network.named_parameters()), **(others or {})}
     for key, value in tensors.items():
         name, _, entry = key.rpartition("/")
@@ -51,9 +51,7 @@ def load_optimizer_tensors(
         parameter = names[name]
         if entry == "step":  # Adam keeps it on the CPU unless it is fused
             value = value.to(parameter.device if optimizer.param_groups[0].get("fused") else "cpu")
-        elif (
-            value.shape == parameter.shape
-        ):  # in the parameter's memory format too: fused kernels take that for granted
+        elif value.shape == parameter.shape:  # fused kernels expect the parameter's memory format
             value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         optimizer.state[parameter][entry] = value
 
@@ -66,7 +64,7 @@ def save_last(
     progress: Progress,
     accelerator: Accelerator,
 ) -> None:
-    """Write what the run is resumed from. A collective call."""
+    """Write the checkpoint that the run is resumed from. A collective call."""
     weighting.share_state()
     if accelerator.is_main_process:
         progress.memory = max(progress.memory, peak_memory(accelerator.device) or 0)
@@ -75,19 +73,19 @@ def save_last(
         if state := weighting.state():
             information["loss_weighting"] = state
         save(network, folder / LAST, information=information, optimizer=tensors)
-    accelerator.wait_for_everyone()  # a process that left earlier would have the others ended while they write
+    accelerator.wait_for_everyone()  # torchrun would end the others while they write if a process left earlier
 
 
 def load_last(
     path: Path, network: BridgeNet, optimizer: torch.optim.Optimizer, weighting: LossWeighting
 ) -> tuple[Progress, dict[str, Any]]:
-    """Put a run's state back into network, optimiser and weighting.
+    """Restore the state of a run into network, optimiser and weighting.
 
     Returns:
-        How far the run was, and what is recorded of the weights that its backbone began with.
+        The progress of the run, and the recorded origin of its backbone's initial weights.
 
     Raises:
-        UserError: `path` is no checkpoint of a run, or one of another network.
+        UserError: `path` is not a checkpoint of a run, or belongs to another network.
     """
     own = read_own(path)
     if own is None:

@@ -1,4 +1,4 @@
-"""The losses that a run's settings name, the user's own among them."""
+"""The losses that a run's settings name, custom ones included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from bridgenet.tasks import Kind
 
 
 class CustomLoss:
-    """A loss of one's own, called as those of :mod:`bridgenet.losses` are. UserError for what it raises, or gives that teaches nothing."""
+    """A custom loss function, called like the losses of :mod:`bridgenet.losses`.
+
+    Raises:
+        UserError: the function fails, returns no scalar tensor, or returns a value without a gradient.
+    """
 
     def __init__(self, where: str, path: str, kind: Kind) -> None:
         self.where, self.kind = f"{where}: {path}", kind
@@ -31,12 +35,12 @@ class CustomLoss:
         if torch.is_grad_enabled() and logits.requires_grad and not value.requires_grad:
             if not self.kind.is_unknown(target).all():
                 raise UserError(f"{self.where} gives a value that does not depend on the logits: it has no gradient")
-            return value + logits[:0].sum()  # nothing is labelled: a constant 0 may well be given
+            return value + logits[:0].sum()  # nothing is labelled: a constant 0 is fine
         return value
 
 
 def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
-    """The losses of these tasks, weighted. UserError for a function of one's own that there is not, or that cannot be called."""
+    """The weighted losses of these tasks. UserError for a custom function that does not exist or cannot be called."""
     functions = {
         task: CustomLoss(f"loss.functions.{task}", path, tasks.get(task).kind)
         for task, path in config.loss.functions.items()

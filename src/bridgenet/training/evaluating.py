@@ -1,4 +1,4 @@
-"""Evaluation while training, after which the best weights so far are kept."""
+"""Evaluation during training; the best weights so far are saved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridgenet.training.reporting import Reporter, prediction_panels
 
 
 def evaluate_and_save_best(run: Prepared, reporter: Reporter) -> None:
-    """Score the validation split, log scores and pictures, and write `best` if there were no better ones. A collective call."""
+    """Score the validation split, log scores and images, and write `best` if the scores are the best so far. A collective call."""
     config, network, progress = run.config, run.network, run.progress
     share_statistics(network, run.accelerator)
     scores = score_split(network, run.val_set, config, run.accelerator, progress=reporter.evaluating).scores

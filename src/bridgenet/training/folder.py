@@ -42,10 +42,10 @@ MAY_CHANGE = {
     "trackers",
     "log_images",
 }
-"""Settings that a run may be resumed with other values of: they change no step that is still to be made (but
-`steps` the rate, and `compile` the rounding)."""
+"""Settings that may change when a run is resumed. They change none of the remaining steps, except that `steps` changes the
+learning rate and `compile` the rounding."""
 LATER = {"compile", "metrics"}
-"""Settings that the runs of older versions do not have."""
+"""Settings that runs of older versions do not have."""
 
 
 def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -64,12 +64,12 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
             raise UserError(f"{out} is not empty and holds other files than a run's ({found}); choose another --out")
         if not overwrite:
             raise UserError(
-                f"{out} holds a run (step {_step_of(out)}). Use --resume to go on or --overwrite to start again."
+                f"{out} holds a run (step {_step_of(out)}). Use --resume to continue or --overwrite to start again."
             )
 
 
 def _is_run(out: Path) -> bool:
-    """Whether the folder's config.yaml is one that a run wrote: it has every setting, a recipe of one's own hardly."""
+    """Whether a run wrote the folder's config.yaml: it then has every setting, which a custom recipe hardly has."""
     try:
         values = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -85,7 +85,7 @@ def _step_of(out: Path) -> Any:
 
 
 def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = frozenset(MAY_CHANGE)) -> RunConfig:
-    """Refuse to go on with a run at other settings than its own.
+    """Refuse to resume a run with other settings than its own.
 
     Args:
         may_change: dotted names of the settings that may differ.
@@ -107,13 +107,13 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
     if differing:
         changes = "; ".join(f"{key} was {own.get(key)}, now {given.get(key)}" for key in differing)
         raise UserError(
-            f"{out} was started with other settings: {changes}. To go on as it was: bridgenet train {out} --resume"
+            f"{out} was started with other settings: {changes}. To resume it with its own settings: bridgenet train {out} --resume"
         )
     return found
 
 
 def clear_folder(out: Path) -> None:
-    """Make the folder, and delete the run in it, if any: what a run writes and nothing else."""
+    """Create the folder, and delete the run in it, if any: only what a run writes."""
     out.mkdir(parents=True, exist_ok=True)
     for path in out.iterdir():
         if path.name in RUN_ENTRIES or PARTIAL.fullmatch(path.name):
@@ -126,10 +126,10 @@ def clear_folder(out: Path) -> None:
 def prepare_folder(
     config: RunConfig, out: Path, *, step: int, is_resumed: bool, accelerator: Accelerator
 ) -> list[dict[str, Any]]:
-    """Make, clear or tidy the folder, once every process has read what it needs of it. A collective call.
+    """Create, clear or tidy the folder once every process has read what it needs from it. A collective call.
 
     Returns:
-        The rows of metrics.jsonl up to `step`, which stay; on the main process only.
+        The rows of metrics.jsonl up to `step`, which are kept; on the main process only.
     """
     accelerator.wait_for_everyone()
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Of which tasks there was any label in a step, where labels may lack."""
+"""Which tasks had any label in a step, for data sets with missing labels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bridgenet.tasks import get
 
 
 class SeenLabels:
-    """Whether any pixel of a step's batches has a label, by task."""
+    """Records for each task whether any pixel of a step's batches has a label."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self.tasks = tasks
         self._seen: dict[str, Tensor] = {}
 
     def watch(self, batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The batches of one step as they are."""
+        """Yield the batches of one step unchanged."""
         self._seen = {}
         for batch in batches:
             for task in self.tasks:
@@ -28,5 +28,5 @@ class SeenLabels:
             yield batch
 
     def of_last_step(self) -> Tensor:
-        """(tasks,) float32, 1 where there was a label, else 0; it stays on the device."""
+        """A (tasks,) float32 tensor on the device: 1 for a task with any label, else 0."""
         return torch.stack([self._seen[task] for task in self.tasks])

@@ -16,17 +16,17 @@ FUSED_DEVICES = ("cpu", "cuda")
 def make_optimizer(
     network: nn.Module, *, name: str, layer_decay: float = 1.0, **settings: Any
 ) -> torch.optim.Optimizer:
-    """An optimiser of every trainable parameter, updated by one kernel where PyTorch has it for their device.
+    """Create an optimiser of all trainable parameters, fused where PyTorch has a fused kernel for their device.
 
-    Settings that are not given are PyTorch's defaults. Parameters must be on their device already.
+    Settings that are not given have PyTorch's defaults. Parameters must be on their device already.
 
     Args:
-        layer_decay: 1: one parameter group, as published. Below 1, each layer of the backbone has a group of its own, whose
-            learning rate is that of the layer above it times this; the layer above the last one is the decoder. Decoder
-            and heads are the first group, at the full rate.
+        layer_decay: with 1 there is one parameter group, as published. Below 1 each layer of the backbone is a group whose
+            learning rate is that of the layer above it times this factor; the layer above the last one is the decoder.
+            Decoder and heads are the first group, at the full rate.
 
     Raises:
-        UserError: an unknown name; layer decay for a backbone whose layers are not known.
+        UserError: the name is unknown, or the backbone does not define its layers, which layer decay needs.
     """
     if name not in OPTIMIZERS:
         raise UserError(
@@ -44,7 +44,7 @@ def make_optimizer(
 
 
 def _by_layers_above(network: Any) -> dict[int, list[nn.Parameter]]:
-    """Trainable parameters by how many layers are above their own; 0, the decoder and the heads, first."""
+    """Trainable parameters by the number of layers above their own; decoder and heads (0) come first."""
     layers = network.backbone.layers()
     last = max(layers.values())
     above: dict[int, list[nn.Parameter]] = {}

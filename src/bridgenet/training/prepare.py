@@ -1,4 +1,4 @@
-"""From settings to a run that is ready for its next step. Whatever can be wrong is found before anything is written."""
+"""Prepare a run from its settings. All checks are made before anything is written."""
 
 from __future__ import annotations
 
@@ -56,21 +56,19 @@ from bridgenet.training.weighting import WEIGHTINGS, LossWeighting
 
 @dataclass
 class Prepared:
-    """One process's part of a run, ready for its next step.
+    """One process of a run, ready for its next step.
 
     Attributes:
-        config: the settings.
-        out: the folder, untouched so far.
+        config: settings of the run.
+        out: folder of the run, not changed so far.
         is_resumed: whether the state is that of the run in `out`.
         accelerator: device and processes.
         train_set, val_set: the splits.
-        network: what is trained, on its device.
-        optimizer: of its parameters and the weighting's.
-        schedule: of the optimiser's learning rates.
-        weighting: of the losses.
-        step: makes optimiser steps of network, losses, optimiser and weighting.
-        seen: of which tasks a step had labels, where labels may be missing.
-        progress: how far the run is.
+        network: the trained network, on its device.
+        schedule: schedule of the learning rates.
+        step: makes optimiser steps; it holds losses, weighting and optimiser.
+        seen: which tasks had labels in a step; None if no labels may be missing.
+        progress: progress of the run.
     """
 
     config: RunConfig
@@ -80,15 +78,13 @@ class Prepared:
     train_set: data.DenseDataset
     val_set: data.DenseDataset
     network: BridgeNet
-    optimizer: torch.optim.Optimizer
     schedule: LambdaLR
-    weighting: LossWeighting
     step: TrainingStep
     seen: SeenLabels | None
     progress: Progress
 
     def batches(self) -> Iterator[dict[str, Any]]:
-        """This process's batches of the steps that are still to be made, on the device."""
+        """This process's batches for the remaining steps, on its device."""
         config, accelerator = self.config, self.accelerator
         cache = open_cache(self.train_set, config.data.cache, config.data.cache_folder)
         if cache is not None and accelerator.is_main_process:
@@ -109,8 +105,8 @@ class Prepared:
             shrink=shrink_of(config),
             augment=config.data.augment,
         )
-        names = list(self.network.tasks)
-        return (to_device(batch, accelerator.device, names) for batch in loader)
+        names, mean, deviation = list(self.network.tasks), self.network.mean, self.network.deviation
+        return (to_device(batch, accelerator.device, names, mean=mean, deviation=deviation) for batch in loader)
 
 
 def prepare(
@@ -118,7 +114,7 @@ def prepare(
 ) -> Prepared:
     """Check, open and build what a run needs, and restore its state if it is resumed; see :func:`bridgenet.training.run.train`.
 
-    With several processes a collective call. The folder stays as it is.
+    A collective call. The folder is not changed.
     """
     check_folder(out, resume=resume, overwrite=overwrite)
     if resume:
@@ -171,9 +167,7 @@ def prepare(
         train_set=train_set,
         val_set=val_set,
         network=network,
-        optimizer=optimizer,
         schedule=schedule,
-        weighting=weighting,
         step=step,
         seen=SeenLabels(list(network.tasks)) if train_set.partial else None,
         progress=progress,
@@ -181,7 +175,7 @@ def prepare(
 
 
 def describe_network(config: RunConfig, last: Path | None) -> NetworkConfig:
-    """The network as `last` has it, else as the settings and the file that its backbone begins with ask for."""
+    """The description in `last`, else the one that follows from the settings and the backbone's checkpoint."""
     if last is not None:
         return read_description(last)[0]
     description = network_config(config)
@@ -192,7 +186,7 @@ def describe_network(config: RunConfig, last: Path | None) -> NetworkConfig:
 
 
 def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str]:
-    """The training and the validation split, checked, and in words which labels the training split lacks."""
+    """Open and check the training and validation splits; also returns a text on missing labels of the training split."""
     train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
     check_canvas(val_set, evaluation_size(config))
     labels = check_labels(train_set)
@@ -202,9 +196,9 @@ def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, 
 
 
 def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:
-    """Device, processes and trackers."""
+    """Create the accelerator, which manages device, processes and trackers."""
     return Accelerator(
-        mixed_precision="no",  # Accelerate's is fixed for the life of the process: autocast is called for here
+        mixed_precision="no",  # Accelerate fixes it for the whole process: the step calls autocast itself
         cpu=use_cpu(device),
         log_with=config.trackers or None,
         project_config=ProjectConfiguration(project_dir=str(out), logging_dir=str(out / "tensorboard")),
@@ -215,7 +209,7 @@ def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:
 
 
 def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool) -> BridgeNet:
-    """The network with the weights that its backbone begins with, random ones if a run's are to replace them."""
+    """Build the network. If `is_new` its backbone is pretrained as configured; else the run's weights are loaded later."""
     settings = config.network
     checkpoint = settings.backbone_checkpoint if is_new else None
     network = build_network(description, pretrained=settings.pretrained and is_new and not checkpoint)
@@ -237,7 +231,7 @@ def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool)
 
 
 def make_run_optimizer(config: RunConfig, network: BridgeNet, weighting: LossWeighting) -> torch.optim.Optimizer:
-    """The optimiser of the network's parameters, and of what is learned of the losses' weighting at a rate of its own."""
+    """Create the optimiser of the network; learned loss weights have their own learning rate."""
     settings = config.optimizer
     optimizer = make_optimizer(
         network,
@@ -261,7 +255,7 @@ def notes(
     is_new: bool,
     processes: int,
 ) -> Iterator[str]:
-    """What should not go unnoticed: missing labels; where the run begins, licence and weights of losses and backbone."""
+    """Notes to print before the run: missing labels, and for a new run licence, loss weighting and random frozen weights."""
     information = information_of(network)
     if "labels" in information:
         yield f"labels in training: {information['labels']}"

@@ -1,4 +1,4 @@
-"""How far a run is: what is saved with it besides weights."""
+"""The progress of a run, which is saved beside its weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bridgenet.tasks.scores import Scores, gains, relative_gain
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        step: optimiser steps that are done.
-        first_scores: of the first evaluation, over which gains are computed.
+        step: number of finished optimiser steps.
+        first_scores: scores of the first evaluation; gains are relative to them.
         best_gain: the largest gain of an evaluation so far, a share.
-        scores: of the last evaluation.
-        seconds: that steps took [s].
-        memory: peak [bytes], 0 where the system does not tell.
+        scores: scores of the last evaluation.
+        seconds: time that the steps took [s].
+        memory: peak memory [bytes], 0 where the system does not report it.
     """
 
     step: int = 0
@@ -28,12 +28,14 @@ class Progress:
     memory: int = 0
 
     def add_scores(self, scores: Scores) -> tuple[float, bool]:
-        """Take an evaluation's scores; returns their gain over the first ones, and whether they are the best so far."""
+        """Add the scores of an evaluation; returns their gain over the first ones, and whether they are the best so far."""
         self.scores = scores
         self.first_scores = first = self.first_scores or scores
         gain = relative_gain(scores, first)
         can_compare = bool(gains(first, first))
-        is_best = self.best_gain is None or gain > self.best_gain or not can_compare  # if not, the last ones
+        is_best = (
+            self.best_gain is None or gain > self.best_gain or not can_compare
+        )  # without a comparison the last scores count as the best
         if is_best:
             self.best_gain = gain
         return gain, is_best

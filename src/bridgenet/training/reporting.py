@@ -1,10 +1,11 @@
-"""What a run tells while it goes: metrics.jsonl, trackers, and the line with progress, loss, speed and time left."""
+"""What a run reports: metrics.jsonl, trackers, and the progress bar with loss, speed and remaining time."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bridgenet.tasks.visualize import panel
 from bridgenet.training.rows import METRICS
 
 PLAIN_SECONDS = 15
-"""Where the output is no terminal, a line of progress is printed this often [s]."""
+"""Interval between printed lines of progress where the output is not a terminal [s]."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -41,7 +42,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 class Reporter:
-    """Writes rows and draws progress on the main process; does nothing on the others."""
+    """Writes rows and shows progress on the main process; does nothing on the others."""
 
     def __init__(self, accelerator: Accelerator, config: RunConfig, out: Path, rows: Sequence[Mapping[str, Any]]):
         self.accelerator, self.config, self.out = accelerator, config, out
@@ -74,7 +75,7 @@ class Reporter:
             tracker.finish()
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row to metrics.jsonl and give its numbers to the trackers."""
+        """Append a row to metrics.jsonl and log its numbers to the trackers."""
         if not self.active:
             return
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
@@ -85,7 +86,7 @@ class Reporter:
         self.accelerator.log(numbers, step=row["step"])
 
     def log_images(self, panels: Mapping[str, Any], step: int) -> None:
-        """Give pictures (PIL) by name to the trackers that show pictures."""
+        """Log PIL images by name to the trackers that show images."""
         for tracker in self.accelerator.trackers if self.active else ():
             if tracker.name == "tensorboard":
                 for name, picture in panels.items():
@@ -94,7 +95,7 @@ class Reporter:
                 tracker.log_images({name: [picture] for name, picture in panels.items()}, step=step)
 
     def advance(self, step: int, seconds: float) -> None:
-        """A step was done in so many seconds."""
+        """Show that `step` steps are done, the last one in `seconds` [s]."""
         previous = self.seconds_per_step
         self.seconds_per_step = seconds if previous is None else 0.95 * previous + 0.05 * seconds
         if not self.active:
@@ -102,7 +103,7 @@ class Reporter:
         images = self.config.batch_size * self.config.accumulate * self.accelerator.num_processes
         left = (self.config.steps - step) * self.seconds_per_step
         loss = f"loss {self.loss:.2f}  " if np.isfinite(self.loss) else ""  # none is logged yet
-        status = f"{loss}{images / self.seconds_per_step:.1f} img/s  {clock(left)} left"
+        status = f"{loss}{images / self.seconds_per_step:.1f} img/s  {timedelta(seconds=round(left))} left"
         self.bar.update(self.bar_task, completed=step, status=status)
         now = time.monotonic()
         if not self.console.is_terminal and (now - self.last_line > PLAIN_SECONDS or step == self.config.steps):
@@ -110,15 +111,8 @@ class Reporter:
             print(f"training {step}/{self.config.steps}  {status}", flush=True)
 
     def evaluating(self, done: int, total: int) -> None:
-        """So many validation batches of so many are scored."""
+        """Show that `done` of `total` validation batches are scored."""
         self.bar.update(self.bar_task, status=f"evaluating {done}/{total}")
-
-
-def clock(seconds: float) -> str:
-    """`0:07`, `12:30`, `3:05:00`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
@@ -134,9 +128,9 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]
 def prediction_panels(
     network: BridgeNet, dataset: data.DenseDataset, size: tuple[int, int], number: int, *, shrink: int = 1
 ) -> dict[str, Any]:
-    """Panels {id: PIL image} of samples spread over the set: the image, the predictions, and the truth below.
+    """Draw panels {id: PIL image} of `number` samples spread over the set: image, predictions, and truth below.
 
-    `size` and `shrink` as of :func:`bridgenet.evaluation.samples.predicted_samples`.
+    `size` and `shrink` are those of :func:`bridgenet.evaluation.samples.predicted_samples`.
     """
     if number == 0:
         return {}

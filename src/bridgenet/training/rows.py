@@ -1,4 +1,4 @@
-"""The rows of metrics.jsonl: what they hold, reading them, dropping those of steps that are made again."""
+"""The rows of metrics.jsonl: creating, reading and truncating them."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def training_row(
     weights: Mapping[str, float] | None,
     seen: SeenLabels | None,
 ) -> dict[str, Any]:
-    """The row of an optimiser step. A collective call: losses are means over the processes.
+    """Create the row of an optimiser step. A collective call: losses are averaged over the processes.
 
     Args:
         step: number of the step, from 1.
         losses: scalars by name, the total first, see :class:`bridgenet.losses.LossTerms`.
-        norm: of the gradient, before clipping.
+        norm: norm of the gradient before clipping.
         rate: learning rate of the step.
-        weights: of the losses by task, unless they are fixed.
-        seen: where labels may be missing, of which tasks there were any; the others get no number.
+        weights: weights of the losses by task; None if they are fixed.
+        seen: which tasks had labels, where labels may be missing; the losses of other tasks are None.
     """
     total, *others = process_mean(torch.stack(list(losses.values())).float()).tolist()
     named: dict[str, float | None] = dict(zip(list(losses)[1:], others))
@@ -49,7 +49,7 @@ def training_row(
 
 
 def check_finite(row: Mapping[str, Any]) -> None:
-    """UserError if losses or gradient of a training row are no numbers, before such weights are saved."""
+    """UserError if losses or gradient of a training row are not finite, before such weights are saved."""
     if np.isfinite(row["loss"]) and np.isfinite(row["grad_norm"]):
         return
     bad = [name for name, value in row["losses"].items() if value is not None and not np.isfinite(value)]
@@ -60,7 +60,7 @@ def check_finite(row: Mapping[str, Any]) -> None:
 
 
 def truncate_rows(path: Path, step: int) -> list[dict[str, Any]]:
-    """Drop the rows of `metrics.jsonl` after a step (and a half-written last one); returns what is left."""
+    """Drop the rows of `metrics.jsonl` after a step, and an incomplete last one; returns the remaining rows."""
     rows = read_rows(path)
     kept = [row for row in rows if row["step"] <= step]
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
@@ -68,7 +68,7 @@ def truncate_rows(path: Path, step: int) -> list[dict[str, Any]]:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a `metrics.jsonl`, oldest first; none if there is no such file."""
+    """The complete rows of a `metrics.jsonl`, oldest first; none if there is no such file."""
     if not path.is_file():
         return []
     rows = []

@@ -41,8 +41,8 @@ def train(
     Args:
         config: settings of the run; they are written to `out/config.yaml`.
         out: folder of the run: `config.yaml`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, `tensorboard/`.
-        resume: go on from `last`; from the start if the run was stopped before there was one.
-        overwrite: delete the run that is there.
+        resume: resume from `last`; start from scratch if the run was stopped before `last` was written.
+        overwrite: delete the run in the folder.
         device: `"auto"` or `"cpu"`.
 
     Raises:
@@ -53,14 +53,14 @@ def train(
 
 
 def run_steps(run: Prepared) -> Scores:
-    """Make the steps of a run that are still to be made; see :func:`train`."""
+    """Make the remaining steps of a run; see :func:`train`."""
     config, progress, accelerator = run.config, run.progress, run.accelerator
     rows = prepare_folder(config, run.out, step=progress.step, is_resumed=run.is_resumed, accelerator=accelerator)
     batches = run.batches()
     with stop_signals() as stop, Reporter(accelerator, config, run.out, rows) as reporter:
         for number in range(progress.step, config.steps):
             started = time.perf_counter()
-            rate = run.optimizer.param_groups[0]["lr"]
+            rate = run.step.optimizer.param_groups[0]["lr"]
             losses, norm = make_step(run, number, batches)
             progress.step = done = number + 1
 
@@ -71,7 +71,7 @@ def run_steps(run: Prepared) -> Scores:
             saving = done % config.save_every == 0 or evaluating or stopping
 
             if logging or saving:
-                weights = run.weighting.weights()
+                weights = run.step.weighting.weights()
                 row = training_row(done, losses, norm, rate=rate, weights=weights, seen=run.seen)
                 if logging:
                     reporter.log(row)
@@ -82,14 +82,14 @@ def run_steps(run: Prepared) -> Scores:
             if evaluating:
                 evaluate_and_save_best(run, reporter)
             if saving:
-                save_last(run.out, run.network, run.optimizer, run.weighting, progress, accelerator)
+                save_last(run.out, run.network, run.step.optimizer, run.step.weighting, progress, accelerator)
             if stopping:
                 raise Interrupted
     return progress.scores or {}
 
 
 def make_step(run: Prepared, number: int, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
-    """One optimiser step, everything random in it from the seed and the step; see :class:`TrainingStep`."""
+    """Make one optimiser step whose random numbers follow from seed and step; see :class:`TrainingStep`."""
     seed = np.random.SeedSequence([run.config.seed, number, run.accelerator.process_index]).generate_state(1)
     torch.manual_seed(int(seed[0]))
     result = run.step(batches if run.seen is None else run.seen.watch(batches))

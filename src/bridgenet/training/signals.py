@@ -15,9 +15,9 @@ from accelerate import Accelerator
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C acts at once.
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C raises KeyboardInterrupt at once.
 
-    (SIGTERM after Ctrl-C does not: torchrun sends it to its processes, which are about to save.)
+    SIGTERM after Ctrl-C does not: torchrun sends it to its processes, which are about to save.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -41,7 +41,7 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def asked_to_stop(stop: threading.Event, step: int, accelerator: Accelerator) -> bool:
-    """Whether any process was; on GPUs processes ask each other at every tenth step, as asking waits for the device."""
+    """Whether any process was asked to stop. On GPUs they synchronise every tenth step only, as that waits for the device."""
     if accelerator.num_processes == 1:
         return stop.is_set()
     if step % 10 and accelerator.device.type != "cpu":

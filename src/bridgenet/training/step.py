@@ -1,4 +1,4 @@
-"""One optimiser step: forward, losses, backward, clipping, update. What a run repeats and a benchmark times."""
+"""One optimiser step: forward, losses, backward, clipping and update."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class TrainingStep:
     """Makes optimiser steps.
 
     Args:
-        network: what is trained, on its device.
-        criterion: its losses.
-        optimizer: of the network's parameters.
-        model: the network as wrapped for data-parallel training; the network itself if None.
+        network: the trained network, on its device.
+        criterion: the losses of its tasks.
+        optimizer: updates the network's parameters.
+        model: the network wrapped for data-parallel training; the network itself if None.
         precision: `float32`, or `bfloat16` for autocast.
         grad_clip: largest norm of the gradient.
         accumulate: micro-batches per step.
-        weighting: of the losses; fixed weights if None.
-        backend: compiles network and losses, forward and backward, as one function at the first step (`torch.compile`'s
-            `inductor`). The network itself stays as it is: files have the same names, evaluation is not compiled.
+        weighting: how the losses are weighted; fixed weights if None.
+        backend: backend of `torch.compile`, e.g. `inductor`, which compiles network and losses as one function at the first
+            step. The network itself is unchanged: files have the same names, and evaluation is not compiled.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class TrainingStep:
         self._losses = compiled(self._forward, backend) if backend else self._forward
 
     def __call__(self, batches: Iterator[Mapping[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
-        """Take `accumulate` batches (`"image"` and every task) and make one step.
+        """Make one step with the next `accumulate` batches, which hold `"image"` and every task.
 
-        Returns the losses by name (see :class:`LossTerms`), mean over the micro-batches, and the gradient's norm before
-        clipping. Both stay on the device: nothing waits for it.
+        Returns the losses by name (see :class:`LossTerms`), averaged over the micro-batches, and the norm of the gradient
+        before clipping. Both stay on the device, so that nothing waits for it.
         """
         self.model.train()
         losses: dict[str, Tensor] = {}
@@ -81,7 +81,7 @@ class TrainingStep:
         return losses, norm
 
     def _no_sync(self) -> Any:
-        """Gradients of a micro-batch that is not the last stay with the process."""
+        """Only the gradients of the last micro-batch are synchronised."""
         return getattr(self.model, "no_sync", nullcontext)()
 
     def _forward(self, images: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:

@@ -86,7 +86,7 @@ def test_three_mistakes_are_all_told(folder: Path) -> None:
         ("depth: {unit: m, range: [3, 1]}", "tasks.depth.range is [3, 1], expected [smallest, largest]"),
         ("depth: {unit: m, ignore: [none]}", "tasks.depth.ignore has 'none', expected stored values"),
         ("normals: {axes: [right, left, up]}", "tasks.normals.axes is ['right', 'left', 'up'], expected where x, y"),
-        ("thing: {folder: labels}", "tasks.thing.kind is missing: own tasks need one of classes, probability"),
+        ("thing: {folder: labels}", "tasks.thing.kind is missing: own tasks need one of classes, depth"),
         ("thing: {folder: labels, kind: clases}", "is 'clases' (did you mean classes?)"),
         ("thing: {folder: depth, kind: regression, channels: 0}", "tasks.thing.channels is 0"),
         ("thing: {folder: depth, kind: regression, scale: big}", "tasks.thing.scale is 'big', expected the number"),

@@ -10,9 +10,10 @@ from bridgenet.data import NYUDv2, PASCALContext
 from bridgenet.data.base import DenseDataset
 from bridgenet.data.compact import expanded
 from bridgenet.data.pipeline import batches
-from bridgenet.data.pipeline.batches import IMAGE_MEAN, IMAGE_STD, collate, to_device
+from bridgenet.data.pipeline.batches import collate, to_device
 from bridgenet.data.pipeline.loading import TransformedDataset
 from bridgenet.data.pipeline.transforms import EvaluationTransform, TrainingTransform
+from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN
 from bridgenet.tasks.kinds.normals import compact_normals
 from tests.data.layouts import make_nyud, make_pascal, write
 
@@ -62,10 +63,13 @@ def test_normalise_and_the_rest_of_the_canvas() -> None:
     place = torch.tensor([[0, 0, 3, 4], [1, 1, 2, 3]])
     batch = {"image": image, "place": place, "mirrored": torch.zeros(2, dtype=torch.bool)}
     got = to_device(batch, "cpu", [])["image"]
-    expected = (0.2 - np.array(IMAGE_MEAN)) / np.array(IMAGE_STD)
+    expected = (0.2 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_DEVIATION)
     np.testing.assert_allclose(got[0].numpy(), np.broadcast_to(expected[:, None, None], (3, 3, 4)), rtol=1e-6)
     assert not got[1, :, 0].any() and not got[1, :, :, 0].any()
     assert torch.equal(got[1, :, 1:, 1:], got[0, :, 1:, 1:])
+    other = to_device(batch, "cpu", [], mean=torch.full((3, 1, 1), 0.5), deviation=torch.full((3, 1, 1), 0.25))["image"]
+    np.testing.assert_allclose(other[0].numpy(), (0.2 - 0.5) / 0.25, rtol=1e-6)
+    assert not other[1, :, 0].any()
     assert image.unique().tolist() == [51]
 
 

@@ -20,8 +20,19 @@ from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN, norma
 from bridgenet.tasks import Task
 
 
-def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Sequence[str]) -> dict[str, Tensor]:
+def to_device(
+    batch: Mapping[str, Any],
+    device: torch.device | str,
+    tasks: Sequence[str],
+    *,
+    mean: Tensor | None = None,
+    deviation: Tensor | None = None,
+) -> dict[str, Tensor]:
     """The image and the targets of a batch on a device, in the form that networks, losses and metrics need.
+
+    Args:
+        mean, deviation: (3, 1, 1) float32 on the device, to normalise images: those of a network, by default
+            ImageNet's.
 
     Returns:
         ``"image"`` (B, 3, H, W) float32, normalised, 0 around the image, and for each of `tasks` (B, C, H, W) float32,
@@ -31,7 +42,9 @@ def to_device(batch: Mapping[str, Any], device: torch.device | str, tasks: Seque
     def sent(name: str) -> Tensor:
         return batch[name].to(device, non_blocking=True)
 
-    image = normalise(sent("image"), *_imagenet(device))
+    if mean is None or deviation is None:
+        mean, deviation = _imagenet(device)
+    image = normalise(sent("image"), mean, deviation)
     height, width = image.shape[-2:]
     if (batch["place"][:, 2:] != torch.tensor([height, width])).any():
         image.masked_fill_(_outside(sent("place"), height, width), 0)

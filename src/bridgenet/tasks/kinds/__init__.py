@@ -1,20 +1,16 @@
 """The kinds of tasks: class maps, probabilities, metric depth, unit vectors, and any real numbers.
 
-Everything that depends on a task's kind is in one object of a subclass of :class:`Kind`, one file each. :func:`register`
-adds a custom kind.
+Everything that depends on a task's kind is in one object of a subclass of :class:`Kind`, in one file of this folder, which
+registers it. :func:`register` adds a kind of another package.
 """
 
 from __future__ import annotations
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.members import members
 from bridgenet.tasks.kinds.base import Kind
-from bridgenet.tasks.kinds.classes import Classes
-from bridgenet.tasks.kinds.depth import Depth
-from bridgenet.tasks.kinds.normals import Normals
-from bridgenet.tasks.kinds.probability import Probability
-from bridgenet.tasks.kinds.regression import Regression
 
-_KINDS: dict[str, Kind] = {kind.name: kind for kind in (Classes(), Probability(), Depth(), Normals(), Regression())}
+_KINDS: dict[str, Kind] = {kind.name: kind() for kind in members(__name__, Kind)}  # type: ignore[type-abstract]
 
 
 def register(kind: Kind) -> Kind:

@@ -1,7 +1,7 @@
-"""How the tasks' losses are weighted: by the published weights, or in one of the field's usual other ways, a file each.
+"""Loss weighting: the published fixed weights, or one of the usual alternatives, one per file.
 
 The loss of a task is that of its final logits plus `intermediate_weight` times that of its intermediate ones, as published;
-the ways differ in what comes before it.
+the ways of weighting differ in the factor of each task.
 """
 
 from bridgenet.training.weighting.base import LossWeighting
@@ -15,6 +15,6 @@ WEIGHTINGS: dict[str, type[LossWeighting]] = {
     "dwa": DynamicWeightAverage,
     "pcgrad": PCGrad,
 }
-"""The ways by the name that `loss.weighting` gives."""
+"""Ways of weighting by their name in `loss.weighting`."""
 
 __all__ = ["WEIGHTINGS", "DynamicWeightAverage", "LossWeighting", "PCGrad", "Uncertainty"]

@@ -1,4 +1,4 @@
-"""Fixed weights, as published, and what every other way of weighting overrides."""
+"""Fixed weights, as published, and the interface that other ways of weighting override."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bridgenet.losses import LossTerms, MultiTaskLoss
 
 
 class LossWeighting:
-    """Fixed weights, as published, and what the other ways have in common.
+    """Fixed weights, as published; base class of the other ways of weighting.
 
     Args:
         criterion: the losses with their fixed weights.
-        network: what is trained, on its device.
-        steps_per_epoch: optimiser steps in which the training split is seen once.
+        network: the trained network, on its device.
+        steps_per_epoch: optimiser steps per pass over the training split.
     """
 
     by_task_gradients = False
-    """Whether each task's gradient is wanted by itself, so that data-parallel wrappers and compilation are in the way."""
+    """Whether it needs the gradient of each task, which data-parallel wrappers and compilation do not give."""
 
     def __init__(self, criterion: MultiTaskLoss, network: nn.Module, steps_per_epoch: int = 1):
         self.criterion, self.network = criterion, network
@@ -29,36 +29,36 @@ class LossWeighting:
         self.device = next(network.parameters()).device
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """What is learned of the weighting itself."""
+        """The learned parameters of the weighting by name."""
         return {}
 
     def weights(self) -> dict[str, float] | None:
-        """The weights now, by task; None for fixed ones."""
+        """The current weights by task; None if they are fixed."""
         return None
 
     def total(self, terms: LossTerms) -> Tensor:
-        """The scalar that is made small."""
+        """The scalar that is minimised."""
         return terms.total
 
     def backward(self, terms: LossTerms, accumulate: int) -> None:
-        """Add one of `accumulate` micro-batches' share to the gradient."""
+        """Add the gradient of one of `accumulate` micro-batches."""
         (terms.total / accumulate).backward()
 
     def finish(self) -> None:
-        """Called once the gradient is complete, before it is clipped. A collective call."""
+        """Called when the gradient is complete, before it is clipped. A collective call."""
 
     def after_step(self, losses: Mapping[str, Tensor]) -> None:
-        """Told every step's losses by name, see :class:`LossTerms`. A collective call."""
+        """Called after every step with its losses by name, see :class:`LossTerms`. A collective call."""
 
     def share_state(self) -> None:
-        """Called before a checkpoint is written by the first process. A collective call."""
+        """Called before the first process writes a checkpoint. A collective call."""
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs, JSON types, exact to the bit."""
+        """The state that a resumed run needs, as JSON types that restore it bit by bit."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
+        """Restore what :meth:`state` returned."""
 
     def _of_tasks(self, final: Mapping[str, Tensor], intermediate: Mapping[str, Tensor]) -> list[Tensor]:
         share = self.criterion.intermediate_weight

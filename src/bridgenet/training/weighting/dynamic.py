@@ -1,4 +1,4 @@
-"""Weights from how fast each task's loss falls."""
+"""Dynamic weight average: weights that follow from how fast the loss of each task falls."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bridgenet.training.weighting.base import LossWeighting
 
 
 class DynamicWeightAverage(LossWeighting):
-    """Fixed weights times λ_t, larger for tasks whose loss fell less from one epoch to the next; all 1 in the first two.
+    """Fixed weights times λ_t, which is larger for tasks whose loss fell less between epochs; 1 in the first two epochs.
 
-    λ = T softmax(r / 2), r_t the quotient of the mean losses of the last two epochs.
+    λ = T softmax(r / 2), where r_t is the quotient of the mean losses of the last two epochs.
 
     Source: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention (CVPR 2019).
     """
@@ -29,7 +29,7 @@ class DynamicWeightAverage(LossWeighting):
         self.means: list[list[float]] = []  # of the last two epochs
 
     def factors(self) -> list[float]:
-        """λ by task."""
+        """λ of each task."""
         if len(self.means) < 2:
             return [1.0] * len(self.tasks)
         before, last = (torch.tensor(means, dtype=torch.float64) for means in self.means)

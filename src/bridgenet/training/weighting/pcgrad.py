@@ -1,4 +1,4 @@
-"""Surgery on the tasks' gradients where they conflict."""
+"""Gradient surgery where the gradients of tasks conflict."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bridgenet.training.weighting.base import LossWeighting
 
 
 class PCGrad(LossWeighting):
-    """Gradient surgery: of two tasks whose gradients conflict, each loses the part that works against the other.
+    """Gradient surgery: each of two conflicting gradients is projected onto the normal plane of the other.
 
-    It concerns the weights that several tasks share; the others get their task's gradient. The losses have their fixed
-    weights. A backward pass per task.
+    It applies to parameters that several tasks share; the others get the gradient of their task. The losses have their
+    fixed weights. It takes a backward pass per task.
 
     Source: Yu et al., Gradient Surgery for Multi-Task Learning (NeurIPS 2020).
     """
@@ -61,7 +61,7 @@ class PCGrad(LossWeighting):
 
 
 def projected(gradients_TN: Tensor, order: Sequence[Sequence[int]]) -> Tensor:
-    """Each task's gradient (a row) without what conflicts with the others', taken in `order[row]`; (T, N)."""
+    """Project each (T, N) row, the gradient of a task, to remove its conflicts with the others in the order `order[row]`."""
     result = gradients_TN.clone()
     squares = gradients_TN.square().sum(dim=1)
     for row, others in enumerate(order):
@@ -75,12 +75,12 @@ def projected(gradients_TN: Tensor, order: Sequence[Sequence[int]]) -> Tensor:
 
 
 def flat(gradient: Tensor | None, parameter: Tensor) -> Tensor:
-    """As a vector, zeros for none."""
+    """The gradient as a vector; zeros for None."""
     return parameter.new_zeros(parameter.numel()) if gradient is None else gradient.reshape(-1)
 
 
 def process_first(values: Tensor) -> Tensor:
-    """The first process's values (float32, on the CPU), on all of them. A collective call."""
+    """Broadcast the first process's values (float32, on the CPU) to all processes. A collective call."""
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return values

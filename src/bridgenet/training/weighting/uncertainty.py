@@ -1,4 +1,4 @@
-"""Weights learned with the network, from the tasks' uncertainty."""
+"""Uncertainty weighting: weights that are learned with the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridgenet.training.weighting.base import LossWeighting
 
 
 class Uncertainty(LossWeighting):
-    """Weights learned with the network: sum of exp(−s_t) L_t + s_t; exp(−s_t) begins as the fixed weight.
+    """Weights learned with the network: the sum of exp(−s_t) L_t + s_t; exp(−s_t) starts as the fixed weight.
 
     Source: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses (CVPR 2018), with one form for all
     tasks: that of a Laplace likelihood of scale exp(s_t).
