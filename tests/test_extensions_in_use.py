@@ -149,7 +149,7 @@ def test_data_set_of_ones_own_is_checked(mine: Path, capsys: pytest.CaptureFixtu
     assert "5 samples checked" in capsys.readouterr().out
     (mine / "NYUDv2/depth/0001.npy").unlink()
     assert run([*check, "--tasks", "depth"]) == 1
-    assert "Mend what is named above, and check again" in capsys.readouterr().out
+    assert "Fix what is named above, and check again" in capsys.readouterr().out
 
 
 def test_dots_alone_name_a_part_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_show_has_every_task(names: list[str]) -> None:
 
 def test_sets_that_disagree(names: list[str], tmp_path: Path) -> None:
     other = make_folder(tmp_path / "three", LABELS.replace("road", "street").replace("roofs", "towns"))
-    with pytest.raises(UserError, match=r"other classes of semseg \(roofs: road, house; towns: street, house\)"):
+    with pytest.raises(UserError, match=r"different classes of semseg \(roofs: road, house; towns: street, house\)"):
         data.info([names[0], str(other)])
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bridgenet.metrics.base import blank, labelled, pooled_count, pooled_sum
+from bridgenet.metrics.base import masked, pooled_count, pooled_sum, valid_mask
 
 SPECIAL = [0.0, -0.0, 1.5, -2.0, 1e-42, math.inf, -math.inf, math.nan]
 
@@ -13,25 +13,25 @@ SPECIAL = [0.0, -0.0, 1.5, -2.0, 1e-42, math.inf, -math.inf, math.nan]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_blank_keeps_every_bit_or_none(dtype: torch.dtype) -> None:
     values = torch.tensor(SPECIAL, dtype=dtype)
-    kept, other = blank(torch.ones_like(values), values, -values)
+    kept, other = masked(torch.ones_like(values), values, -values)
     integer = torch.int32 if dtype == torch.float32 else torch.int64
     assert torch.equal(kept.view(integer), values.view(integer))
     assert torch.equal(other.view(integer), (-values).view(integer))
-    (gone,) = blank(torch.zeros_like(values), values)
+    (gone,) = masked(torch.zeros_like(values), values)
     assert (gone == 0).all()
 
 
 def test_blank_takes_expanded_and_permuted_values() -> None:
     valid = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     expanded, permuted = torch.tensor([[5.0], [7.0]]).expand(2, 3), torch.arange(6.0).view(3, 2).T
-    found = blank(valid, expanded, permuted)
+    found = masked(valid, expanded, permuted)
     assert torch.equal(found[0], expanded * valid)
     assert torch.equal(found[1], permuted * valid)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_labelled(dtype: torch.dtype) -> None:
-    assert labelled(torch.tensor([0, 255, math.nan, 256], dtype=dtype)).tolist() == [1, 1, 0, 1]
+    assert valid_mask(torch.tensor([0, 255, math.nan, 256], dtype=dtype)).tolist() == [1, 1, 0, 1]
 
 
 def test_pooling_loses_nothing_over_many_rows() -> None:

@@ -14,7 +14,7 @@ from bridgenet.report import report
 from bridgenet.report.examples import error_map, examples
 from bridgenet.report.sources import read_sources
 from bridgenet.tasks import IGNORE
-from bridgenet.tasks.colours import BLANK, NO_LABEL, RIGHT, WRONG
+from bridgenet.tasks.colours import ERROR_NO_LABEL, NO_LABEL, RIGHT, WRONG
 from tests.report import runs
 
 
@@ -28,7 +28,7 @@ def test_error_of_depth_is_brighter_where_it_is_larger() -> None:
     drawn, key = error_map("depth", np.array([[2.0, 2.5, 4.0, 9.0]]), np.array([[2.0, 2.0, 2.0, 0.0]]))
     brightness = drawn[0].astype(int).sum(axis=-1)
     assert brightness[0] < brightness[1] < brightness[2]
-    assert (drawn[0, 3] == BLANK).all()
+    assert (drawn[0, 3] == ERROR_NO_LABEL).all()
     assert key.ends == ("0 m", "≥ 1.9 m")
 
 
@@ -38,12 +38,12 @@ def test_error_of_normals_is_the_angle() -> None:
     drawn, key = error_map("normals", np.stack([front, (front + up) / np.sqrt(2), right, up])[None], truth)
     brightness = drawn[0].astype(int).sum(axis=-1)
     assert brightness[0] < brightness[1] < brightness[2]
-    assert (drawn[0, 3] == BLANK).all() and key.ends == ("0°", "≥ 60°")
+    assert (drawn[0, 3] == ERROR_NO_LABEL).all() and key.ends == ("0°", "≥ 60°")
 
 
 def test_error_without_any_label() -> None:
     drawn, _ = error_map("depth", np.ones((1, 2)), np.zeros((1, 2)))
-    assert (drawn == BLANK).all()
+    assert (drawn == ERROR_NO_LABEL).all()
 
 
 def test_best_and_worst_images_of_a_run(nyud_root: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from bridgenet.evaluation.baseline import constant_logits, evaluate_constant
 from bridgenet.imaging.drawing import Key
 from bridgenet.imaging.writing import write_npy
 from bridgenet.losses import MultiTaskLoss
-from bridgenet.metrics.base import PixelMetric, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.prediction.result import Prediction
 from bridgenet.tasks import kinds, registry
 from bridgenet.tasks.constants import Mean
@@ -62,8 +62,8 @@ class Error(PixelMetric):
         return decode(logits)
 
     def sums(self, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
-        valid = labelled(target[0])
-        prediction, truth = blank(valid, prediction, target[0])
+        valid = valid_mask(target[0])
+        prediction, truth = masked(valid, prediction, target[0])
         return {"total": pooled_sum(apart(prediction, truth) * valid), "pixels": pooled_count(valid)}
 
     def scores(self, sums: dict[str, Tensor]) -> dict[str, float]:

@@ -104,7 +104,7 @@ def test_picture_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run(["train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
     told = capsys.readouterr().err
     assert "damage/" in told
-    assert f"To find all that is wrong: bridgenet data check {tmp_path / 'data.yaml'}" in told
+    assert f"To find all faults: bridgenet data check {tmp_path / 'data.yaml'}" in told
 
 
 def test_show(folder: Path, tmp_path: Path) -> None:

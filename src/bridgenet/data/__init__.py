@@ -24,18 +24,18 @@ DATASETS: dict[str, type[DenseDataset]] = {
 }
 """Published data sets by the name they have in configurations: all that stand in the folder `published`."""
 DESCRIPTIONS = (".yaml", ".yml")
-"""A name that ends so is the file that describes a folder of one's own."""
+"""Suffixes of names that are the description of a custom folder."""
 
 
 def get(name: str | Sequence[str]) -> DataSource:
-    """What opens the splits of a data set.
+    """The source that opens the splits of a data set.
 
     Args:
-        name: of a published data set, the path of a description (`.yaml`), one's own class (`package.module:Class`), or
-            several of them, joined in one.
+        name: a published data set, the path of a description (`.yaml`), a custom class (`package.module:Class`), or
+            several of them, to be mixed.
 
     Raises:
-        UserError: there is no such data set, with the nearest known one; all that is wrong in a description.
+        UserError: the data set is unknown (with the nearest name), or the description has mistakes (all are listed).
     """
     if not isinstance(name, str):
         if not name:
@@ -53,9 +53,9 @@ def get(name: str | Sequence[str]) -> DataSource:
 
 
 def description_path(name: str) -> Path | None:
-    """The absolute path of the description that a name stands for, also if it is not there: the file itself, or the folder it lies in.
+    """The absolute path of the description with this name, the file itself or its folder; the file need not exist.
 
-    None for what is no description's name.
+    None for other names.
     """
     path = Path(name).expanduser().absolute()
     if name.endswith(DESCRIPTIONS):
@@ -64,7 +64,7 @@ def description_path(name: str) -> Path | None:
 
 
 def absolute(names: str | list[str]) -> str | list[str]:
-    """Names of data sets, descriptions by their absolute path."""
+    """Replace the names of descriptions by absolute paths."""
     if isinstance(names, list):
         return [str(absolute(name)) for name in names]
     return str(names if names in DATASETS else description_path(names) or names)
@@ -72,12 +72,12 @@ def absolute(names: str | list[str]) -> str | list[str]:
 
 @functools.cache
 def _folder_source(path: Path, changed: int) -> FolderSource:
-    """One for each state of a file: reading it again would look at all images again."""
+    """Cached for each state of the file: reading it lists all images."""
     return FolderSource(path)
 
 
 def published(name: str) -> type[DenseDataset]:
-    """The published data set of that name; UserError with the nearest known one."""
+    """The published data set of that name. Raises UserError with the nearest name for an unknown one."""
     if name not in DATASETS:
         raise _unknown(name)
     return DATASETS[name]
@@ -88,7 +88,7 @@ def _unknown(name: str, others: str = "") -> UserError:
 
 
 def info(name: str | Sequence[str]) -> DataSetInfo:
-    """What one must know of a data set without opening it; errors as of :func:`get`."""
+    """The properties of a data set, without opening it; raises what :func:`get` does."""
     return get(name).info
 
 

@@ -1,4 +1,4 @@
-"""What the data sets have in common: splits, the check of the folder, and samples with targets of the image's size."""
+"""The base class of data sets: splits, the check of the folder, and samples with targets of the image's size."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from bridgenet.tasks import IGNORE, Task
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
 SYNTHETIC = "scenes.json"
-"""`bridgenet data generate` leaves this file in the folder that it makes."""
+"""`bridgenet data generate` writes this file into its folder."""
 ASPECT_TOLERANCE = 0.015
-"""A stored target may differ from its image in size, not in shape: by so much of a side at most, or by one pixel."""
+"""Stored targets may be smaller or larger than their image; sides may differ from its aspect ratio by this share or a pixel."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """How the target of one task is stored.
+    """The stored form of a task's target.
 
     Attributes:
-        files: the files it is made of, relative to the data set's folder, ``{id}`` standing for the sample and
-            ``{split}`` for the split; each as the alternatives to look for, best first.
+        files: the files of a target, relative to the data set's folder, each as a tuple of alternatives, best first;
+            ``{id}`` is the sample, ``{split}`` the split.
         read: ``(paths, image size (H, W)) -> (h, w, C)``, float32, or uint8 where that is exact (see
-            :mod:`bridgenet.data.compact`), one path for each entry of `files`; (h, w) is that of the stored target. Raises
-            UserError naming the file that is wrong.
+            :mod:`bridgenet.data.compact`), one path for each entry of `files`; (h, w) is the stored size. Raises
+            UserError that names a faulty file.
     """
 
     files: tuple[tuple[str, ...], ...]
@@ -47,14 +47,14 @@ class Target:
 
 
 class DenseDataset(ABC):
-    """Images with one target per task. A data set is a subclass: its layout, its splits, its readers; see nyud.py.
+    """Images with one target per task. A subclass defines layout, splits and readers of a data set; see nyud.py.
 
     Args:
-        root: folder that holds the data set's own folder (``info.folder``). It is only read.
+        root: folder that holds the data set's folder (``info.folder``). It is only read.
         split: ``"train"`` or ``"val"``.
-        tasks: the tasks to load (all that the data set offers if None); files of other tasks are not needed.
+        tasks: the tasks to load (all tasks of the data set if None); files of other tasks are not needed.
         look_for_files: raise if any file of the split is missing; without it, see :meth:`missing_files`.
-        partial: images may lack the labels of any task: such a target is unknown throughout.
+        partial: label files of any task may be missing; all pixels of such a target are unknown.
 
     Raises:
         UserError: the folder, the split or files of the split are missing, or a task is not offered.
@@ -65,9 +65,9 @@ class DenseDataset(ABC):
     image_file: ClassVar[str]
     targets: Mapping[str, Target]
     definitions: Mapping[str, Task] = {}
-    """Tasks that are the data set's own, by name: a process that reads it need not have them registered."""
+    """Custom tasks of the data set by name, for processes in which they are not registered."""
     read_as: str = ""
-    """What else than the class, the folder and the tasks decides how files are read: a cache is for one such text."""
+    """A text that, with class, folder and tasks, identifies how files are read; part of the key of caches."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class DenseDataset(ABC):
         return len(self.ids)
 
     def load(self, index: int) -> Sample:
-        """The sample before any transform.
+        """Load a sample before any transform.
 
         Returns:
             ``"image"`` (H, W, 3) float32 RGB in [0, 255] and, for every task, (H, W, C) float32 of the same size.
@@ -106,20 +106,20 @@ class DenseDataset(ABC):
         }
 
     def task(self, name: str) -> Task:
-        """The task of that name: what the data set itself says it is, or what every process knows."""
+        """The task of that name, from `definitions` or the registry."""
         return self.definitions.get(name) or task_registry.get(name)
 
     def compact(self, index: int) -> Sample:
-        """The sample as :meth:`load` gives it in the smallest types: the image uint8, targets uint8 where that is exact.
+        """The sample of :meth:`load` in the smallest dtypes: the image uint8, targets uint8 where that is exact.
 
-        See :mod:`bridgenet.data.compact`. The arrays are not to be changed. Raises UserError as :meth:`load` does.
+        See :mod:`bridgenet.data.compact`. The arrays must not be changed. Raises UserError as :meth:`load` does.
         """
         image = self.load_image(index)
         size = (image.shape[0], image.shape[1])
         return {"image": image, **{task: self.compact_target(task, index, size) for task in self.tasks}}
 
     def load_image(self, index: int) -> np.ndarray:
-        """The picture of a sample, (H, W, 3) uint8 RGB. UserError if it cannot be read."""
+        """The picture of a sample, (H, W, 3) uint8 RGB. Raises UserError if it cannot be read."""
         return read_image(self.image_path(index))
 
     def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
@@ -133,24 +133,24 @@ class DenseDataset(ABC):
         return self.fit_target(task, index, target, size)
 
     def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
-        """The target of a task as it is stored, (h, w, C) float32, for an image of `size` (H, W)."""
+        """The target of a task in its stored size, (h, w, C) float32, for an image of `size` (H, W)."""
         return expanded(self.task(task), self.targets[task].read(self.target_paths(task, index), size))
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """A stored target in the image's `size` (H, W); UserError if its shape is another."""
+        """Resize a stored target to the image's `size` (H, W), see :func:`fit`."""
         return fit(target, size, self.task(task).interpolation, self.target_paths(task, index)[0])
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Numbers of samples of the data sets that this one is made of."""
+        """Numbers of samples of the data sets that are mixed in this one."""
         return (len(self),)
 
     def has_label(self, task: str, index: int) -> bool:
-        """Whether a sample has the label files of a task; whether anything is labelled in them is not looked at."""
+        """Whether a sample has the label files of a task; their content is not read."""
         return not self.partial or all(path.is_file() for path in self.target_paths(task, index))
 
     def labelled(self) -> np.ndarray:
-        """(tasks, samples) bool: :meth:`has_label` of all."""
+        """:meth:`has_label` of all tasks and samples, (tasks, samples) bool."""
         if not self.partial:
             return np.ones((len(self.tasks), len(self)), bool)
         return np.array([[self.has_label(task, index) for index in range(len(self))] for task in self.tasks])
@@ -158,11 +158,11 @@ class DenseDataset(ABC):
     @staticmethod
     @abstractmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """The (H, W) integer map whose changes of label are the true boundaries of the boundary evaluation."""
+        """Read an (H, W) integer map; the boundary evaluation takes changes of its labels as true boundaries."""
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether `bridgenet data generate` made the images."""
+        """Whether the images were rendered by `bridgenet data generate`."""
         return (self.folder / SYNTHETIC).is_file()
 
     def boundary_file(self, index: int) -> Path:
@@ -170,11 +170,11 @@ class DenseDataset(ABC):
         return self.target_paths("edge", index)[0]
 
     def boundary_reader(self, index: int) -> Callable[[Path], np.ndarray]:
-        """What reads it, see :meth:`read_boundary_labels`; it can be sent to other processes."""
+        """The :meth:`read_boundary_labels` for a sample; it can be sent to other processes."""
         return self.read_boundary_labels
 
     def boundary_distance(self, index: int) -> float:
-        """Largest distance of boundary pixels that match, as a share of the image's diagonal."""
+        """Largest distance of matching boundary pixels as a share of the image's diagonal."""
         return self.info.boundary_distance
 
     def boundary_labels(self, index: int) -> np.ndarray:
@@ -182,13 +182,13 @@ class DenseDataset(ABC):
         return self.boundary_reader(index)(self.boundary_file(index))
 
     def boundary_indices(self) -> list[int]:
-        """The samples that the boundary evaluation scores: those of the protocol, all if none of them is here."""
+        """Indices of the samples that the boundary evaluation scores: those of the protocol, or all if it has none here."""
         wanted = self.info.boundary_ids
         chosen = [i for i, name in enumerate(self.ids) if name in wanted] or list(range(len(self)))
         return [index for index in chosen if self.has_label("edge", index)]
 
     def file_name(self, pattern: str, sample_id: str) -> str:
-        """A file of a sample, relative to the data set's folder, from `image_file` or a pattern of a target."""
+        """Name of a file of a sample, relative to the data set's folder; `pattern`: `image_file` or a file of a target."""
         return pattern.format(id=sample_id, split=self.split)
 
     def image_path(self, index: int) -> Path:
@@ -196,12 +196,12 @@ class DenseDataset(ABC):
         return self.folder / self.file_name(self.image_file, self.ids[index])
 
     def image_size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a picture [pixels], from its header. OSError or ValueError if that cannot be read."""
+        """(height, width) of a picture [pixels], from its header. Raises OSError or ValueError if it cannot be read."""
         with Image.open(self.image_path(index)) as image:
             return image.height, image.width
 
     def target_paths(self, task: str, index: int) -> list[Path]:
-        """The files that make the target of a task, of alternatives the first that exists."""
+        """The files of a task's target; of alternatives, the first that exists."""
         found = []
         for alternatives in self.targets[task].files:
             paths = [self.folder / self.file_name(name, self.ids[index]) for name in alternatives]
@@ -215,9 +215,9 @@ class DenseDataset(ABC):
 
     @classmethod
     def require_folder(cls, root: str | Path, split: str = "train", *, flag: str = "--data.root") -> Path:
-        """The list of a split's samples below `root`, or the folder that holds them where there is no list.
+        """The list of a split's samples below `root`, or their folder for data sets without lists.
 
-        UserError: there is no such data. `flag` as in data_root.
+        Raises UserError if it is missing. `flag`: see :func:`bridgenet.data.info.data_root`.
         """
         folder = Path(root) / cls.info.folder
         name = cls.split_file.format(split=split)
@@ -240,9 +240,9 @@ class DenseDataset(ABC):
         return ids
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
-        """What the folder lacks of the split: ("image" or a task, names relative to the folder), one pair per kind of file.
+        """Missing files of the split: pairs of "image" or a task, and names relative to the folder.
 
-        Costs listing each folder once. Of alternatives all are named.
+        Lists each folder once. All alternatives are named.
         """
         needed = {"image": ((self.image_file,),), **{task: self.targets[task].files for task in self.tasks}}
         listings: dict[Path, set[str]] = {}
@@ -272,20 +272,20 @@ class DenseDataset(ABC):
         if path.parent not in listings:
             listings[path.parent] = set()
             if path.parent.is_dir():
-                with os.scandir(path.parent) as entries:  # a link to nowhere is no file, nor is a folder of that name
+                with os.scandir(path.parent) as entries:  # neither broken links nor folders are files
                     listings[path.parent] = {entry.name for entry in entries if entry.is_file()}
         return path.name in listings[path.parent]
 
 
 def unlabelled(task: Task, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, C) uint8, IGNORE throughout."""
+    """A target without labels: (H, W, C) uint8, IGNORE in all pixels."""
     return np.full((*size, task.target_channels), IGNORE, np.uint8)
 
 
 def fit(labels: np.ndarray, size: tuple[int, int], interpolation: Interpolation, path: Path) -> np.ndarray:
-    """Labels (h, w) or (h, w, C) in the image's `size` (H, W), resized if stored in another.
+    """Resize labels (h, w) or (h, w, C) to the image's `size` (H, W); returned as they are if they have it.
 
-    Raises UserError naming `path` if their shape is not the image's, see :data:`ASPECT_TOLERANCE`.
+    Raises UserError that names `path` if the aspect ratio differs by more than :data:`ASPECT_TOLERANCE`.
     """
     (height, width), (found_height, found_width) = size, labels.shape[:2]
     if (found_height, found_width) == size:

@@ -1,4 +1,4 @@
-"""What is said of a data set, and what opens it."""
+"""The properties of a data set, and the protocol of its source."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ if TYPE_CHECKING:
     from bridgenet.data.base import DenseDataset
 
 DATA_VARIABLE = "BRIDGENET_DATA"
-"""Of the environment: the data root where none is given."""
+"""Environment variable with the default data root."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSetInfo:
-    """What one must know of a data set without opening it.
+    """Properties of a data set that are known without opening it.
 
     Attributes:
         name: its name in configurations, ``"nyud"``.
         title: its name in texts, ``"NYUD-v2"``.
         folder: its folder below the data root, ``"NYUDv2"``.
-        tasks: the tasks it has labels for, in the canonical order.
+        tasks: its labelled tasks in the order of registration.
         class_names: names of the classes by task, in the order of the class indices.
         size: (height, width) of the training crop and of the evaluation canvas [pixels].
-        archives: addresses of the published .tar.gz archive, in the order to try them.
-        archive_sha256: the archive's checksum where its publishers tell one, else empty.
+        archives: URLs of the published .tar.gz archive in the order of trials.
+        archive_sha256: the published checksum of the archive, or empty.
         counts: published number of samples by split.
-        image_size: (height, width) of every published image [pixels]; None where they differ.
-        other_copies: sizes of images, (height, width), by which another copy that goes round is known, and what to
-            say of it.
-        boundary_distance: largest distance of a predicted and a true boundary pixel that match, as a share of the
-            image's diagonal.
-        needs_root: it lies below the data root; a folder that is described by a YAML file does not.
-        shrink: the network sees images at 1/shrink of `size`, resized bilinearly; labels keep theirs, and predictions are
-            resized to them, bilinearly, in losses and metrics.
-        boundary_list: file beside this one with the ids that the boundary evaluation scores; empty: all of a split.
+        image_size: (height, width) of all published images [pixels]; None if they differ.
+        other_copies: messages about other widespread copies, by the (height, width) of their images.
+        boundary_distance: largest distance of matching predicted and true boundary pixels as a share of the image's
+            diagonal.
+        needs_root: whether it is below the data root; custom folders are not.
+        shrink: the network's images have 1/shrink of `size`, resized bilinearly; labels keep their size, and losses and
+            metrics resize predictions to it, bilinearly.
+        boundary_list: file in this package with the ids that the boundary evaluation scores; empty: all ids.
     """
 
     name: str
@@ -63,7 +62,7 @@ class DataSetInfo:
 
     @property
     def boundary_ids(self) -> frozenset[str]:
-        """The ids that the boundary evaluation scores; empty: all of a split."""
+        """The ids that the boundary evaluation scores; empty: all ids."""
         if not self.boundary_list:
             return frozenset()
         return frozenset((Path(__file__).parent / self.boundary_list).read_text(encoding="utf-8").split())
@@ -78,13 +77,13 @@ class DataSetInfo:
 
 
 class DataSource(Protocol):
-    """What opens the splits of a data set: a subclass of :class:`DenseDataset`, or an object that stands for one."""
+    """Opens the splits of a data set: a subclass of :class:`DenseDataset`, or an object with the same interface."""
 
     @property
     def info(self) -> DataSetInfo: ...
 
     def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]:
-        """The tasks in the canonical order, all that the data set offers if None; UserError for one it has not."""
+        """The tasks (None: all) in the order of registration. Raises UserError for a task without labels."""
         return choose_tasks(self.info, tasks)
 
     def __call__(
@@ -109,14 +108,14 @@ def choose_tasks(info: DataSetInfo, tasks: Sequence[str] | None = None) -> list[
 
 @cache
 def class_lists() -> dict[str, Any]:
-    """The lists of classes.json: class names, groups of human parts, classes with valid normals."""
+    """The content of classes.json: class names, groups of human parts, classes with valid normals."""
     return json.loads((Path(__file__).parent / "classes.json").read_text(encoding="utf-8"))
 
 
 def data_root(root: str | Path | None = None, *, flag: str = "--data.root") -> Path:
     """The folder that holds one folder per data set: the argument, else the environment's BRIDGENET_DATA.
 
-    Raises UserError if neither is given; `flag` is how the command at hand calls the argument.
+    Raises UserError if neither is given; `flag` is the name of the argument in the message.
     """
     chosen = root or os.environ.get(DATA_VARIABLE)
     if not chosen:

@@ -1,4 +1,4 @@
-"""Several data sets as one: each sample has the labels that its own set has, and no others."""
+"""A mixture of data sets: each sample has the labels of its own data set; other targets are unknown."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bridgenet.errors import UserError
 
 
 class MixedSource(DataSource):
-    """Opens the splits of several data sets together.
+    """Open the splits of several data sets together.
 
     Args:
-        sources: what opens each of them.
+        sources: the sources of the data sets.
 
     Raises:
-        UserError: a task that two of them have is not of the same classes.
+        UserError: two data sets have different classes of one task.
     """
 
     def __init__(self, sources: Sequence[DataSource]) -> None:
@@ -32,7 +32,7 @@ class MixedSource(DataSource):
 
     @cached_property
     def info(self) -> DataSetInfo:
-        """Tasks of all; the size that fits all."""
+        """The tasks of all data sets, and the size that fits all."""
         infos = [source.info for source in self.sources]
         tasks = task_registry.in_order({task for info in infos for task in info.tasks})
         return DataSetInfo(
@@ -46,7 +46,7 @@ class MixedSource(DataSource):
         )
 
     def __call__(self, root: str | Path, split: str, tasks: Sequence[str] | None = None, **how: bool) -> MixedDataset:
-        """A split. A data set that has none of the tasks gives images without labels, and is left out."""
+        """Open a split. Data sets without any of the tasks are left out."""
         chosen = self.choose_tasks(tasks)
         members = {}
         for name, source in zip(_names([source.info for source in self.sources]), self.sources):
@@ -56,7 +56,7 @@ class MixedSource(DataSource):
 
 
 def _of_member(name: str) -> Any:
-    """The method of that name, called with a sample's index, of the data set that the sample is of."""
+    """A method that calls the method of that name of a sample's own data set with the sample's index."""
 
     def call(self: MixedDataset, index: int) -> Any:
         member, own = self._places[index]
@@ -69,9 +69,9 @@ class MixedDataset(DenseDataset):
     """One split of several data sets, one after another; ids are `NAME/ID`. It can be sent to other processes.
 
     Args:
-        info: of all together.
-        split, tasks: as of :class:`DenseDataset`.
-        members: the data sets by name, each with those of the tasks that it has.
+        info: properties of the mixture.
+        split, tasks: see :class:`DenseDataset`.
+        members: the data sets by name, each opened with its own tasks.
     """
 
     info: DataSetInfo  # type: ignore[misc]  # of an instance: there is one class for all mixtures
@@ -88,7 +88,6 @@ class MixedDataset(DenseDataset):
         self.ids = [f"{name}/{own}" for name, member in self.members.items() for own in member.ids]
         self._places = [(member, index) for member in self.members.values() for index in range(len(member))]
 
-    # Of the sample's own data set:
     load_image = _of_member("load_image")
     image_size = _of_member("image_size")
     image_path = _of_member("image_path")
@@ -98,24 +97,21 @@ class MixedDataset(DenseDataset):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Numbers of samples of the members."""
         return tuple(len(member) for member in self.members.values())
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether `bridgenet data generate` made any of the images."""
+        """Whether any of the images are synthetic."""
         return any(member.is_synthetic for member in self.members.values())
 
     @property
     def read_as(self) -> str:  # type: ignore[override]
-        """Differs between mixtures that a cache must keep apart."""
         return " ".join(
             f"{name} {type(member).__qualname__} {member.folder.absolute()} {member.read_as}"
             for name, member in self.members.items()
         )
 
     def compact(self, index: int) -> Sample:
-        """As of :class:`DenseDataset`."""
         member, own = self._places[index]
         found = member.compact(own)
         size = (found["image"].shape[0], found["image"].shape[1])
@@ -125,22 +121,19 @@ class MixedDataset(DenseDataset):
         }
 
     def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
-        """As of :class:`DenseDataset`."""
         member, own = self._places[index]
         return member.compact_target(task, own, size) if task in member.tasks else unlabelled(self.task(task), size)
 
     def has_label(self, task: str, index: int) -> bool:
-        """As of :class:`DenseDataset`."""
         member, own = self._places[index]
         return task in member.tasks and member.has_label(task, own)
 
     def target_paths(self, task: str, index: int) -> list[Path]:
-        """As of :class:`DenseDataset`; none of a task that the sample's data set has not."""
+        """Empty for a task without labels in the sample's data set."""
         member, own = self._places[index]
         return member.target_paths(task, own) if task in member.tasks else []
 
     def boundary_indices(self) -> list[int]:
-        """Those that the members' protocols score."""
         found, first = [], 0
         for member in self.members.values():
             if "edge" in member.tasks:
@@ -149,18 +142,17 @@ class MixedDataset(DenseDataset):
         return found
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
-        """As of :class:`DenseDataset`, of each member."""
         for member in self.members.values():
             yield from member.missing_files()
 
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """Not used: the members' own readers are, see :meth:`boundary_reader`."""
+        """Not used: :meth:`boundary_reader` returns the readers of the members."""
         raise NotImplementedError
 
 
 def _names(infos: Sequence[DataSetInfo]) -> list[str]:
-    """One for each, numbered where two are alike."""
+    """The names of the data sets, numbered if they are equal."""
     twice = Counter(info.name for info in infos)
     return [
         info.name if twice[info.name] == 1 else f"{info.name}{number}" for number, info in enumerate(infos, start=1)
@@ -168,15 +160,15 @@ def _names(infos: Sequence[DataSetInfo]) -> list[str]:
 
 
 def _class_names(task: str, infos: Sequence[DataSetInfo]) -> tuple[str, ...]:
-    """Names of a task's classes; UserError if two data sets have others."""
+    """Class names of a task. Raises UserError if two data sets differ."""
     found: dict[tuple[str, ...], str] = {}
     for info in infos:
         if task in info.tasks:
             found.setdefault(tuple(info.class_names.get(task, ())), info.title)
     if len(found) > 1:
-        told = "; ".join(f"{title}: {_shown(names)}" for names, title in found.items())
+        found_names = "; ".join(f"{title}: {_shown(names)}" for names, title in found.items())
         raise UserError(
-            f"data sets that are joined have other classes of {task} ({told}). Give one of the tasks another name, or bring "
+            f"data sets that are joined have different classes of {task} ({found_names}). Give one of the tasks another name, or bring "
             "both to the same classes in the same order"
         )
     return next(iter(found), ())

@@ -1,4 +1,4 @@
-"""Pictures with titles and keys, arranged on one canvas; sizes in [pixels]."""
+"""Arrange pictures with titles and keys on one canvas; sizes are in [pixels]."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INK, GREY = (30, 30, 30), (110, 110, 110)
 
 
 def colour_map(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Values in [0, 1], clipped, by a table of 256 colours."""
+    """Colours (…, 3) of values in [0, 1], which are clipped, from matplotlib's colour map `name` in 256 steps."""
     indices = np.rint(np.nan_to_num(np.clip(values, 0, 1)) * 255).astype(np.uint8)
     return _table(name)[indices]
 
@@ -37,7 +37,7 @@ def _table(name: str) -> NDArray[np.uint8]:
 
 
 class Block:
-    """One column of pictures that share a title and a key."""
+    """A column of pictures with one title and one key."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Block:
     ):
         self.title = title
         self.key = key
-        self.captions = captions  # one above each picture, or none
+        self.captions = captions  # one above each picture, or empty
         self.truth_title = "ground truth"
         self.pictures = [_resize(picture, smooth, long_side) for picture in pictures]
 
@@ -62,7 +62,7 @@ class Block:
 
 
 class Key:
-    """Swatches with names, or a bar from one value to another."""
+    """A key: swatches with names, or a bar over a range of values."""
 
     def __init__(self, *, swatches: Sequence[tuple[Any, str]] = (), bar: tuple[str, Range, str] | None = None):
         self.swatches = swatches
@@ -74,7 +74,7 @@ class Key:
     def draw(
         self, canvas: Image.Image, place: tuple[int, int], bar: int, column: int, columns: int, scale: int
     ) -> None:
-        """At (left, top): a bar as wide as `bar`, or swatches in `columns` that are `column` wide each."""
+        """Draw a bar of width `bar`, or swatches in `columns` of width `column`, at `place` (left, top)."""
         if self.bar:
             _draw_bar(canvas, self.bar, place, bar, scale)
             return
@@ -90,7 +90,7 @@ class Key:
 
 
 def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.Image:
-    """To at most `long_side`: large pictures reduced, small ones enlarged by a whole factor."""
+    """Reduce large pictures to `long_side`, and enlarge small ones by a whole factor up to it."""
     drawn = Image.fromarray(np.ascontiguousarray(picture))
     longest = max(drawn.size)
     if longest <= long_side:
@@ -101,17 +101,17 @@ def _resize(picture: NDArray[np.uint8], smooth: bool, long_side: int) -> Image.I
 
 
 def reduced_size(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """(width, height) of a picture that is reduced to `long_side`; its own if it is not larger."""
+    """(width, height) of a picture after reducing it to `long_side`; unchanged if it is not larger."""
     share = min(1.0, long_side / max(width, height))
     return max(1, round(width * share)), max(1, round(height * share))
 
 
 def nearest_pixels(values: NDArray[Any], long_side: int) -> NDArray[Any]:
-    """A map (H, W[, C]) reduced to `long_side` by the rule of Pillow's nearest neighbour."""
+    """Reduce a map (H, W[, C]) to `long_side` exactly like Pillow's nearest neighbour."""
     height, width = values.shape[:2]
     new_width, new_height = reduced_size(width, height, long_side)
 
-    def places(old: int, new: int) -> NDArray[np.int32]:  # by Pillow itself: its rounding is its own
+    def places(old: int, new: int) -> NDArray[np.int32]:  # by Pillow, whose rounding is special
         return np.asarray(
             Image.fromarray(np.arange(old, dtype=np.int32)[None]).resize((new, 1), Image.Resampling.NEAREST)
         )[0]
@@ -121,7 +121,7 @@ def nearest_pixels(values: NDArray[Any], long_side: int) -> NDArray[Any]:
 
 
 def draw_blocks(blocks: Sequence[Block], columns: int | None = None, legend_places: int = 0) -> Image.Image:
-    """The blocks in a grid of `columns`, or of as many as look well, with place for so many names in every key."""
+    """Draw blocks in a grid of `columns` (None: chosen automatically), with space for `legend_places` names in every key."""
     width = max(block.width for block in blocks)
     picture_height = max(picture.height for block in blocks for picture in block.pictures)
     stacked = max(len(block.pictures) for block in blocks)
@@ -140,7 +140,7 @@ def draw_blocks(blocks: Sequence[Block], columns: int | None = None, legend_plac
 
 
 def _columns(number: int, width: int, height: int) -> int:
-    """How many blocks of that size side by side come nearest to a page twice as wide as high, with few places empty."""
+    """The number of columns for which the page is closest to twice as wide as high, with few empty positions."""
 
     def badness(columns: int) -> float:
         rows = math.ceil(number / columns)
@@ -172,7 +172,7 @@ def _draw_block(
 
 
 def with_key(picture: NDArray[np.uint8], title: str, key: Key) -> Image.Image:
-    """An (H, W, 3) RGB picture in its own pixels, its title and key below it, in a size that fits the picture's."""
+    """Draw title and key, scaled to the picture, below an (H, W, 3) RGB picture, which keeps its size."""
     height, width = picture.shape[:2]
     scale = max(1, round(width / 900))
     canvas_width = max(width, MIN_BLOCK_WIDTH)
@@ -189,12 +189,12 @@ def with_key(picture: NDArray[np.uint8], title: str, key: Key) -> Image.Image:
 
 
 def _heading_width(title: str) -> float:
-    """Of a block's title with the space after it."""
+    """Width of a block's title with the space after it."""
     return font_of(15, bold=True).getlength(title) + 8
 
 
 def _shortened(text: str, width: int) -> str:
-    """As much of a small text as `width` holds."""
+    """Shorten a small text to `width`."""
     while font_of(13).getlength(text) > width:
         text = text.rstrip("…")[:-1] + "…"
     return text

@@ -1,4 +1,4 @@
-"""Pages from templates of the package: texts are escaped, pictures stand inline."""
+"""HTML pages from templates of the package, with escaped texts and inline pictures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image
 
 @functools.cache
 def template(package: str, name: str) -> Template:
-    """The template in the file `name` of a package's folder.
+    """The Jinja template in the file `name` of a package's folder.
 
-    Filters beside Jinja's: `data_uri` of pictures, `base64` of texts and bytes, `kind`: the name of an object's class.
+    Additional filters: `data_uri` of pictures, `base64` of texts and bytes, `kind`: the name of an object's class.
     """
     environment = Environment(
         loader=PackageLoader(package, ""),
@@ -29,10 +29,12 @@ def template(package: str, name: str) -> Template:
 
 
 def data_uri(picture: Image.Image, *, photograph: bool = False, optimize: bool = True) -> str:
-    """A picture as a data URI: PNG, or JPEG for a photograph, where a tenth of the size shows the same.
+    """A picture as a data URI: PNG, or JPEG for a photograph, which has a tenth of the size.
 
     Args:
-        optimize: take the time to find the smallest PNG.
+        picture: the picture.
+        photograph: whether to use JPEG.
+        optimize: minimise the size of a PNG, which takes longer.
     """
     buffer = io.BytesIO()
     if photograph:
@@ -43,5 +45,5 @@ def data_uri(picture: Image.Image, *, photograph: bool = False, optimize: bool =
 
 
 def as_base64(content: str | bytes) -> str:
-    """Bytes, or a text's in UTF-8, in Base64."""
+    """Bytes, or a text in UTF-8, in Base64."""
     return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()

@@ -1,4 +1,4 @@
-"""Any picture as an (H, W, 3) uint8 RGB array: files, PIL images, arrays."""
+"""Read pictures (files, PIL images, arrays) as (H, W, 3) uint8 RGB arrays."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from bridgenet.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
-"""Files that are taken for pictures when a folder is given."""
+"""Suffixes of pictures in a folder."""
 
 
 def read_picture(source: Any) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB.
+    """Read a picture as (H, W, 3) uint8 RGB.
 
     Args:
-        source: a path; a PIL image; or an array (H, W, 3) uint8 RGB. Files and PIL images may be grey, with alpha (laid
-            on white), of 16 bits (reduced to 8), with a palette or CMYK; EXIF rotation is applied.
+        source: a path; a PIL image; or an array (H, W, 3) uint8 RGB. Files and PIL images may be grey, 16-bit (reduced to
+            8), CMYK, or have a palette or alpha (drawn on white); EXIF rotation is applied.
 
     Raises:
-        UserError: no picture, or a damaged one.
+        UserError: the source is no picture, or a damaged one.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or source.size == 0:
@@ -46,11 +46,11 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
 
 
 def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], list[str]]:
-    """A picture file, or its content, as :func:`read_picture` gives it, and what is to be known of it, in words.
+    """Read a picture file, or its content, like :func:`read_picture`; also returns notes for the user.
 
     Args:
-        source: the file or its content; of an animation the first frame is read.
-        name: what errors call it.
+        source: the file or its content; of an animation, the first frame is read.
+        name: its name in errors.
     """
     try:
         with warnings.catch_warnings():
@@ -65,7 +65,7 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
         raise UserError(f"{name} is not an image" + (" (0 bytes)" if size == 0 else "")) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, error) from None
-    except Exception as error:  # of damaged files decoders raise what they stumble over: TypeError, struct.error, …
+    except Exception as error:  # decoders raise nearly anything on damaged files: TypeError, struct.error, …
         raise UserError(f"{name} is a damaged image ({error})") from None
 
 
@@ -77,7 +77,7 @@ def _too_large(name: str, error: Exception) -> UserError:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) [pixels] of a picture file as :func:`read_picture` gives it, from the header. Raises UserError."""
+    """(height, width) [pixels] that :func:`read_picture` would return, from a file's header. Raises UserError for damaged files."""
     try:
         with Image.open(path) as image:
             height, width = image.height, image.width
@@ -91,7 +91,9 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     image.load()
-    is_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")  # older Pillows' mode
+    is_16_bits = image.mode.startswith("I;16") or (
+        image.mode == "I" and image.format == "PNG"
+    )  # the mode of older Pillow versions
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits, or floating point
         values = np.asarray(image, dtype=np.float64)

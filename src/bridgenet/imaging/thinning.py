@@ -1,6 +1,6 @@
-"""Thinning of many maps of one image at once: up to 64 maps as the bits of one array of words.
+"""Thinning of many maps at once: up to 64 maps are the bits of one array of words.
 
-The rule is Guo and Hall's in the form that scikit-image's `thin` has; results are identical to it.
+The algorithm is Guo and Hall's, with the same results as scikit-image's `thin`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WORD = 64
 
 
 def thin(maps: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N, H, W) bool → the same, each map thinned to convergence."""
+    """Thin maps (N, H, W) bool until convergence."""
     count, height, width = maps.shape
     thinned = np.empty_like(maps)
     word = np.uint8 if count <= 8 else np.uint64
@@ -43,8 +43,8 @@ def _thin_words(words: Words) -> Words:
         removed = flat[active] & _removable(flat, active, width, second)
         before, changed = changed, active[removed != 0]
         flat[active] &= ~removed
-        # What a half iteration does to a pixel hangs on its neighbours alone: only where one of them changed since the
-        # last one of the same kind can there be anything more to do.
+        # A half iteration depends only on the neighbours of a pixel: only pixels with a neighbour that changed since
+        # the last half iteration of the same kind can change.
         is_near.fill(False)
         for pixels in (changed, before):
             is_near[pixels[:, None] + around] = True
@@ -54,20 +54,20 @@ def _thin_words(words: Words) -> Words:
 
 
 def _removable(flat: Words, pixels: NDArray[np.int64], width: int, second: bool) -> Words:
-    """Bits that a half iteration takes away from some pixels, by index into the flat map of that width."""
+    """The bits that a half iteration removes from pixels, which are indices into the flat map of that width."""
 
     def at(dy: int, dx: int) -> Words:
         return flat[pixels + (dy * width + dx)]
 
     east, north_east, north, north_west = at(0, 1), at(-1, 1), at(-1, 0), at(-1, -1)
     west, south_west, south, south_east = at(0, -1), at(1, -1), at(1, 0), at(1, 1)
-    # Exactly one crossing from background to foreground on the way around.
+    # Exactly one change from background to foreground around the pixel.
     a = ~east & (north_east | north)
     b = ~north & (north_west | west)
     c = ~west & (south_west | south)
     d = ~south & (south_east | east)
     removable: Words = (a ^ b ^ c ^ d) & ~_at_least_two(a, b, c, d)
-    # Two or three of the neighbours, counted in pairs from either side (the smaller count).
+    # Two or three neighbours, counted in pairs in both ways (the smaller count).
     pairs = (
         (east | north_east, north | north_west, west | south_west, south | south_east),
         (north_east | north, north_west | west, south_west | south, south_east | east),

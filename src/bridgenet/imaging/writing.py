@@ -1,4 +1,4 @@
-"""Arrays and pictures as files; a full disk is an OSError, which the libraries' own writers do not tell."""
+"""Write arrays and pictures to files; a full disk raises OSError, which the libraries' writers hide."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from PIL import Image
 
 
 def write_png(path: Path, values: NDArray[Any]) -> None:
-    """(H, W) or (H, W, 3) BGR, uint8 or uint16."""
+    """Write (H, W) or (H, W, 3) BGR, uint8 or uint16, as PNG."""
     import cv2
 
     path.write_bytes(cv2.imencode(".png", np.ascontiguousarray(values))[1].tobytes())
 
 
 def write_npy(path: Path, values: NDArray[Any]) -> None:
-    """Any array, in NumPy's format."""
+    """Write any array in NumPy's format."""
     values = np.ascontiguousarray(values)
-    with path.open("wb") as file:  # np.save does not tell that a disk is full
+    with path.open("wb") as file:  # np.save does not report a full disk
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
         file.write(values.data)
 
 
 def write_image(path: Path, image: Image.Image) -> None:
-    """A picture as PNG."""
-    content = io.BytesIO()  # writing to a full disk itself, Pillow tells of an "encoder error"
+    """Write a picture as PNG."""
+    content = io.BytesIO()  # on a full disk, Pillow would report an "encoder error"
     image.save(content, "PNG")
     path.write_bytes(content.getbuffer())

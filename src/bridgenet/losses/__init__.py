@@ -1,12 +1,12 @@
 """Losses of the published training and their weighted sum.
 
-Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size that is NaN where there is no label, in class
-maps IGNORE, and gives a scalar in float32 (float64 for float64 logits). Ignored pixels take no part whatever their logits are:
-without any valid pixel the loss is 0 and so are its gradients. Nothing waits for the device and no shape depends on
-values.
+Every loss takes logits (B, n, H, W) and a target (B, C, H, W) of the same size, NaN (in class maps IGNORE) where there is
+no label, and returns a scalar in float32 (float64 for float64 logits). Ignored pixels have no effect, whatever their logits
+are: without any valid pixel the loss and its gradients are 0. No loss synchronises with the device, and no shape depends
+on values.
 
-Data-parallel training: each loss is a sum over pixels divided by a number of pixels. Passing that number through
-:func:`process_mean` makes the mean of the processes' gradients, which DDP computes, that of the joint batch.
+Data-parallel training: each loss is a sum over pixels divided by a number of pixels. :func:`process_mean` of that number
+makes the mean of the processes' gradients, which DDP computes, equal to the gradient of the joint batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bridgenet import tasks
+from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
 from bridgenet.tasks import IGNORE
 from bridgenet.tasks.decoding import at_least_float32, enlarged, normalise
@@ -33,7 +33,7 @@ def identity(tensor: Tensor) -> Tensor:
 
 
 def process_mean(tensor: Tensor) -> Tensor:
-    """Mean of the tensor over all processes of `torch.distributed`; the tensor itself where there is only one.
+    """Mean of the tensor over all processes of `torch.distributed`; the tensor itself if there is only one.
 
     A collective call: every process must make it. No gradient passes through.
     """
@@ -54,7 +54,7 @@ def cross_entropy(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOv
 def balanced_cross_entropy(
     logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity
 ) -> Tensor:
-    """Cross entropy of two classes weighted (1 - p, p), p the share of class 0 among the batch's valid pixels.
+    """Cross entropy of two classes weighted (1 - p, p), where p is the share of class 0 among the batch's valid pixels.
 
     Divided by the number of valid pixels, not by the weights. logits (B, 2, H, W), target (B, 1, H, W) of 0 and 1.
     """
@@ -88,10 +88,7 @@ def edge_bce(
     positive_weight: float = 0.95,
     mean_over_processes: MeanOverProcesses = identity,
 ) -> Tensor:
-    """Binary cross entropy with logits, mean over the valid pixels (not over the weights). Both (B, 1, H, W).
-
-    Positives weigh `positive_weight`, negatives the rest to 1.
-    """
+    """:func:`weighted_bce`, mean over the valid pixels (not over the weights). Both (B, 1, H, W)."""
     valid = _valid(target)
     logits = _masked(logits, valid)
     pixels = weighted_bce(logits, _masked(target.to(logits.dtype), valid), positive_weight)
@@ -99,17 +96,16 @@ def edge_bce(
 
 
 def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tensor:
-    """Binary cross entropy per pixel, target 0 or 1: positives weigh `positive_weight`, negatives the rest to 1."""
+    """Binary cross entropy with logits per pixel, target 0 or 1; negatives have the weight 1 - `positive_weight`."""
     weight = (1 - positive_weight) + (2 * positive_weight - 1) * target
     return F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
 
 
 def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """(B, 1, H, W), 0 where not valid. No reduction inside: the reduced form is not deterministic on CUDA."""
+    """(B, 1, H, W), 0 where not valid. No reduction here: the reduced form is not deterministic on CUDA."""
     logits, indices = _masked(logits, valid), torch.where(valid, target, IGNORE)[:, 0].long()
-    if logits.is_contiguous(
-        memory_format=torch.channels_last
-    ):  # over (B, n, H, W) PyTorch would copy to the other layout
+    # PyTorch would copy (B, n, H, W) in channels_last to the other layout.
+    if logits.is_contiguous(memory_format=torch.channels_last):
         logits_Nn, indices_N = logits.permute(0, 2, 3, 1).flatten(0, 2), indices.flatten()
         pixels = F.cross_entropy(logits_Nn, indices_N, ignore_index=IGNORE, reduction="none").view_as(indices)
     else:
@@ -118,11 +114,11 @@ def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tenso
 
 
 def _valid(target: Tensor) -> Tensor:
-    return target == target  # not so NaN
+    return target == target  # false for NaN
 
 
 def _masked(values: Tensor, valid: Tensor) -> Tensor:
-    """The values with 0 at ignored pixels, so that neither infinities nor NaN there reach a loss or a gradient."""
+    """The values with 0 at ignored pixels: infinities and NaN there must reach neither loss nor gradient."""
     return torch.where(valid, at_least_float32(values), 0)
 
 
@@ -131,12 +127,12 @@ def _count(pixels: Tensor, logits: Tensor, mean_over_processes: MeanOverProcesse
 
 
 def _share(values: Tensor, count: Tensor) -> Tensor:
-    """Sum of the values / count, 0 / 1 without a count. (Not count.clamp(min=1): a mean over processes may be 0.5.)"""
+    """Sum of the values / count; 0 for a count of 0. (Not count.clamp(min=1): a mean over processes may be 0.5.)"""
     return values.sum() / torch.where(count > 0, count, 1)
 
 
 class Output(Protocol):
-    """What a network gives: logits per task, (B, n, H, W) at image size; the intermediate ones may be missing."""
+    """A network's output: logits by task, (B, n, H, W) at image size; the intermediate logits may be empty."""
 
     @property
     def logits(self) -> Mapping[str, Tensor]: ...
@@ -154,7 +150,7 @@ class LossTerms:
     intermediate: dict[str, Tensor]
 
     def by_name(self) -> dict[str, Tensor]:
-        """All in one: `total`, `TASK`, `intermediate/TASK`."""
+        """All terms in one dictionary: `total`, `TASK`, `intermediate/TASK`."""
         return {
             "total": self.total,
             **self.final,
@@ -167,10 +163,10 @@ class MultiTaskLoss(nn.Module):
 
     Args:
         tasks: names of the tasks.
-        weights: w_t of some tasks, in place of their `Task.loss_weight`.
+        weights: w_t by task; the default is its `Task.loss_weight`.
         intermediate_weight: 0.5 as published.
         mean_over_processes: :func:`process_mean` when each process sees its own part of the batch.
-        functions: losses of some tasks, in place of their own, called as those of this module are.
+        functions: losses by task, called like those of this module; the default is its `Task.loss`.
 
     Raises UserError for an unknown task, and for a weight of a task that is not among `tasks`.
     """
@@ -184,19 +180,29 @@ class MultiTaskLoss(nn.Module):
         functions: Mapping[str, Callable[..., Tensor]] | None = None,
     ) -> None:
         super().__init__()
-        self.losses, self.weights = _losses_and_weights(tasks, weights or {})
-        self.losses |= functions or {}
+        weights = weights or {}
+        names = task_registry.in_order(tasks)
+        for name in weights:
+            if name not in names:
+                raise UserError(
+                    f"a loss weight is given for '{name}'{nearest(name, names)}, but the tasks are {', '.join(names)}"
+                )
+        chosen = [task_registry.get(name) for name in names]
+        self.losses = {task.name: task_registry.resolve(task.loss) for task in chosen} | dict(functions or {})
+        self.weights = {task.name: weights.get(task.name, task.loss_weight) for task in chosen}
         self.intermediate_weight = intermediate_weight
         self.mean_over_processes = mean_over_processes
 
     def forward(self, output: Output, targets: Mapping[str, Tensor]) -> LossTerms:
-        """targets: task -> (B, C, H, W); logits of another size are resized to them. UserError when a task has no target."""
+        """The losses of an output; targets (B, C, H, W) by task. Logits are resized to the targets.
+
+        Raises UserError if a task has no target.
+        """
         for task in self.losses:
             if task not in targets:
                 raise UserError(f"no target for task '{task}' in this batch (targets: {', '.join(targets) or 'none'})")
         final = self._terms(output.logits, targets)
-        intermediate_logits = output.intermediate_logits
-        intermediate = self._terms(intermediate_logits, targets) if intermediate_logits else {}
+        intermediate = self._terms(output.intermediate_logits, targets) if output.intermediate_logits else {}
         total = self._weighted(final)
         if intermediate:
             total = total + self.intermediate_weight * self._weighted(intermediate)
@@ -211,16 +217,3 @@ class MultiTaskLoss(nn.Module):
 
     def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
         return torch.stack([self.weights[task] * term for task, term in terms.items()]).sum()
-
-
-def _losses_and_weights(
-    chosen: Sequence[str], overrides: Mapping[str, float]
-) -> tuple[dict[str, Callable[..., Tensor]], dict[str, float]]:
-    names = tasks.in_order(chosen)
-    for name in overrides:
-        if name not in names:
-            raise UserError(
-                f"a loss weight is given for '{name}'{nearest(name, names)}, but the tasks are {', '.join(names)}"
-            )
-    losses = {name: tasks.resolve(tasks.get(name).loss) for name in names}
-    return losses, {name: overrides.get(name, tasks.get(name).loss_weight) for name in names}

@@ -1,9 +1,9 @@
 """Metrics of the tasks: one class each, `update(logits, target)` and `compute() -> dict[str, float]`.
 
-Beside the scores of the split: `details()`, per class values, the confusion matrix, curves and histograms for plots, and
-`per_image()`, the scores of each image of the last batch. See :class:`bridgenet.metrics.base.PixelMetric`.
-Shares (mIoU, accuracy, F) are in 0..1, depth errors in [m], angles in [deg]. Boundary evaluation (odsF), which works on
-files, is in :mod:`bridgenet.metrics.boundary`; it needs no torch, and importing it loads none.
+`details()` returns per-class values, the confusion matrix, curves and histograms for plots; `per_image()` the scores of
+each image of the last batch. See :class:`bridgenet.metrics.base.PixelMetric`. Shares (mIoU, accuracy, F) are in 0..1,
+depth errors in [m], angles in [deg]. The boundary evaluation (odsF), :mod:`bridgenet.metrics.boundary`, works on files and
+neither needs nor loads torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all metrics share: logits or decoded predictions in, sums over all valid pixels of the split kept."""
+"""The base class of all metrics, which sums over all valid pixels of a split, and helpers for these sums."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from bridgenet.errors import UserError
 from bridgenet.tasks.decoding import at_least_float32
 
 Sums = dict[str, Tensor]
-"""One tensor for each state of a metric: its sum over some pixels."""
+"""One tensor for each state of a metric: its sum over the pixels of one image or of all."""
 
 
 class PixelMetric(Metric):
-    """Pools over all valid pixels it is given, never a mean of per-image values.
+    """A metric that pools over all valid pixels; it never averages per-image values.
 
-    The states are sums (int64 or float64), so that several processes, each with a part of the images, come to the
-    result of one: counts, and what follows from counts alone, exactly; sums of errors up to the rounding of float64.
-
-    Each state is a sum over pixels of what :meth:`sums` gives, and every score a function of these sums: of all images
-    in `compute`, of one in `per_image`.
+    The states are sums over pixels (int64 or float64), which :meth:`sums` returns for one image; every score is a
+    function of them (:meth:`scores`): of all images in `compute`, of one image in `per_image`. Several processes, each
+    with a part of the images, therefore get the result of one process: scores from counts exactly, scores from sums of
+    errors up to the rounding of float64.
 
     Args:
         num_outputs: channels of the logits.
@@ -35,7 +34,7 @@ class PixelMetric(Metric):
     full_state_update = False
 
     image_score: ClassVar[str]
-    """The score by which to call one image better than another; better in the direction of the task's headline."""
+    """The score that ranks images; its direction is that of the task's headline."""
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -52,75 +51,70 @@ class PixelMetric(Metric):
         self._add(target, logits if decoded else self.decode(logits))
 
     def update_decoded(self, prediction: Tensor, target: Tensor) -> None:
-        """Add a batch of decoded predictions, (B, H, W) or (B, H, W, 3). target as in `update`."""
+        """`update` with decoded predictions."""
         self.update(prediction, target, decoded=True)
 
     def compute(self) -> dict[str, float]:
-        """The scores over everything that was added; NaN for a mean over nothing. A collective call."""
+        """The scores over all batches; NaN for a mean over no pixel. A collective call: every process must make it."""
         self._pooled = {name: getattr(self, name).cpu() for name in self._defaults}
         return self.scores(self._pooled)
 
     def details(self) -> dict[str, Any]:
-        """What the scores leave out, for plots, in types that JSON has (None where a value is undefined).
+        """Curves, histograms and per-class values for plots, as JSON types (None where a value is undefined).
 
-        Like `compute` a collective call, unless that was called after the last batch.
+        A collective call like `compute`, unless `compute` was called after the last batch.
         """
         self.compute()
         return self.describe(self._pooled)
 
     def per_image(self) -> list[dict[str, float]]:
-        """The scores of each image of the last batch by itself, in its order, with the keys of `compute`.
+        """The scores of each single image of the last batch, in the batch's order, with the keys of `compute`.
 
-        A local call, no collective one. Rank images by :attr:`image_score`; it is NaN for one without labels.
+        A local call, not a collective one. Rank images by :attr:`image_score`; it is NaN for an image without labels.
         """
         return [self.scores({name: value.cpu() for name, value in image.items()}) for image in self._images]
 
     def reset(self) -> None:
-        """Forget everything that was added."""
         super().reset()
         self._images = []
 
     @abstractmethod
     def decode(self, logits: Tensor) -> Tensor:
-        """Logits to the prediction that `sums` takes."""
+        """Logits (B, n, H, W) to the predictions that `sums` takes, (B, H, W) or (B, H, W, 3)."""
 
     @abstractmethod
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
-        """The states over one image alone. target (C, H, W), prediction (H, W) or (H, W, 3), at least float32."""
+        """The states of one image. target (C, H, W), prediction (H, W) or (H, W, 3), at least float32."""
 
     @abstractmethod
     def scores(self, sums: Sums) -> dict[str, float]:
-        """The scores that follow from the states (on the CPU)."""
+        """The scores of some states (on the CPU)."""
 
     def describe(self, sums: Sums) -> dict[str, Any]:
-        """What `details` gives, from the states (on the CPU)."""
+        """The values that `details` returns, from the states (on the CPU)."""
         return {}
 
     def _add(self, target: Tensor, *predictions: Tensor) -> None:
-        """Add a batch. target (B, C, H, W), each of the predictions, which `sums` takes together, (B, H, W, ...)."""
+        """Add a batch. target (B, C, H, W); all predictions (B, H, W, ...) are passed to `sums`."""
+        expected = (target.shape[0], *target.shape[2:])
         for prediction in predictions:
-            self._check_size(prediction.shape[:3], target)
+            if (found := tuple(prediction.shape[:3])) != expected:  # it would be broadcast
+                raise UserError(
+                    f"{type(self).__name__}: predictions of (batch, height, width) {found} for targets of {expected}; "
+                    "resize the logits to the targets first"
+                )
         predictions = tuple(at_least_float32(x) if x.is_floating_point() else x for x in predictions)
         with _one_thread():
-            # One image at a time: on a CPU, what is worked on at once then fits its cache.
+            # One image at a time: its arrays fit the cache of a CPU.
             self._images = [self.sums(*arrays) for arrays in zip(target, *predictions)]
         for image in self._images:
             for name, value in image.items():
                 getattr(self, name).add_(value)
 
-    def _check_size(self, batch_height_width: tuple[int, ...], target: Tensor) -> None:
-        """Raises UserError unless the target (B, C, H, W) has that batch and image size: it would be broadcast."""
-        expected = (target.shape[0], *target.shape[2:])
-        if tuple(batch_height_width) != expected:
-            raise UserError(
-                f"{type(self).__name__}: predictions of (batch, height, width) {tuple(batch_height_width)} for targets "
-                f"of {expected}; resize the logits to the targets first"
-            )
-
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for the CPU's operations: several lose more by waiting for each other where workers load data meanwhile."""
+    """Run CPU operations in one thread: several threads are slower while workers load data at the same time."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -129,15 +123,15 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def labelled(target: Tensor) -> Tensor:
-    """1 where a target holds a label, 0 where NaN, in the target's own type: a Boolean one costs five times as much."""
+def valid_mask(target: Tensor) -> Tensor:
+    """1 where a target holds a label, 0 where it is NaN, in the target's dtype: a bool mask is five times as slow."""
     return torch.eq(target, target, out=torch.empty_like(target))
 
 
-def blank(valid: Tensor, *values: Tensor) -> list[Tensor]:
-    """The values (float32 or float64) with 0, whatever was there, where `valid` (of the same type) is 0 and not 1.
+def masked(valid: Tensor, *values: Tensor) -> list[Tensor]:
+    """The values (float32 or float64) with 0 where `valid`, a mask of 0 and 1 in the same dtype, is 0.
 
-    Bit by bit: `torch.where` takes up to 25 times as long on a CPU.
+    NaN and infinities become 0, too. Done bitwise: `torch.where` takes up to 25 times as long on a CPU.
     """
     integer = torch.int32 if valid.dtype == torch.float32 else torch.int64
     bits = valid.to(integer).neg_()  # 1 becomes -1, which is all ones
@@ -145,15 +139,15 @@ def blank(valid: Tensor, *values: Tensor) -> list[Tensor]:
 
 
 def pooled_sum(values: Tensor) -> Tensor:
-    """The sum in float64: rows in the values' own precision first, as converting every value costs more than adding."""
+    """The sum in float64. Rows are summed in the values' dtype first: converting every value costs more than adding."""
     return values.sum(dim=-1).sum(dtype=torch.float64)
 
 
 def pooled_count(ones: Tensor) -> Tensor:
-    """The number of ones (int64) in a tensor of zeros and ones."""
+    """The number of ones, int64, in a tensor of zeros and ones."""
     return pooled_sum(ones).to(torch.int64)
 
 
 def ratio(part: Tensor, whole: Tensor) -> float:
-    """part / whole as a float, NaN for 0 / 0."""
+    """part / whole as a float; NaN for 0 / 0."""
     return (part.double() / whole).item()

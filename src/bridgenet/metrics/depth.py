@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 SMALLEST_PREDICTION = 1e-9
-"""What a prediction of 0 or less counts as, in every error, by the common protocol. [m]"""
+"""Predictions are clamped to at least this value [m] in every error, by the common protocol."""
 
 STEPS = 10
-"""Bins of the histogram for a factor of 1.25; it reaches four such factors to either side."""
+"""Bins of the histogram per factor of 1.25; it covers four such factors on either side."""
 HALF = 4 * STEPS
 
 
@@ -23,7 +23,7 @@ class Depth(PixelMetric):
     """`rmse` [m], `log_rmse` (natural logarithm), `abs_rel`, `sq_rel` [m], and `delta1..3`.
 
     deltaK: share of pixels with max(p/g, g/p) < 1.25^K (Eigen et al., 2014), exact for any number of processes. A
-    target of 0 or less holds no depth and is left out, like NaN.
+    target of 0 or less is no depth and is ignored like NaN.
     """
 
     image_score = "rmse"
@@ -46,9 +46,9 @@ class Depth(PixelMetric):
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
         """target (1, H, W) [m], prediction (H, W) [m]."""
         target = target[0].to(prediction.dtype)
-        valid = labelled(target).mul_(torch.gt(target, 0, out=torch.empty_like(target)))
-        # Prediction and truth alike where there is no label: every error is 0 there, and every ratio 1.
-        prediction, target = (x.clamp_(min=SMALLEST_PREDICTION) for x in blank(valid, prediction, target))
+        valid = valid_mask(target).mul_(torch.gt(target, 0, out=torch.empty_like(target)))
+        # Prediction and truth are equal where there is no label, so that errors there are 0 and ratios 1.
+        prediction, target = (x.clamp_(min=SMALLEST_PREDICTION) for x in masked(valid, prediction, target))
         error = prediction - target
         log_error = (prediction / target).log_()
         relative = error / target
@@ -57,13 +57,14 @@ class Depth(PixelMetric):
         bins = bins.to(torch.int32).clamp_(min=0)  # NaN is negative
         histogram = torch.bincount(bins.flatten(), minlength=2 * HALF + 2)
         log_error.abs_()
-        below = torch.stack([_below(log_error, k * math.log(1.25)) for k in (1, 2, 3)])
+        bounds = [k * math.log(1.25) for k in (1, 2, 3)]
+        below = [pooled_count(torch.lt(log_error, bound, out=torch.empty_like(log_error))) for bound in bounds]
         pixels = pooled_count(valid)
         ignored = valid.numel() - pixels
         histogram[HALF + 1] -= ignored
         return {
             "errors": torch.stack([pooled_sum(term) for term in terms]),
-            "within": below - ignored,
+            "within": torch.stack(below) - ignored,
             "histogram": histogram,
             "pixels": pixels,
         }
@@ -83,15 +84,11 @@ class Depth(PixelMetric):
         }
 
     def describe(self, sums: Sums) -> dict[str, Any]:
-        """`ratio_histogram`, numbers of pixels by prediction / truth, and `ratio_edges` between its bins.
+        """`ratio_histogram`, numbers of pixels by prediction / truth, and `ratio_edges`, the edges of its bins.
 
-        The edges are 1.25^(k/10), k = -40..40; the first bin holds what is below them all, the last what is above.
+        The edges are 1.25^(k/10), k = -40..40; the first bin counts all smaller ratios, the last all larger ones.
         """
         return {
             "ratio_edges": [1.25 ** (k / STEPS) for k in range(-HALF, HALF + 1)],
             "ratio_histogram": sums["histogram"].tolist(),
         }
-
-
-def _below(values: Tensor, bound: float) -> Tensor:
-    return pooled_count(torch.lt(values, bound, out=torch.empty_like(values)))

@@ -1,4 +1,4 @@
-"""Errors of what is inverse to depth: disparity in pixels, and the inverse depth of MTAN's arrays."""
+"""Errors of disparity [pixels] and of inverse depth, in the units of MTAN's arrays."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 LARGEST_DISPARITY = 80.0
-"""Disparities from here on, those of the nearest things, take no part by the protocol [pixels of the full width]."""
+"""Disparities from this value on, those of the nearest objects, are ignored by the protocol [pixels of the full width]."""
 
 
 class InverseErrors(PixelMetric):
-    """Sums of the squared, absolute and relative error over the pixels that count."""
+    """Sums of the squared, absolute and relative error over the pixels that count (:meth:`counts`)."""
 
     errors: Tensor  # sums of the squared, absolute and absolute relative error
     pixels: Tensor
@@ -29,7 +29,7 @@ class InverseErrors(PixelMetric):
     @staticmethod
     @abstractmethod
     def counts(target: Tensor) -> Tensor:
-        """1 where a target (H, W) counts, 0 elsewhere, in its own type."""
+        """1 where a target (H, W) counts, 0 elsewhere, in the target's dtype."""
 
     def decode(self, logits: Tensor) -> Tensor:
         return decoding.depth(logits)
@@ -38,7 +38,7 @@ class InverseErrors(PixelMetric):
         """target (1, H, W), prediction (H, W)."""
         target = target[0].to(prediction.dtype)
         valid = self.counts(target)
-        prediction, known = blank(valid, prediction, target)
+        prediction, known = masked(valid, prediction, target)
         error = (prediction - known).abs()
         relative = error / torch.where(valid > 0, known, 1)
         return {
@@ -50,14 +50,14 @@ class InverseErrors(PixelMetric):
 class Disparity(InverseErrors):
     """`rmse` and `mae` [pixels of the full width] and `abs_rel`, mean |p − g|/g, over 0 < g < 80.
 
-    So the sky, whose disparity is 0, and things within about 6 m of Cityscapes' camera do not count.
+    The sky, whose disparity is 0, and objects within about 6 m of Cityscapes' camera are thus ignored.
     """
 
     image_score = "rmse"
 
     @staticmethod
     def counts(target: Tensor) -> Tensor:
-        return labelled(target).mul_((target > 0) & (target < LARGEST_DISPARITY))
+        return valid_mask(target).mul_((target > 0) & (target < LARGEST_DISPARITY))
 
     def scores(self, sums: Sums) -> dict[str, float]:
         square, absolute, relative = (ratio(total, sums["pixels"]) for total in sums["errors"])
@@ -67,14 +67,14 @@ class Disparity(InverseErrors):
 class InverseDepth(InverseErrors):
     """`abs_err`, mean |p − g|, and `rel_err`, mean |p − g|/g, over g > 0; MTAN's two, pooled over all pixels of the split.
 
-    (MTAN's own evaluation takes the mean of its batches' means, which weighs images with few known pixels more.)
+    (MTAN's own evaluation averages the means of batches, which gives more weight to images with few known pixels.)
     """
 
     image_score = "abs_err"
 
     @staticmethod
     def counts(target: Tensor) -> Tensor:
-        return labelled(target).mul_(target > 0)
+        return valid_mask(target).mul_(target > 0)
 
     def scores(self, sums: Sums) -> dict[str, float]:
         _, absolute, relative = (ratio(total, sums["pixels"]) for total in sums["errors"])

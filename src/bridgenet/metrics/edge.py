@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bridgenet.losses import weighted_bce
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 POSITIVE_WEIGHT = 0.95
@@ -15,8 +15,8 @@ POSITIVE_WEIGHT = 0.95
 class Edge(PixelMetric):
     """`loss` and `loss_clean`: binary cross entropy, positives weighted 0.95, negatives 0.05, mean over valid pixels.
 
-    As the common evaluation code computes it, and so in published tables (`loss`), the *probability* (0..1) is taken
-    for the logit. `loss_clean` takes the logits; those of a decoded probability are of it clamped to 1e-7..1 - 1e-7.
+    `loss` uses the *probability* (0..1) as the logit, as the common evaluation code and thus published tables do.
+    `loss_clean` uses the logits; of a decoded probability they are computed from it clamped to 1e-7..1 - 1e-7.
     """
 
     image_score = "loss"
@@ -42,8 +42,8 @@ class Edge(PixelMetric):
         """target (1, H, W) of 0 and 1, prediction (H, W) in [0, 1], and its logits if known."""
         logits = torch.logit(prediction, eps=1e-7) if logits is None else logits
         target = target[0].to(prediction.dtype)
-        valid = labelled(target)
-        prediction, logits, target = blank(valid, prediction, logits, target)
+        valid = valid_mask(target)
+        prediction, logits, target = masked(valid, prediction, logits, target)
         losses = (weighted_bce(values, target, POSITIVE_WEIGHT) for values in (prediction, logits))
         return {
             "losses": torch.stack([pooled_sum(loss.mul_(valid)) for loss in losses]),

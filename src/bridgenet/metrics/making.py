@@ -1,4 +1,4 @@
-"""Metrics of tasks, made and read out; what one of one's own does wrong is told."""
+"""Create, update and compute the metrics of tasks; errors of custom metrics become UserErrors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridgenet.extensions import failing_as, in_words
 
 
 def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None = None) -> Any:
-    """The metric of a task, or one of another class. UserError if it cannot be made."""
+    """The metric of a task, or an instance of `kind` if given. Raises UserError if it cannot be created."""
     kind = kind or tasks.resolve(tasks.get(task).metric)
     try:
         return kind(num_outputs)
@@ -22,7 +22,7 @@ def make_metric(task: str, num_outputs: int, kind: Callable[[int], Any] | None =
 
 
 def update(task: str, metric: Any, logits: Tensor, target: Tensor) -> None:
-    """`metric.update(logits, target)`. UserError for what one of one's own raises."""
+    """`metric.update(logits, target)`. Raises UserError for whatever a custom metric raises."""
     if type(metric).__module__.startswith("bridgenet."):
         metric.update(logits, target)
         return
@@ -35,7 +35,7 @@ def _where(task: str, metric: Any) -> str:
 
 
 def computed(task: str, metric: Any) -> dict[str, float]:
-    """Its scores. UserError if the one that stands for the task is not among them."""
+    """The metric's scores. Raises UserError if the headline of the task is not among them."""
     with failing_as(_where(task, metric)):
         scores = metric.compute()
     key = tasks.get(task).headline

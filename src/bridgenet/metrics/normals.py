@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 BINS_PER_DEGREE = 100
@@ -19,8 +19,8 @@ class Normals(PixelMetric):
     """Angle between prediction and truth: `mean` and `median` [deg], `within_11.25`, `within_22.5`, `within_30` (0..1).
 
     The angle is 2 atan2(|p - g|, |p + g|) of unit vectors, precise at both ends where arc cosine is not. Median and
-    shares come from a histogram of 0.01 deg bins over all pixels, and so are the same for any number of processes: the
-    shares as exact as each angle (about 1e-5 deg in float32), the median good to half a bin, 0.005 deg.
+    shares come from a histogram of 0.01 deg bins over all pixels and are thus the same for any number of processes. The
+    shares are as exact as each angle (about 1e-5 deg in float32), the median is exact to half a bin, 0.005 deg.
     """
 
     image_score = "mean"
@@ -40,11 +40,11 @@ class Normals(PixelMetric):
         """target (3, H, W) unit vectors, NaN in all three where unknown, prediction (H, W, 3) unit vectors."""
         truth = target.to(prediction.dtype).unbind()
         # a component of a unit vector is at most 1
-        valid = labelled(torch.maximum(torch.maximum(truth[0], truth[1]), truth[2]))
+        valid = valid_mask(torch.maximum(torch.maximum(truth[0], truth[1]), truth[2]))
         pairs = list(zip(prediction.unbind(dim=2), truth))
         apart, along = _length([p - g for p, g in pairs]), _length([p + g for p, g in pairs])
-        (angle,) = blank(valid, torch.atan2(apart, along).mul_(2 * 180 / math.pi))
-        # 180 deg exactly belongs to the last bin, and so does what is no number: it must not count as right.
+        (angle,) = masked(valid, torch.atan2(apart, along).mul_(2 * 180 / math.pi))
+        # The last bin includes 180 deg, and NaN, which must not count as correct.
         bins = (angle.nan_to_num(nan=180.0) * BINS_PER_DEGREE).clamp_(max=BINS - 1).to(torch.int32)
         histogram = torch.bincount(bins.flatten(), minlength=BINS)
         histogram[0] -= valid.numel() - pooled_count(valid)

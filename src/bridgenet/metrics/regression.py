@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 
 class Regression(PixelMetric):
-    """`mae` and `rmse`, over all labelled values of all channels, in the task's unit; `bias`, the mean of prediction − truth."""
+    """`mae`, `rmse` and `bias` (mean of prediction − truth) over all valid values of all channels, in the task's unit."""
 
     image_score = "mae"
 
@@ -31,8 +31,8 @@ class Regression(PixelMetric):
         """target (C, H, W), prediction (H, W) or (H, W, C)."""
         channels = prediction[None] if prediction.dim() == 2 else prediction.permute(2, 0, 1).contiguous()
         target = target.to(prediction.dtype)
-        valid = labelled(target)
-        known_prediction, known_target = blank(valid, channels, target)
+        valid = valid_mask(target)
+        known_prediction, known_target = masked(valid, channels, target)
         error = known_prediction - known_target
         return {
             "errors": torch.stack([pooled_sum(x.flatten(1)).sum() for x in (error.abs(), error.square(), error)]),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridgenet.metrics.base import PixelMetric, Sums, blank, labelled, pooled_count, pooled_sum, ratio
+from bridgenet.metrics.base import PixelMetric, Sums, masked, pooled_count, pooled_sum, ratio, valid_mask
 from bridgenet.tasks import decoding
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
@@ -19,8 +19,8 @@ BETA_SQUARED = 0.3
 _TWICE_SIGMOID = tuple(math.log(t / (1 - t)) for t in THRESHOLDS)
 _CUTS = tuple(sorted({*THRESHOLDS, *(cut for cut in _TWICE_SIGMOID if 0 < cut <= 1)}))
 
-# No cell of 1/2048 holds two cuts, and multiplying by 2048 rounds nothing: the cell of a probability and one comparison
-# tell exactly how many cuts it reaches, several times faster than a binary search (torch.bucketize).
+# No cell of 1/2048 holds two cuts, and multiplying by 2048 is exact: the cell of a probability and one comparison give
+# the exact number of cuts that it reaches, several times faster than a binary search (torch.bucketize).
 _CELLS = 2048
 _CUT_IN_CELL = torch.full((_CELLS + 1,), math.inf, dtype=torch.float64)
 _CUT_IN_CELL[[int(cut * _CELLS) for cut in _CUTS]] = torch.tensor(_CUTS, dtype=torch.float64)
@@ -31,9 +31,9 @@ _CUTS_BELOW[0] = 0
 class Saliency(PixelMetric):
     """`maxF`, `maxF_clean` (0..1) and `mae`, the mean of |probability - truth|.
 
-    maxF is the largest F (beta^2 = 0.3) over thresholds 0.05, 0.10, ..., 0.95 from pooled counts. As the common
-    evaluation code computes it, and so in published tables (`maxF`), the probability passes through a sigmoid *again*
-    and lies in 0.5..0.731: thresholds up to 0.50 call every pixel salient. `maxF_clean` thresholds the probability.
+    maxF is the largest F (beta^2 = 0.3) over thresholds 0.05, 0.10, ..., 0.95 from pooled counts. `maxF` passes the
+    probability through a sigmoid *again*, as the common evaluation code and thus published tables do: values lie in
+    0.5..0.731, and thresholds up to 0.50 make every pixel salient. `maxF_clean` thresholds the probability itself.
     A split without salient pixels has F = 0. Both are exact for any number of processes.
     """
 
@@ -53,8 +53,8 @@ class Saliency(PixelMetric):
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
         """target (1, H, W) of 0 and 1, prediction (H, W) in [0, 1]."""
         target = target[0].to(prediction.dtype)
-        valid = labelled(target)
-        prediction, target = blank(valid, prediction, target)
+        valid = valid_mask(target)
+        prediction, target = masked(valid, prediction, target)
         cells = (prediction * _CELLS).to(torch.int32).clamp_(0, _CELLS).flatten()  # NaN becomes a negative integer
         cuts = _CUT_IN_CELL.to(prediction).index_select(0, cells).view_as(prediction)
         reached = torch.ge(prediction, cuts, out=cuts).to(torch.int32).flatten()
@@ -76,10 +76,9 @@ class Saliency(PixelMetric):
         }
 
     def describe(self, sums: Sums) -> dict[str, Any]:
-        """Curves over the 19 `thresholds`, the first of `f` being that of maxF, the others clean.
+        """Curves over the 19 `thresholds`: `f` as in `maxF`, and `f_clean`, `precision_clean` and `recall_clean`.
 
-        `f` (of the probability passed through a sigmoid again), `f_clean`, `precision_clean` and `recall_clean`, all in
-        0..1, None for the precision of no pixel and the recall without salient ones.
+        All are in 0..1; precision is None where no pixel is predicted, recall where none is salient.
         """
         clean = _curves(sums["histogram"], THRESHOLDS)
         return {

@@ -15,12 +15,13 @@ from bridgenet.tasks import IGNORE, decoding
 class Segmentation(PixelMetric):
     """`mIoU`: TP / (TP + FP + FN) over the split, mean over *all* classes; a class that never occurs counts 0.
 
-    That is the common protocol, and so what published tables hold. `mIoU_present` is the mean over the classes that
-    occur, in the labels or the predictions. Also `pixel_accuracy`, the share of valid pixels with the right class, and
-    `mean_class_accuracy`, the mean over the classes that occur in the labels of the share found. All in 0..1, and exact
-    for any number of processes.
+    This is the common protocol of published tables. `mIoU_present` is the mean over the classes that occur in the
+    labels or the predictions, `pixel_accuracy` the share of valid pixels with the correct class, and
+    `mean_class_accuracy` the mean, over the classes that occur in the labels, of the share of their pixels found. All
+    are in 0..1 and exact for any number of processes.
 
-    Args: num_outputs: number of classes, background included, at most 255.
+    Args:
+        num_outputs: number of classes, background included, at most 255.
     """
 
     image_score = "mIoU_present"  # in one image most classes do not occur
@@ -37,7 +38,7 @@ class Segmentation(PixelMetric):
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
         """target (1, H, W), prediction (H, W) integers. Raises UserError for an unknown class in the target."""
         n = self.num_outputs
-        # Ignored pixels are counted in a row of their own, which is cut off: cheaper than a mask.
+        # Ignored pixels are counted in a separate row, which is cut off: cheaper than a mask.
         labels = target[0].nan_to_num(nan=IGNORE).to(torch.int32)
         pairs = labels.mul_(n).add_(prediction)
         counts = torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * n)
@@ -52,21 +53,21 @@ class Segmentation(PixelMetric):
 
     def scores(self, sums: Sums) -> dict[str, float]:
         confusion = sums["confusion"].double()
-        correct, labelled, total = confusion.diagonal(), confusion.sum(dim=1), confusion.sum()
+        correct, per_class, total = confusion.diagonal(), confusion.sum(dim=1), confusion.sum()
         iou = _iou(confusion)
         return {
             "mIoU": iou.nan_to_num(0).mean().item() if total > 0 else float("nan"),
             "mIoU_present": iou.nanmean().item(),
             "pixel_accuracy": ratio(correct.sum(), total),
-            "mean_class_accuracy": (correct / labelled).nanmean().item(),
+            "mean_class_accuracy": (correct / per_class).nanmean().item(),
         }
 
     def describe(self, sums: Sums) -> dict[str, Any]:
-        """Lists in the order of the classes.
+        """`per_class_iou`, `per_class_accuracy` and `confusion`, lists in the order of the classes.
 
-        `per_class_iou` (0..1; None for a class that occurs neither in labels nor predictions, which counts 0 in mIoU),
-        `per_class_accuracy` (share of its pixels found, None without any) and `confusion`, numbers of pixels: one row
-        for each class of the labels, one column for each predicted class.
+        IoU is in 0..1, None for a class that occurs neither in labels nor predictions (0 in mIoU); accuracy is the share
+        of the class's pixels found, None without any; `confusion` holds numbers of pixels, one row for each class of the
+        labels, one column for each predicted class.
         """
         confusion = sums["confusion"]
         accuracy = confusion.diagonal().double() / confusion.sum(dim=1)

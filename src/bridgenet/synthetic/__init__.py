@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 Layout = Literal["nyud", "pascal", "cityscapes", "cityscapes_mtan"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "streets", "cityscapes_mtan": "streets"}
-"""What is rendered, by layout."""
+"""Kind of scene by layout."""
 Difficulty = Literal["plain", "hard"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
-VERSION = 1  # raised when the same arguments would give other bytes; benchmarks (data/benchmarks.py) are of one version
+VERSION = 1  # incremented when the same arguments give other bytes; benchmarks (data/benchmarks.py) are of one version
 SMALLEST = 32  # shorter side of an image [pixels]
 
 __all__ = ["DIFFICULTIES", "LAYOUTS", "SCENES", "SMALLEST", "VERSION", "Difficulty", "Layout", "generate", "render"]
@@ -96,7 +96,7 @@ def generate(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not empty. Give another folder, or remove it to generate it again.")
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the images are small: threads cost more than they bring
+    cv2.setNumThreads(1)  # the images are small: threads are slower
     done = 0
     try:
         with writing_folder(target) as partial:
@@ -122,7 +122,7 @@ def generate(
 def recorded(
     layout: Layout, *, train: int, val: int, size: tuple[int, int], seed: int, difficulty: Difficulty
 ) -> dict[str, Any]:
-    """What `scenes.json` says of the arguments of `generate`; the difficulty only where it is not "plain"."""
+    """The arguments of `generate` for `scenes.json`; the difficulty only if it is not "plain"."""
     record = {"generator": VERSION, "layout": layout, "train": train, "val": val, "size": list(size), "seed": seed}
     return record if difficulty == "plain" else record | {"difficulty": difficulty}
 

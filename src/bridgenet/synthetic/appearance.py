@@ -1,4 +1,4 @@
-"""How a hard room looks: dim, one-sided or coloured light, and materials that are usual for something else."""
+"""The look of hard rooms: dim, one-sided or coloured light, and misleading materials."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .description import Light, Room, Vector
 from .furniture import Rng
 from .textures import Material
 
-_SPARED = ("wall", "floor", "ceiling", "person")  # faces have a chance of their own, people keep their skin
+_SPARED = ("wall", "floor", "ceiling", "person")  # faces have a separate probability, people keep their skin
 _TEXTURES = ("spines", "bricks", "tiles", "planks", "plaid", "stripes", "folds", "checks", "slats")
 
 
 def relight(room: Room, rng: Rng) -> None:
-    """Dim, one-sided or coloured light, in any combination, and exposures that do not make up for it."""
+    """Dim, one-sided or coloured light, in any combination, and exposures that do not compensate for it."""
     width, length, height = room.size
     if rng.random() < 0.45:  # one strong lamp at one side, little light from elsewhere
         wall = rng.uniform(0.45, 0.75)  # clear of wardrobes and wall cabinets, in which it would light nothing
@@ -43,7 +43,7 @@ def _times(first: Vector, second: Vector) -> Vector:
 
 
 def mislead(room: Room, rng: Rng) -> None:
-    """Give faces and objects, here and there, a material that is usual for something else."""
+    """Give some faces and objects a material that is usual for other ones."""
     faces = list(room.faces)
     if rng.random() < 0.4:
         look = _unusual(room, rng)
@@ -70,7 +70,7 @@ def mislead(room: Room, rng: Rng) -> None:
 
 
 def _unusual(room: Room, rng: Rng) -> Material:
-    """A wall's or the floor's own material, or any pattern in any colours."""
+    """The material of a wall or the floor, or any pattern in any colours."""
     draw = rng.random()
     if draw < 0.35:
         return room.faces[int(rng.choice((0, 1, 3)))]

@@ -1,4 +1,4 @@
-"""Fixed sets of synthetic scenes by name, the same on every machine: what they are rendered from, and a checksum of their labels."""
+"""Named benchmarks of synthetic scenes, equal on every machine: their arguments, and checksums of their labels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bridgenet.synthetic import VERSION, Difficulty, Layout, generate, recorded
 from bridgenet.system.files import write_atomically
 
 _STEPS = {"depth": 100, "normals": 8}
-"""To how many steps a unit the checksum rounds, by the task's kind; others are whole numbers."""
+"""Steps per unit to which the checksum rounds values, by the kind of the task; others are whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticBenchmark:
-    """What a named set of scenes is made from. It never changes: another is a new name.
+    """The arguments of a benchmark. They never change: other scenes need a new name.
 
     Attributes:
         name: in commands, and of the folder that holds the data set's folder.
@@ -46,7 +46,7 @@ class SyntheticBenchmark:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `generate` beside layout and folder."""
+        """The arguments of `generate` other than layout and folder."""
         return {key: getattr(self, key) for key in ("train", "val", "size", "seed", "difficulty")}
 
 
@@ -67,14 +67,14 @@ BENCHMARKS: dict[str, SyntheticBenchmark] = {
 
 
 def find(name: str) -> SyntheticBenchmark:
-    """The benchmark of a name; UserError, with the nearest known one, if there is none."""
+    """The benchmark of that name. Raises UserError with the nearest name for an unknown one."""
     if name not in BENCHMARKS:
         raise UserError(f"'{name}' is not a benchmark{nearest(name, BENCHMARKS)} (benchmarks: {', '.join(BENCHMARKS)})")
     return BENCHMARKS[name]
 
 
 def make(name: str, out: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Render a benchmark into a folder of its name, or take the one that is there, and verify its labels' checksum.
+    """Render a benchmark into a folder of its name, or use an existing one, and verify the checksum of its labels.
 
     `scenes.json` then says `"benchmark"` and, as `"labels_sha256"`, the checksum found; a warning tells if that is not
     the registered one. An error or interrupt while rendering leaves nothing behind.
@@ -124,7 +124,7 @@ def make(name: str, out: Path, progress: Callable[[int, int], None] | None = Non
 
 
 def labels_checksum(folder: Path, layout: Layout = "nyud") -> str:
-    """SHA-256 over the values of all labels, in hexadecimal; how the files encode them does not matter.
+    """SHA-256 of the values of all labels, in hexadecimal, independent of their encoding in files.
 
     In the order of splits, ids and tasks: what it is and its shape, then its values as 4-byte integers. Depth is rounded to
     centimetres, normals to eighths; classes and boundaries are whole numbers. Pictures are left out.
@@ -145,7 +145,7 @@ def labels_checksum(folder: Path, layout: Layout = "nyud") -> str:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    """What scenes.json says; nothing if it is missing or no such file."""
+    """The content of scenes.json; empty if the file is missing or invalid."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         return dict(json.loads((folder / SYNTHETIC).read_text(encoding="utf-8")))
     return {}

@@ -1,4 +1,4 @@
-"""Placement: where furniture may stand and things may hang in one room."""
+"""Placement of furniture and of objects on walls in a room."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .description import Builder, Room, Vector
 from .furniture import Piece, Rng
 
 _YAWS = {0: -math.pi / 2, 1: math.pi / 2, 3: math.pi}
-"""Of what stands with its back against a wall, by wall; none is behind the camera [rad]."""
+"""Yaw of furniture against each wall; none is behind the camera [rad]."""
 
 
 class Composer:
-    """Places things in one room so that they do not run into each other, the walls' openings or the camera."""
+    """Places objects in a room so that they do not intersect each other, the openings of walls, or the camera."""
 
     def __init__(self, room: Room, use: str, rng: Rng) -> None:
         self.room, self.use, self.rng = room, use, rng
@@ -34,7 +34,7 @@ class Composer:
         return min(xs), min(ys), max(xs), max(ys)
 
     def put(self, piece: Piece, origin: Vector, yaw: float, *, front: float = 0.0, force: bool = False) -> bool:
-        """Build a piece there if the floor is free (or `force`); tells whether it did."""
+        """Build a piece there if the floor is free (or `force`); returns whether it was built."""
         x0, y0, x1, y1 = self._footprint(origin, yaw, piece, front)
         width, length, _ = self.room.size
         if x0 < -0.01 or y0 < -0.01 or x1 > width + 0.01 or y1 > length + 0.01:
@@ -70,7 +70,7 @@ class Composer:
         return not any(a0 < b[1] and a1 > b[0] and z0 < b[3] and z1 > b[2] for b in self.on_walls[wall])
 
     def against(self, piece: Piece, tries: int = 10) -> tuple[Vector, float] | None:
-        """Stand a piece against a wall; where it stands, or None where nothing was free."""
+        """Place a piece against a wall; returns its position, or None if nothing is free."""
         for _ in range(tries):
             wall = self.wall()
             origin, yaw, s = self._spot(wall, piece.width)
@@ -83,7 +83,7 @@ class Composer:
         return None
 
     def perhaps(self, makers: Sequence[Callable[[Rng], Piece]], chance: float) -> None:
-        """Stand a piece of each maker against a wall, each with that chance."""
+        """Place a piece of each maker against a wall, each with that probability."""
         for maker in makers:
             if self.rng.random() < chance:
                 self.against(maker(self.rng))

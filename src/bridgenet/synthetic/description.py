@@ -1,4 +1,4 @@
-"""What a room consists of before it is rendered: kinds of objects, camera, lights, and the builder that places solids."""
+"""The description of a room before rendering: kinds of objects, camera, lights, and the builder that places solids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Kind:
     nyu: str
     voc: str
     context: str
-    salience: float = 1.0  # how much it draws the eye, per visible pixel; 0 = never the subject of a picture
+    salience: float = 1.0  # attention per visible pixel; 0 = never the subject of a picture
 
 
 KINDS: dict[str, Kind] = {

@@ -1,4 +1,4 @@
-"""Streets, and rooms worth a picture: compose, take a small look at the labels, and try again when there is too little to see."""
+"""Draw random scenes: streets, and rooms that are composed again if a small rendering shows too little."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rooms import compose
 from .streets import compose_street
 
 _TRIES = 8
-_PROBE = 40  # longer side of the look that decides [pixels]
+_PROBE = 40  # longer side of the rendering that decides [pixels]
 
 
 def draw_street(seed: Any, size: tuple[int, int]) -> Scene:
@@ -22,7 +22,7 @@ def draw_street(seed: Any, size: tuple[int, int]) -> Scene:
 
 
 def draw_room(seed: Any, size: tuple[int, int], style: str, *, hard: bool = False) -> Scene:
-    """The first of a few rooms that shows enough, else the best of them, rendered at `size`."""
+    """The first of a few rooms that shows enough, or else the best one, rendered at `size`."""
     rng = np.random.default_rng(seed)
     longer = max(size)
     small = (max(size[0] * _PROBE // longer, 8), max(size[1] * _PROBE // longer, 8))
@@ -39,7 +39,7 @@ def draw_room(seed: Any, size: tuple[int, int], style: str, *, hard: bool = Fals
 
 
 def _worth(room: Room, size: tuple[int, int], *, needs_voc: bool) -> float:
-    """1 when everything a good picture needs is there, else the share of it."""
+    """The share of the requirements of a good picture that are met, 0 to 1."""
     view = look(room, size)
     ids, counts = np.unique(instances_of(room, view), return_counts=True)
     share = dict(zip(ids.tolist(), (counts / counts.sum()).tolist()))

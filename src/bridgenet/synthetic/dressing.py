@@ -1,4 +1,4 @@
-"""What makes furnished walls a lived-in room: doors, windows, pictures, lamps, small things and people."""
+"""The decoration of furnished rooms: doors, windows, pictures, lamps, small things and people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .description import Builder, Light
 from .furniture import Piece, Rng
 from .people import person, standing
 
-_THINGS = {  # what stands on furniture, by the room's use
+_THINGS = {  # things on furniture, by the use of the room
     "bedroom": ("lamp", "lamp", "books", "box", "bag"),
     "living": ("plant", "books", "cup", "bottle", "lamp", "television"),
     "dining": ("bottle", "bottle", "plant", "cup", "cup"),

@@ -1,4 +1,4 @@
-"""What is fixed to walls, floor and ceiling. On a wall the builder's frame has y = 0 in the wall and +y into the room."""
+"""Fittings of walls, floor and ceiling. On a wall the builder's frame has y = 0 in the wall and +y into the room."""
 
 from __future__ import annotations
 

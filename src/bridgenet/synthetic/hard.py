@@ -1,4 +1,4 @@
-"""What makes a composed room hard to understand: clutter, things in the way, rare things, bad light, misleading materials."""
+"""Hard rooms: clutter, occluding and rare objects, bad light, misleading materials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ON_SEATS = ("books", "clothes", "paper", "books", "bag")
 
 
 def harden(c: Composer) -> None:
-    """Change a furnished room for the worse, with the room's own random numbers. Labels stay exact: only solids are added."""
+    """Make a furnished room harder, with the room's random generator. Labels stay exact: only solids are added."""
     _rare(c)
     _in_the_way(c)
     _clutter(c)
@@ -33,7 +33,7 @@ def harden(c: Composer) -> None:
 
 
 def _rare(c: Composer) -> None:
-    """Things that most rooms lack, each with a small chance of its own."""
+    """Rare objects, each with a small probability."""
     rng = c.rng
     for instance, kind in list(c.room.kinds.items()):
         if kind == "bathtub" and rng.random() < 0.6:
@@ -65,7 +65,7 @@ def _rare(c: Composer) -> None:
 
 
 def _in_the_way(c: Composer) -> None:
-    """Often something large right before the camera, and pieces that stand about in the room."""
+    """Often a large object close to the camera, and pieces anywhere in the room."""
     rng, (x, y, _) = c.rng, c.room.camera.position
     near = (fur.armchair, fur.chair, fur.chair, fur.office_chair, props.plant, props.plant, props.floor_lamp)
     if rng.random() < 0.6:

@@ -1,4 +1,4 @@
-"""What few rooms have: shelves, clothes, a shower curtain, stools, pillars, radiators; see `furniture` for the frames."""
+"""Rare objects of rooms: shelves, clothes, a shower curtain, stools, pillars, radiators; see `furniture` for the frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People from capsules and ellipsoids, every solid named after a part of PASCAL-Part's person."""
+"""People made of capsules and ellipsoids; each solid has the name of a part of PASCAL-Part's person."""
 
 from __future__ import annotations
 

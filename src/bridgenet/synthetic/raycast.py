@@ -1,4 +1,4 @@
-"""Rendering: which solid every pixel sees, exact labels of it, and its colour under point lights with shadows."""
+"""Render a scene: the visible solid of every pixel, its exact labels, and its colour under point lights with shadows."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def look(room: Room, size: tuple[int, int]) -> View:
 def _windows(
     prims: list[Primitive], origin: Array, frame: Array, tangents: tuple[float, float], size: tuple[int, int]
 ) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """Index of every solid that may be in view, with the rows and columns that can see it."""
+    """Index of every solid that may be visible, with its rows and columns in the image."""
     height, width = size
     x, y, z = np.moveaxis(np.einsum("pci,ji->pcj", corners(prims) - origin, frame), -1, 0)
     nearest, farthest = z.min(1), z.max(1)

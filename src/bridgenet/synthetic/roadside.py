@@ -1,4 +1,4 @@
-"""What stands beside a road: houses, trees, lamps, signals, fences. In the builder's frame +y looks along the road's side."""
+"""Objects beside a road: houses, trees, lamps, signals, fences. In the builder's frame +y looks along the road's side."""
 
 from __future__ import annotations
 

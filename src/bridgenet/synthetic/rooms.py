@@ -105,7 +105,7 @@ _FURNISH = {
     "bathroom": _bathroom,
 }
 
-_ALSO = {  # what else fits, where a wall is left free
+_ALSO = {  # further furniture for free walls
     "bedroom": (fur.dresser, fur.armchair, fur.cabinet, fur.chair),
     "living": (fur.cabinet, fur.bookshelf, props.plant, fur.armchair, props.floor_lamp),
     "dining": (fur.cabinet, fur.bookshelf, props.plant, fur.dresser),

@@ -16,7 +16,7 @@ from .people import person
 from .textures import Material
 
 FIELD_OF_VIEW = 2 * math.atan(1024 / 2262.52)
-"""Across the longer side, that of Cityscapes' camera: a focal length of 2262.52 pixels at a width of 2048 [rad]."""
+"""Field of view of Cityscapes' camera across the longer side: focal length 2262.52 pixels at a width of 2048 [rad]."""
 
 _MIDDLE, _WIDTH, _LENGTH, _HEIGHT = 50.0, 100.0, 170.0, 60.0  # of the box that the sky is painted on [m]
 _START = 6.0  # where the camera stands along the street [m]
@@ -25,7 +25,7 @@ _SUN, _SUN_GAP = 400.0, 0.25  # how far the sun is: nearly parallel light; what 
 
 
 class _Street:
-    """One street as it grows: x across it from its middle, y along it from the camera."""
+    """A street under construction: x is across it from its middle, y along it from the camera."""
 
     def __init__(self, rng: Rng, room: Room, half: float) -> None:
         self.rng, self.half = rng, half

@@ -1,4 +1,4 @@
-"""What drives: cars, trucks, buses, trams, and two-wheelers with or without a rider.
+"""Vehicles: cars, trucks, buses, trams, and two-wheelers with or without a rider.
 
 A vehicle stands with its middle at the builder's origin, its front towards +y, on the road z = 0.
 """
@@ -54,7 +54,7 @@ def car(b: Builder, rng: Rng) -> None:
     width, length, height = rng.uniform(1.7, 1.85), rng.uniform(3.9, 4.7), rng.uniform(1.4, 1.6)
     paint, glass = _paint(rng), mat.plain(rng, _GLASS, 0.6)
     belt, half = 0.88, length / 2
-    estate = rng.random() < 0.45  # its roof goes on to the back
+    estate = rng.random() < 0.45  # its roof continues to the back
     b.box((0, 0, 0.28), (width, length - 0.3, belt - 0.34), paint)
     b.box((0, 0, 0.36), (width - 0.12, length, 0.34), paint)
     b.capsule((-width / 2 + 0.14, half - 0.35, belt - 0.16), (width / 2 - 0.14, half - 0.35, belt - 0.16), 0.14, paint)

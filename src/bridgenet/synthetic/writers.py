@@ -1,4 +1,4 @@
-"""The published folder layouts, written from rendered scenes; every file's bytes depend on the scene alone."""
+"""Write rendered scenes in the published folder layouts; the bytes of a file depend only on the scene."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .raycast import Scene
 
 Array = np.ndarray
 _PERSON = 15  # PASCAL VOC's class index
-_SMALLEST_SUBJECT = 0.004  # a person is salient from this share of the image on
+_SMALLEST_SUBJECT = 0.004  # smallest share of the image for a salient person
 
 
 @functools.cache
@@ -51,7 +51,7 @@ def boundaries(ids: Array) -> Array:
 
 
 def salient(scene: Scene) -> Array:
-    """(H, W) bool: the people if one is large enough, else the object that stands out most by kind, size and place."""
+    """(H, W) bool: people if one is large enough, else the most salient object by kind, size and position."""
     height, width = scene.instances.shape
     people = [i for i, kind in scene.kinds.items() if kind == "person"]
     subject = np.isin(scene.instances, people)
@@ -79,7 +79,7 @@ def _write_mat(path: Path, content: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, content, do_compression=True)
     data = bytearray(buffer.getvalue())
-    data[:116] = b"MATLAB 5.0 MAT-file, written by bridgenet".ljust(116)  # SciPy puts the time of day there
+    data[:116] = b"MATLAB 5.0 MAT-file, written by bridgenet".ljust(116)  # SciPy writes the time there
     path.write_bytes(bytes(data))
 
 

@@ -1,4 +1,4 @@
-"""Decodings in NumPy: :mod:`bridgenet.tasks.decoding` for one image, without PyTorch."""
+"""NumPy versions of :mod:`bridgenet.tasks.decoding` for one image, without PyTorch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 def decoding_of(task: Task) -> Callable[[Array], Array]:
-    """The task's decoding in NumPy, (n, h, w) → (channels of the prediction, h, w). UserError if there is none."""
+    """The task's decoding in NumPy, (n, h, w) → (channels of the prediction, h, w). Raises UserError if there is none."""
     known: dict[Any, Callable[[Array], Array]] = {**DECODINGS, **task.kind.array_decodings}
     if task.decode not in known:
         raise UserError(
@@ -36,7 +36,7 @@ def unit(vectors: Array) -> Array:
 
 
 def resized(channel: Array, size: tuple[int, int]) -> Array:
-    """(h, w) → `size`, bilinear, pixels' centres at halves, as PyTorch's align_corners=False."""
+    """(h, w) → `size`, bilinear, with pixel centres at halves like PyTorch's align_corners=False."""
     if channel.shape == tuple(size):
         return channel
     return cv2.resize(np.ascontiguousarray(channel), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
@@ -50,4 +50,4 @@ DECODINGS: dict[str, Callable[[Array], Array]] = {
     "bridgenet.tasks.decoding:unit_vector": unit,
     "bridgenet.tasks.decoding:regression": lambda logits: logits,
 }
-"""By the name of what they are in PyTorch."""
+"""The decodings by the name of their PyTorch version."""

@@ -1,4 +1,4 @@
-"""Colours of maps and of errors, and the range of values that they cover."""
+"""Colours of maps and of error maps, and the range of values that they cover."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bridgenet.imaging.drawing import Range
 
 # Light grey for class 0 (background, wall), the colours of Okabe and Ito (2008), then each time the colour farthest in
-# CIELAB from all before it as seen with full colour vision, deuteranopia and protanopia (Machado et al., 2009).
+# CIELAB from all colours before it, as seen with full colour vision, deuteranopia and protanopia (Machado et al., 2009).
 PALETTE = np.frombuffer(
     bytes.fromhex("""
         d4d4d0 e69f00 56b4e9 009e73 f0e442 0072b2 d55e00 cc79a7 183cb4 54fc90 783018 78186c e43054 7890fc c0a854 784860
@@ -21,17 +21,17 @@ PALETTE = np.frombuffer(
     """),
     dtype=np.uint8,
 ).reshape(-1, 3)
-"""(64, 3) RGB of the classes 0..63; further classes begin again."""
+"""(64, 3) RGB of the classes 0..63; further classes start again at the first colour."""
 
 NO_LABEL = np.array((38, 38, 38), dtype=np.uint8)
 """RGB of pixels without a label; unknown depth is black."""
-BLANK = np.array((150, 170, 190), np.uint8)
-"""No label beside a ramp of colours that has dark ones of its own."""
+ERROR_NO_LABEL = np.array((150, 170, 190), np.uint8)
+"""RGB of pixels without a label in error maps, whose colours include dark ones."""
 RIGHT, WRONG = np.array((214, 224, 232), np.uint8), np.array((213, 94, 0), np.uint8)
 TINT = np.array((213, 94, 0), dtype=np.uint8)
 """RGB of probabilities laid over a photo."""
 
-DEPTH_COLOURS = "viridis_r"  # near is bright; far stays told apart from unknown
+DEPTH_COLOURS = "viridis_r"  # near is bright; far differs from unknown
 PROBABILITY_COLOURS = "gray"
 REGRESSION_COLOURS = "cividis"
 ERROR_COLOURS = "magma"
@@ -39,7 +39,7 @@ ERROR_COLOURS = "magma"
 
 def percentile_range(known: Sequence[NDArray[Any]]) -> Range:
     """The 1st and 99th percentile of values; (0, 1) if there are none."""
-    # some ten thousand pixels tell a percentile
+    # some ten thousand pixels are enough for a percentile
     joined = np.concatenate([values[:: 1 + values.size // 50_000] for values in known]) if known else np.empty(0)
     if joined.size == 0:
         return 0.0, 1.0

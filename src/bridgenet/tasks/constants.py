@@ -1,8 +1,8 @@
-"""The constant prediction that does best on given targets."""
+"""The constant prediction that scores best on given targets."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ SAMPLES_PER_IMAGE = 200
 
 
 class Constant(Protocol):
-    """Takes in targets and gives the logits of the best constant."""
+    """Collects targets and returns the logits of the best constant."""
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """The known pixels of one image, (N, C)."""
+        """Add the known pixels of one image, (N, C)."""
 
     def logits(self) -> list[float]:
         """The logits, one for each channel."""
@@ -48,23 +48,20 @@ class Mean:
         return (self.sums[0] / self.sums[1].clip(min=1)).tolist()
 
 
-class Share:
+class Share(Mean):
     """The share of positives at the weights of the edge loss: the best weighted cross entropy."""
 
     def __init__(self) -> None:
-        self.mean = Mean(1)
-
-    def add(self, values: NDArray[np.float32]) -> None:
-        self.mean.add(values)
+        super().__init__(channels=1)
 
     def logits(self) -> list[float]:
-        share = min(max(self.mean.logits()[0], 1e-6), 1 - 1e-6)
+        share = min(max(super().logits()[0], 1e-6), 1 - 1e-6)
         weighted = EDGE_POSITIVE_WEIGHT * share, (1 - EDGE_POSITIVE_WEIGHT) * (1 - share)
         return [float(np.log(weighted[0] / weighted[1]))]
 
 
 class Foreground:
-    """Everything foreground, of two channels."""
+    """All pixels foreground, as logits of two channels."""
 
     def add(self, values: NDArray[np.float32]) -> None:
         pass
@@ -74,7 +71,7 @@ class Foreground:
 
 
 class Direction:
-    """Of directions spread evenly and the mean one that of the least mean angle, on some pixels of each image."""
+    """The direction of the least mean angle to some pixels of each image, among evenly spread ones and the mean."""
 
     def __init__(self) -> None:
         self.seen: list[NDArray[np.float32]] = []
@@ -83,16 +80,12 @@ class Direction:
         self.seen.append(values[:: max(1, len(values) // SAMPLES_PER_IMAGE)])
 
     def logits(self) -> list[float]:
-        return best_direction(np.concatenate(self.seen)).tolist()
-
-
-def best_direction(normals: NDArray[np.float32]) -> NDArray[Any]:
-    """The unit vector of the least mean angle to `normals` (N, 3), among directions spread over the sphere."""
-    index = np.arange(NUM_DIRECTIONS) + 0.5
-    azimuth, z = np.pi * (1 + 5**0.5) * index, 1 - 2 * index / NUM_DIRECTIONS
-    radius = np.sqrt(1 - z**2)
-    candidates = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
-    mean = normals.mean(axis=0)
-    candidates = np.concatenate([candidates, mean[None] / max(float(np.linalg.norm(mean)), 1e-12)])
-    angles = [np.arccos(np.clip(normals @ candidate, -1, 1)).mean() for candidate in candidates]
-    return candidates[int(np.argmin(angles))]
+        normals = np.concatenate(self.seen)
+        index = np.arange(NUM_DIRECTIONS) + 0.5
+        azimuth, z = np.pi * (1 + 5**0.5) * index, 1 - 2 * index / NUM_DIRECTIONS
+        radius = np.sqrt(1 - z**2)
+        candidates = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
+        mean = normals.mean(axis=0)
+        candidates = np.concatenate([candidates, mean[None] / max(float(np.linalg.norm(mean)), 1e-12)])
+        angles = [np.arccos(np.clip(normals @ candidate, -1, 1)).mean() for candidate in candidates]
+        return candidates[int(np.argmin(angles))].tolist()

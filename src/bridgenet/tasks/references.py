@@ -1,4 +1,4 @@
-"""Functions and classes by name, `"module:attribute"`, so that naming one loads nothing."""
+"""Functions and classes by name, `"module:attribute"`, which loads nothing until it is resolved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Reference = str | Callable[..., Any]
 
 
 def resolve(reference: Reference) -> Callable[..., Any]:
-    """The callable that a ``"module:attribute"`` string names; callables pass through."""
+    """The callable that a ``"module:attribute"`` string names; a callable is returned as it is."""
     if callable(reference):
         return reference
     module, _, attribute = reference.partition(":")

@@ -1,4 +1,4 @@
-"""The tasks that are known by name: the published ones, and what was registered."""
+"""Registry of tasks by name: the published ones and custom ones."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _TASKS: dict[str, Task] = {}
 
 
 def register(task: Task, *, replace: bool = False) -> Task:
-    """Make a task known by its name. Raises UserError if another has the name and `replace` is false."""
+    """Register a task by its name. Raises UserError if another task has the name and `replace` is false."""
     if task.name in _TASKS and not replace and _TASKS[task.name].as_dict() != task.as_dict():
-        raise UserError(f"task '{task.name}' is registered already; pass replace=True to put another in its place")
+        raise UserError(f"task '{task.name}' is registered already; pass replace=True to overwrite it")
     _TASKS[task.name] = task
     return task
 
 
 def ensure(task: Task) -> Task:
-    """Make a task known unless the same one is already. UserError if another has its name."""
+    """Register a task unless an equal one is registered. Raises UserError if a different task has its name."""
     known = _TASKS.setdefault(task.name, task)
-    if known.as_dict() != task.as_dict():  # one may name its functions, the other hold them
+    if known.as_dict() != task.as_dict():  # one may hold names of functions, the other the functions
         other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
         raise UserError(
             f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "
@@ -31,7 +31,7 @@ def ensure(task: Task) -> Task:
 
 
 def get(task: str | Task) -> Task:
-    """The task of that name, or UserError with the nearest known one; a task itself, whether it is known or not."""
+    """The task of that name; a `Task` is returned as it is. Raises UserError with the nearest name for an unknown one."""
     if isinstance(task, Task):
         return task
     if task not in _TASKS:
@@ -45,7 +45,7 @@ def names() -> list[str]:
 
 
 def in_order(chosen: Iterable[str]) -> list[str]:
-    """The chosen task names in the canonical order (that of registration); UserError for an unknown or empty choice."""
+    """The chosen task names in the order of registration. Raises UserError for an unknown name or an empty choice."""
     wanted = [get(name).name for name in chosen]
     if not wanted:
         raise UserError(f"no task was chosen (tasks: {', '.join(_TASKS)})")
@@ -101,4 +101,4 @@ register(
 )
 
 BUILT_IN = frozenset(_TASKS)
-"""Names of the tasks that every installation knows; the definitions of others travel with their networks."""
+"""Names of the published tasks. Files of networks store the definitions of all other tasks."""

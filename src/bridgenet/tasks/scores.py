@@ -1,4 +1,4 @@
-"""Scores of tasks: which one stands for a task, gains over a reference, tables in words. Nothing here needs torch."""
+"""Scores of tasks: headlines, gains over a reference, text tables. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Scores = dict[str, dict[str, float]]
 
 
 def gains(scores: Scores, reference: Scores) -> dict[str, float]:
-    """Per task the relative improvement of its headline over the reference's; 0.1 is 10 % better.
+    """Relative improvement of each task's headline over that of the reference; 0.1 means 10 % better.
 
-    A task that the reference does not have, or without a number on either side, is left out.
+    Tasks without a finite number on both sides are left out.
     """
     found = {}
     for name, values in scores.items():
@@ -33,13 +33,13 @@ def gains(scores: Scores, reference: Scores) -> dict[str, float]:
 
 
 def relative_gain(scores: Scores, reference: Scores) -> float:
-    """The multi-task gain Δm as a share: the mean of :func:`gains`, 0 if there is none."""
+    """The multi-task gain Δm as a share: the mean of :func:`gains`, 0 if there are none."""
     found = gains(scores, reference)
     return sum(found.values()) / len(found) if found else 0.0
 
 
 def read_scores(source: str | Path) -> Scores:
-    """The scores in an evaluation.json, or in the run folder that has one; UserError if there are none."""
+    """Read the scores in an evaluation.json or in the run folder that holds it. Raises UserError if there are none."""
     path = Path(source)
     path = path / "evaluation.json" if path.is_dir() else path
     try:
@@ -55,7 +55,7 @@ def read_scores(source: str | Path) -> Scores:
 
 
 def in_words(headline: Headline, value: float) -> str:
-    """A value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`; `–` if there is none."""
+    """Format a value with its unit: `41.2 %`, `0.412 m`, `14.8°`, `0.0476`; `–` if it is not finite."""
     if not math.isfinite(value):
         return "–"
     if headline.unit == "%":
@@ -68,9 +68,9 @@ def in_words(headline: Headline, value: float) -> str:
 def table(
     scores: Scores, reference: Scores | None = None, labelled: Mapping[str, int] | None = None, images: int = 0
 ) -> str:
-    """The headlines as a text table: task, metric with its direction, value; beside a reference, its value and the gain.
+    """The headlines as a text table: task, metric with its direction, value; with a reference, its value and the gain.
 
-    Where not all `images` have a label of every task, a column tells how many have, `labelled` by task.
+    If not all `images` have a label of every task, a column shows how many have (`labelled` by task).
     """
     counts = labelled if labelled and min(labelled.values()) < images else None
     width = max([12, *(len(name) + 2 for name in scores)])

@@ -1,4 +1,4 @@
-"""What the labels of a task look like over many images: share of known pixels, range, classes."""
+"""Statistics of a task's labels over many images: share of known pixels, range, classes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Statistics:
     """The labels of one task.
 
     Attributes:
-        pixels: pixels in all.
-        known: pixels that have a label.
-        low, high, total: smallest, largest and sum of the known values; for normals of the vectors' lengths.
-        off_length: known normals whose length is not 1.
+        pixels: number of pixels.
+        known: number of pixels with a label.
+        low, high, total: smallest, largest and sum of the known values; for normals, of the lengths of the vectors.
+        off_length: number of known normals whose length is not 1.
         classes: class indices found.
-        resized: number of labels of each (height, width) that are stored in another size than their image.
+        resized: number of labels by their (height, width), if it differs from that of the image.
     """
 
     pixels: int = 0
@@ -35,7 +35,7 @@ class Statistics:
 
     @classmethod
     def of(cls, task: Task, target: np.ndarray, *, resized: bool = False) -> Statistics:
-        """The statistics of one target as it is loaded, (H, W, C) float32."""
+        """The statistics of one loaded target, (H, W, C) float32."""
         kind = task.kind
         known = ~kind.is_unknown(kind.mark_unknown(task, target)[..., 0])
         values = kind.measured(target[known])
@@ -51,7 +51,7 @@ class Statistics:
         )
 
     def add(self, other: Statistics) -> None:
-        """Take in the statistics of other images."""
+        """Add the statistics of other images."""
         self.pixels += other.pixels
         self.known += other.known
         self.low = min(self.low, other.low)
@@ -66,9 +66,9 @@ class Statistics:
         return self.total / self.known if self.known else math.nan
 
     def describe(self, task: Task, num_classes: int) -> str:
-        """The range of the labels in words, with units; empty if nothing is known."""
+        """A text with the range of the labels and units; empty if no pixel is known."""
         return task.kind.describe(task, self, num_classes) if self.known else ""
 
     def implausible(self, task: Task) -> str:
-        """What cannot be right about the labels of all images together, in words; empty if nothing."""
+        """A text about what is implausible in the labels of all images together; empty if nothing is."""
         return task.kind.implausible(self) if self.known else "no pixel of any image has a label"

@@ -1,4 +1,4 @@
-"""One dense prediction task: its name, loss, metric, decoding, and what augmentation does to its targets."""
+"""A dense prediction task: its name, loss, metric, decoding, and how augmentation changes its targets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bridgenet.tasks.references import Reference, name_of
 
 @dataclass(frozen=True)
 class Headline:
-    """A score that stands for a task.
+    """The score that represents a task in tables.
 
     Attributes:
-        key: its name among the metric's values, e.g. ``"mIoU"``.
-        title: how tables call it.
+        key: its key in the metric's values, e.g. ``"mIoU"``.
+        title: its name in tables.
         higher_is_better: its direction.
         unit: ``"%"`` for shares shown in percent, ``"deg"``, ``"m"``, or nothing.
     """
@@ -45,32 +45,32 @@ class Task:
     Attributes:
         name: key in batches, configurations and results, e.g. ``"semseg"``.
         title: heading in figures.
-        kind: how targets and predictions are read, drawn and written, see :mod:`bridgenet.tasks.kinds`; may be given by
-            its name, which it equals. Decoded predictions are: ``"classes"`` (H, W) int64; ``"probability"`` (H, W)
+        kind: how targets and predictions are read, drawn and written, see :mod:`bridgenet.tasks.kinds`; its name may be
+            given instead. Decoded predictions are: ``"classes"`` (H, W) int64; ``"probability"`` (H, W)
             float32 in [0, 1]; ``"depth"`` (H, W) float32 [m]; ``"normals"`` (H, W, 3) float32 unit vectors;
-            ``"regression"`` (H, W) or, of several channels, (H, W, C) float32 in the task's `unit`.
+            ``"regression"`` (H, W) or, for several channels, (H, W, C) float32 in the task's `unit`.
         num_outputs: channels of the logits, n_t; ``None``: the data set's number of classes.
         loss: ``(logits (B,n,H,W), target (B,C,H,W), *, mean_over_processes) -> scalar``, see :mod:`bridgenet.losses`.
-        loss_weight: w_t of the published training.
+        loss_weight: w_t in the total loss.
         metric: ``(num_outputs) -> torchmetrics.Metric`` with ``update(logits, target)`` and ``compute() -> dict[str, float]``.
-        headline: the metric's key that stands for the task in tables and in the choice of the best checkpoint.
-        headline_title: how tables call it, e.g. ``"mIoU"``.
+        headline: key of the metric's value for tables and for the choice of the best checkpoint.
+        headline_title: its name in tables, e.g. ``"mIoU"``.
         higher_is_better: direction of the headline.
         decode: ``logits (B,n,H,W) -> prediction``, (B,H,W) or (B,H,W,3), in the units of `kind`.
         unit: unit of the headline, ``"%"`` for shares shown in percent.
-        full_headline: what stands for the task in its place where it is known: a score that is too costly to compute at
-            every evaluation in training.
+        full_headline: replaces the headline where it is known: a score that is too costly to compute at every
+            evaluation in training.
         pad_value: target value outside the image when padding, before `unknown` is looked at; ``None``: unknown.
         unknown: what :meth:`bridgenet.tasks.Kind.mark_unknown` makes unknown in targets as they were read: ``"zero"``
             pixels (all channels 0), ``"no_foreground"`` (the whole target when it holds nothing but 0 and unknown pixels),
             or ``"none"``.
         divide_by_scale: the target shrinks when the image is enlarged (metric depth).
-        multiply_by_scale: the target grows with it (disparity in pixels).
+        multiply_by_scale: the target grows with the image (disparity in pixels).
         negate_on_flip: channels that change sign in a horizontal flip (x of normals).
-        interpolation: how a stored target of another size than its image is resized, ``"nearest"`` or ``"cubic"``.
-            (In augmentation every target is resized by nearest neighbour, as published.)
+        interpolation: how a target stored in another size than its image is resized, ``"nearest"`` or ``"cubic"``.
+            (Augmentation resizes every target by nearest neighbour, as published.)
 
-    Raises UserError for a kind that there is not.
+    Raises UserError for an unknown kind.
     """
 
     name: str
@@ -98,18 +98,18 @@ class Task:
             object.__setattr__(self, "kind", kinds.get(self.kind, f"task '{self.name}'"))
 
     def headline_in(self, *scores: Mapping[str, float]) -> Headline:
-        """The score that stands for the task and that all of these have: the full headline if they do."""
+        """The headline for these scores: the full headline if all of them have it."""
         if self.full_headline is not None and all(self.full_headline.key in values for values in scores):
             return self.full_headline
         return Headline(self.headline, self.headline_title, self.higher_is_better, self.unit)
 
     @property
     def target_channels(self) -> int:
-        """Channels of the target: 3 for normals, those of the logits for a regression, else 1."""
+        """Channels of the target: 3 for normals, `num_outputs` for a regression, else 1."""
         return self.kind.target_channels(self.num_outputs)
 
     def as_dict(self) -> dict[str, Any]:
-        """What differs from the defaults, JSON types; callables as ``"module:attribute"``. See :func:`from_dict`."""
+        """The fields that differ from the defaults, as JSON types; callables as ``"module:attribute"``. See :func:`from_dict`."""
         found = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -120,7 +120,7 @@ class Task:
 
 
 def from_dict(values: Mapping[str, Any]) -> Task:
-    """The inverse of :meth:`Task.as_dict`. UserError for what describes no task."""
+    """The inverse of :meth:`Task.as_dict`. Raises UserError if the values do not describe a task."""
     try:
         headline = values.get("full_headline")
         full_headline = Headline(**headline) if headline else None
@@ -132,15 +132,15 @@ def from_dict(values: Mapping[str, Any]) -> Task:
 
 
 def of_kind(name: str, kind: str | Kind, **changes: Any) -> Task:
-    """A custom task with the loss, metric and decoding that go with its kind.
+    """A custom task with the default loss, metric and decoding of its kind.
 
     Args:
-        name: its key.
+        name: key of the task.
         kind: see :class:`Task`.
         changes: other fields of the task, e.g. `title`, `num_outputs` (channels of a regression), `unit`, `loss_weight`.
 
     Raises:
-        UserError: there is no such kind.
+        UserError: the kind is unknown.
     """
     found = kind if isinstance(kind, Kind) else kinds.get(kind, f"task '{name}'")
     title = name.replace("_", " ").capitalize()

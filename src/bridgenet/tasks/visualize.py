@@ -1,4 +1,4 @@
-"""Predictions and targets in colour, and panels of them.
+"""Draw predictions and targets in colour, and panels of them.
 
 Maps are NumPy arrays as decoded (see :class:`bridgenet.Task`): classes (H, W) integers, probabilities (H, W) in [0, 1],
 depth (H, W) [m], normals (H, W, 3) unit vectors, regressions (H, W) or (H, W, C); or targets (H, W, C).
@@ -32,16 +32,18 @@ from bridgenet.tasks.colours import TINT
 Map = NDArray[Any]
 
 STRIP = 256
-"""Rows that are coloured at once."""
+"""Number of rows that are coloured at a time."""
 
 
 def colourise(task: str, map: Map, *, value_range: Range | None = None) -> NDArray[np.uint8]:
     """A prediction or target of that task as an (H, W, 3) uint8 RGB image.
 
-    Classes take their :data:`PALETTE` colour; depth is bright near and dark far, over `value_range` [m] or the map's
-    1st to 99th percentile; so is a regression, dark for small values (of three channels red, green and blue, of another
-    number the first alone); normals show (n + 1) / 2, so that a wall faced by the camera is bluish and a floor greenish;
-    probabilities are grey. Raises UserError for an unknown task or a map of another shape.
+    Classes have their :data:`bridgenet.tasks.colours.PALETTE` colour. Depth is bright near and dark far over
+    `value_range` [m], by default the map's 1st to 99th percentile. A regression is dark for small values over such a
+    range; three channels are red, green and blue, of any other number only the first is drawn. Normals are (n + 1) / 2: a
+    wall that faces the camera is bluish, a floor greenish. Probabilities are grey.
+
+    Raises UserError for an unknown task or a map of another shape.
     """
     return tasks.get(task).kind.colourise(as_map(task, map), value_range)
 
@@ -55,18 +57,18 @@ def panel(
     ranges: Mapping[str, Range] | None = None,
     legend_places: int = 0,
 ) -> Image.Image:
-    """One picture: the photo, then each task's prediction in colour with its title and key.
+    """Draw a photo, then each task's prediction in colour with its title and key, in one picture.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         predictions: task -> map of the image's size. Tasks appear in this order.
         class_names: task -> names in the order of the classes, for the keys of class maps.
-        truths: task -> target or map, drawn below the prediction; depth shares its range with it.
-        ranges: task -> values between which its colours lie, where they are not to come from the map, e.g. in videos.
-        legend_places: leave place for so many names in every key, so that panels of one image size are of one size.
+        truths: task -> target or map, drawn below the prediction; both have one range of values.
+        ranges: task -> range of values for its colours instead of the range of the map, e.g. in videos.
+        legend_places: space for this many names in every key, so that panels of one image size have one size.
 
-    Large images are reduced, small ones enlarged by a whole factor without smoothing. Raises UserError for a map that
-    does not have the image's size.
+    Large images are reduced; small ones are enlarged by a whole factor without smoothing. Raises UserError for a map of
+    another size than the image.
     """
     truths = truths or {}
     for task, map in [*predictions.items(), *truths.items()]:
@@ -92,12 +94,12 @@ def contact_sheet(
     *,
     class_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Image.Image:
-    """Samples below one another, a column for the photos and one for each task's labels, with one key for all of them.
+    """Draw samples in rows: a column of photos and a column of labels for each task, with one key per column.
 
     Args:
         images: (H, W, 3) uint8 RGB, of any sizes.
         truths: task -> targets of the images' sizes.
-        names: of the images.
+        names: titles of the images.
         class_names: task -> names in the order of the classes, for the keys of class maps.
     """
     blocks = [Block("Photo", images, None, captions=names, long_side=SHEET_SIDE)]
@@ -109,9 +111,9 @@ def contact_sheet(
 
 
 def as_map(task: str, map: Map) -> Map:
-    """(H, W), or (H, W, 3) for normals and regressions that are drawn in colour, without the channel of a target.
+    """A map or target in the shape in which it is drawn: (H, W), or (H, W, 3) for normals and regressions in colour.
 
-    Raises UserError for anything else.
+    Raises UserError for any other shape.
     """
     known = tasks.get(task)
     return known.kind.as_map(known, map)
@@ -133,7 +135,7 @@ def _task_block(
     is_smooth, title = tasks.get(task).kind.is_share, tasks.get(task).title
     values = [as_map(task, map) for map in maps]
     value_range = value_range or range_of(task, *values)
-    # Reduced before it is coloured, which gives the same: colours of a large photograph would take gigabytes.
+    # Reducing before colouring gives the same picture: the colours of a large photograph would take gigabytes.
     shown = values if is_smooth else [nearest_pixels(map, long_side) for map in values]
     pictures = [colourise(task, map, value_range=value_range) for map in shown]
     key = key_of(task, values, names, most, value_range)
@@ -141,12 +143,12 @@ def _task_block(
 
 
 def range_of(task: str, *maps: Map) -> Range | None:
-    """The values between which the colours of these maps lie, for tasks whose colours depend on them."""
+    """The range of values for the colours of these maps; None for tasks whose colours have a fixed meaning."""
     return tasks.get(task).kind.find_range([as_map(task, map) for map in maps])
 
 
 def key_of(task: str, values: Sequence[Map], names: Sequence[str] | None, most: int, value_range: Range | None) -> Key:
-    """What the colours of these maps (:func:`as_map`) mean: swatches of at most `most` classes, or a bar over `value_range`."""
+    """The key to the colours of these maps (:func:`as_map`): swatches of at most `most` classes, or a bar over `value_range`."""
     known = tasks.get(task)
     return known.kind.key(known, values, names, most, value_range)
 
@@ -159,14 +161,14 @@ def coloured(
     over: NDArray[np.uint8] | None = None,
     opacity: float = 1.0,
 ) -> Image.Image:
-    """A map in colour in its own pixels, its title and key below: names of classes, a bar of values.
+    """Draw a map in colour at its own resolution, with title and key below.
 
     Args:
-        task: its task.
+        task: task of the map.
         map: (H, W) or (H, W, C).
-        names: in the order of the classes.
-        over: (H, W, 3) uint8 RGB, a photo that shows through. Probabilities then tint it where they are high.
-        opacity: of the colours over the photo, 0 to 1.
+        names: names in the order of the classes.
+        over: (H, W, 3) uint8 RGB, a photo below the colours. Probabilities tint it where they are high.
+        opacity: opacity of the colours over the photo, 0 to 1.
     """
     values = as_map(task, map)
     kind, title = tasks.get(task).kind, tasks.get(task).title
@@ -176,7 +178,7 @@ def coloured(
     if is_tint:
         key = Key(swatches=[(tuple(TINT.tolist()), "probable")])
     picture = np.empty((*values.shape[:2], 3), np.uint8)
-    for top in range(0, len(values), STRIP):  # of a large photograph all at once would take gigabytes
+    for top in range(0, len(values), STRIP):  # all rows of a large photograph at once would take gigabytes
         rows = slice(top, top + STRIP)
         colours = TINT if is_tint else colourise(task, values[rows], value_range=value_range)
         if over is not None:

@@ -152,9 +152,7 @@ def test_cache_is_of_one_description(path: Path, tmp_path: Path) -> None:
 def test_file_that_cannot_be_read_names_the_check(path: Path) -> None:
     train, _ = both(path)
     os.truncate(train.image_path(0), 60)
-    with pytest.raises(
-        UserError, match=rf"{train.ids[0]}\.png is .* To find all that is wrong: bridgenet data check {path}"
-    ):
+    with pytest.raises(UserError, match=rf"{train.ids[0]}\.png is .* To find all faults: bridgenet data check {path}"):
         train.compact(0)
 
 

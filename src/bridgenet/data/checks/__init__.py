@@ -1,1 +1,1 @@
-"""Looking at data before anything is trained on them: faults, statistics, label counts, contact sheets."""
+"""Check data before training: faults, statistics, label counts, contact sheets."""

@@ -1,4 +1,4 @@
-"""The check of a data folder: every file is read as training would read it, and all faults are told together."""
+"""Check a data folder: read every file as training would, and report all faults together."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def check(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Read every file of both splits of a data set and report what is wrong. Nothing is written.
+    """Read every file of both splits of a data set and report all faults. Nothing is written.
 
     Args:
-        name: the data set, ``"nyud"``, the description of a folder of one's own, or a class of one's own.
-        root: folder that holds the published data set's own folder.
+        name: a published data set like ``"nyud"``, the description of a custom folder, or a custom class.
+        root: folder that holds the folder of a published data set.
         tasks: the tasks whose labels are checked, all if None.
-        workers: processes, one per usable processor core if None; 1: all in this process.
-        progress: called with (samples done, samples in all).
+        workers: number of processes, one per usable processor core if None; 1: only this process.
+        progress: called with (samples done, number of samples).
 
     Raises:
-        UserError: there is no such data set or task, or no list of either split below `root`.
+        UserError: the data set or a task is unknown, or both lists of splits are missing below `root`.
     """
     source = data.get(name)
     report: Report
@@ -58,7 +58,9 @@ def check(
     _compare(report)
     for task, statistics in report.tasks.items():
         if isinstance(source, FolderSource):
-            wrong = check_folder.doubtful(source.entry(task), statistics, report.before_range.get(task, (0.0, 0)))
+            wrong = check_folder.doubtful(
+                source.description.entry(task), statistics, report.before_range.get(task, (0.0, 0))
+            )
         else:
             wrong = statistics.implausible(task_registry.get(task))
         if wrong:
@@ -69,13 +71,13 @@ def check(
 def _opened(
     name: str, source: data.DataSource, root: str | Path, tasks: Sequence[str] | None
 ) -> tuple[Report, list[DenseDataset]]:
-    """An empty report and the splits that can be opened; the report has why others cannot."""
+    """A report with the faults of splits that cannot be opened, and the other splits."""
     is_custom_class = isinstance(source, data.CustomSource)
     dataset_class = source.kind if isinstance(source, data.CustomSource) else data.published(name)
     info = dataset_class.info
     chosen = dataset_class.choose_tasks(tasks)
     folder = Path(root) / info.folder
-    has_lists = hasattr(dataset_class, "split_file")  # a class of one's own may find its samples otherwise
+    has_lists = hasattr(dataset_class, "split_file")  # custom classes may list their samples differently
     lists = {split: folder / dataset_class.split_file.format(split=split) if has_lists else folder for split in SPLITS}
     if has_lists and not any(path.exists() for path in lists.values()):
         dataset_class.require_folder(root, flag="--root")
@@ -91,7 +93,7 @@ def _opened(
 
 
 def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
-    """Ids that stand twice in a list, or in both."""
+    """Faults for ids that are listed twice, or in both splits."""
     for dataset in datasets:
         for sample_id, times in Counter(dataset.ids).items():
             if times > 1:
@@ -105,7 +107,7 @@ def _lists(datasets: Sequence[DenseDataset]) -> Iterator[Fault]:
 
 
 def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findings:
-    """Read one sample (number of its data set, index); what is missing is known already and passed over."""
+    """Read one sample (number of its data set, index). Missing files are skipped, as they are reported already."""
     dataset, index = datasets[sample[0]], sample[1]
     found = Findings()
     size = None
@@ -131,7 +133,7 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
 
 
 def _compare(report: Report) -> None:
-    """Faults and notes that only all samples together show."""
+    """Add faults and notes about all samples together."""
     info = report.info
     for split, found in report.counts.items():
         published = info.counts.get(split, found)

@@ -1,4 +1,4 @@
-"""What the check of a data folder looks for beside, where the folder is one of one's own: its files, shares and units."""
+"""Further checks of custom folders: files, splits, units and ranges."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.tasks.statistics import Statistics
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
-"""Mean depths beyond these make the unit doubtful, unless the range that is stated goes there [m]."""
+"""Mean depths outside of these bounds make the unit doubtful unless the stated range includes them [m]."""
 SHOWN_IDS = 3
 
 
 def opened(source: FolderSource, tasks: Sequence[str] | None) -> tuple[Report, list[FolderDataset]]:
-    """A report of what is wrong with lists and files, and the splits that can be opened."""
+    """A report of the faults of lists and files, and the splits that can be opened."""
     said, chosen = source.description, source.choose_tasks(tasks)
     folder = said.images.parent
     synthetic = (folder / SYNTHETIC).is_file()
@@ -76,20 +76,20 @@ def _ids(names: Sequence[str]) -> str:
 
 
 def depth_before_range(dataset: FolderDataset, task: str, index: int, size: tuple[int, int]) -> tuple[float, int]:
-    """Sum [m] and number of the depths in a file, those outside of the stated range as well."""
-    labels = replace(dataset.entry(task).labels, range=(0, np.inf))
+    """Sum [m] and number of all depths in a file, including those outside of the stated range."""
+    labels = replace(dataset.description.entry(task).labels, range=(0, np.inf))
     metres = labels(dataset.target_paths(task, index), size)
     return float(metres.sum(dtype=np.float64)), int((metres > 0).sum())
 
 
 def has_range(dataset: FolderDataset, task: str) -> bool:
-    """Whether a task's entry states a range of depths."""
-    labels = dataset.entry(task).labels
+    """Whether the entry of a task states a range of depths."""
+    labels = dataset.description.entry(task).labels
     return labels.kind.needs_unit and labels.range is not None
 
 
 def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int]) -> str:
-    """What cannot be right about the labels of all images of a task, in words; empty if nothing."""
+    """A text about what is implausible in the labels of all images of a task; empty if nothing is."""
     labels = entry.labels
     if not labels.kind.needs_unit:
         text = found.implausible(task_registry.get(entry.task))
@@ -112,7 +112,7 @@ def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int
 
 
 def _unit(scale: float | None, mean: float) -> str:
-    """A mean depth, and what it would be in another unit."""
+    """A text with a mean depth, also in other units."""
     names = {1.0: "m", 0.01: "cm", 0.001: "mm"}
     scale = scale or 1.0
     others = [f"{mean / scale * other:.3g} m in `unit: {name}`" for other, name in names.items() if other != scale]

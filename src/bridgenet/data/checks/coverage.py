@@ -1,4 +1,4 @@
-"""How many samples have labels of which task."""
+"""Count the samples with labels of each task."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bridgenet.errors import UserError
 
 
 def count_labels(dataset: DenseDataset) -> dict[str, int]:
-    """{task: samples with label files of it}, by the files alone."""
+    """{task: number of samples with label files}; the content of the files is not read."""
     return dict(zip(dataset.tasks, dataset.labelled().sum(axis=1).tolist()))
 
 
 def check_labels(dataset: DenseDataset) -> dict[str, int]:
-    """As :func:`count_labels`, of a training split; UserError for a task that nothing can be learnt of."""
+    """:func:`count_labels` of a training split. Raises UserError for a task without labels."""
     counts = count_labels(dataset)
     if missing := [task for task, count in counts.items() if count == 0]:
         others = [task for task in dataset.tasks if task not in missing]
@@ -26,7 +26,7 @@ def check_labels(dataset: DenseDataset) -> dict[str, int]:
 
 
 def labels_in_words(counts: Mapping[str, int], total: int) -> str:
-    """`semseg 216, depth 200 of 240 images`; empty if nothing lacks."""
+    """Format counts: `semseg 216, depth 200 of 240 images`; empty if no label is missing."""
     if all(count == total for count in counts.values()):
         return ""
     return f"{', '.join(f'{task} {count}' for task, count in counts.items())} of {total} images"

@@ -1,4 +1,4 @@
-"""What the check of a data folder found, and how it is told."""
+"""The findings of the check of a data folder and their report."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bridgenet.errors import UserError
 from bridgenet.tasks.statistics import Statistics
 
 SHOWN = 5
-"""Faults of one kind that are printed unless all are asked for."""
+"""Number of faults of one kind that are printed by default."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong.
+    """A fault of a data set.
 
     Attributes:
         split: ``"train"``, ``"val"``, or ``"both"``.
         subject: ``"list"``, ``"image"``, or the task.
-        text: what it is, naming the file.
+        text: a description that names the file.
     """
 
     split: str
@@ -34,13 +34,13 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Findings:
-    """What samples showed: one of them, several, or all.
+    """The findings of one sample, several, or all.
 
     Attributes:
         sizes: number of images of each (height, width).
         tasks: statistics of the labels by task.
-        faults: all that is wrong; empty if the folder is sound.
-        before_range: by task sum and number of depths without regard to the range that is stated.
+        faults: all faults; empty if the folder is sound.
+        before_range: sum and number of depths by task, including those outside of the stated range.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -49,7 +49,7 @@ class Findings:
     before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def add(self, other: Findings) -> None:
-        """Take in what other samples showed."""
+        """Add the findings of other samples."""
         self.sizes.update(other.sizes)
         self.faults.extend(other.faults)
         for task, statistics in other.tasks.items():
@@ -60,7 +60,7 @@ class Findings:
 
     @contextmanager
     def noting(self, split: str, subject: str, prefix: str = "") -> Iterator[None]:
-        """A UserError of the block becomes a fault, without the `prefix` of its text."""
+        """Turn a UserError of the block into a fault, without the `prefix` of its text."""
         try:
             yield
         except UserError as error:
@@ -74,13 +74,13 @@ class Report(Findings):
     Attributes:
         info: the data set.
         folder: its folder.
-        chosen: the tasks that were checked.
+        chosen: the checked tasks.
         synthetic: whether `bridgenet data generate` made it, so that it need not have the published counts and sizes.
         counts: samples listed by split.
-        notes: what one may want to know.
-        description: the file that describes the folder, of a folder of one's own.
-        is_custom_class: whether it is read by a class of one's own: nobody knows where to get it anew.
-        labelled: number of images that have a label, by task; empty where all are expected to.
+        notes: further information.
+        description: the description of a custom folder, else None.
+        is_custom_class: whether a custom class reads it, so that there is nowhere to download it again.
+        labelled: number of images with a label by task; empty if all must have one.
     """
 
     info: DataSetInfo
@@ -94,7 +94,7 @@ class Report(Findings):
     labelled: dict[str, int] = field(default_factory=dict)
 
     def text(self, *, everything: bool = False) -> str:
-        """Faults, notes, a table and what to do; of many like faults the first five, or everything."""
+        """Faults, notes, a table and advice; of many faults of one kind the first five unless `everything`."""
         return "\n".join(
             [*self._faults(everything), *(f"note: {note}" for note in self.notes), *self._table(), *self._end()]
         )
@@ -140,15 +140,15 @@ class Report(Findings):
             yield f"→ {what} is sound"
             return
         if self.description or self.is_custom_class:
-            yield f"→ {what}: {_count(len(self.faults), 'fault')}. Mend what is named above, and check again"
+            yield f"→ {what}: {_count(len(self.faults), 'fault')}. Fix what is named above, and check again"
             return
         faulty = {fault.subject for fault in self.faults}
         sound = [task for task in self.chosen if task not in faulty]
-        anew = (
+        again = (
             f"download {self.info.name} --root" if not self.synthetic else f"generate --layout {self.info.name} --out"
         )
-        yield f"→ {self.folder}: {_count(len(self.faults), 'fault')}. Mend or replace what is named above, or move the"
-        yield f"  folder away and get it anew: bridgenet data {anew} {self.folder.parent}"
+        yield f"→ {self.folder}: {_count(len(self.faults), 'fault')}. Fix or replace what is named above, or move the"
+        yield f"  folder away and get it again: bridgenet data {again} {self.folder.parent}"
         if sound and len(sound) < len(self.chosen) and not faulty & {"list", "image"}:
             yield f"  Not touched by it: --data.tasks '[{', '.join(sound)}]'"
 

@@ -1,4 +1,4 @@
-"""Samples of a data set and their labels as one picture, to see whether they are what one means."""
+"""Draw samples of a data set and their labels in one picture, to check them by eye."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridgenet.tasks.visualize import contact_sheet
 
 
 def chosen_samples(dataset: DenseDataset, count: int) -> list[int]:
-    """Indices of `count` samples spread over the split; where none of them has a label of a task, one that has it more."""
+    """Indices of `count` samples spread over the split, and one more for each task that none of them has a label of."""
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)).tolist()
     for labelled in map(np.flatnonzero, dataset.labelled()):
         if len(labelled) and not set(labelled) & set(chosen):
@@ -25,7 +25,7 @@ def sheet(dataset: DenseDataset, indices: Sequence[int]) -> Image.Image:
     """A contact sheet of these samples as they are loaded: photos and the labels of every task in colour, with keys.
 
     Raises:
-        UserError: a file cannot be read, or its values are not what is said of them.
+        UserError: a file cannot be read, or its values are not as expected.
     """
     samples = [dataset.load(index) for index in indices]
     return contact_sheet(

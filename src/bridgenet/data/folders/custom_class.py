@@ -1,4 +1,4 @@
-"""Data sets that are classes of one's own, named by dotted path."""
+"""Custom data sets: classes named by dotted path."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bridgenet.extensions import failing_as, load_object, subclass_of
 
 
 def is_dataset(found: Any) -> str:
-    """What is wrong with a data set; empty for a subclass of `DenseDataset`, or an object that stands for a data set."""
+    """What is wrong with a data set; empty for a subclass of `DenseDataset` or an object with the same interface."""
     if not isinstance(found, type) and callable(found) and hasattr(found, "choose_tasks"):
         return ""
     return subclass_of(DenseDataset, "bridgenet.DenseDataset")(found)
 
 
 class CustomSource:
-    """Opens the splits of a class of one's own (or of an object that stands for a data set); what it raises is told in words.
+    """Open the splits of a custom class, or of an object with the same interface; its errors become UserErrors.
 
     Args:
         path: `package.module:Class`.
 
     Raises:
-        UserError: there is no such data set, or it does not say what it is.
+        UserError: the class does not exist or has no `info`.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,10 +39,9 @@ class CustomSource:
         return self.kind.info
 
     def choose_tasks(self, tasks: Sequence[str] | None = None) -> list[str]:
-        """As of :meth:`DenseDataset.choose_tasks`."""
         return self.kind.choose_tasks(tasks)
 
     def __call__(self, root: str | Path, split: str, tasks: Sequence[str] | None = None, **how: bool) -> DenseDataset:
-        """A split. UserError for whatever the class raises."""
+        """Open a split. Raises UserError for whatever the class raises."""
         with failing_as(self.where):
             return self.kind(root, split, tasks, **how)

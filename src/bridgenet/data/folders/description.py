@@ -1,4 +1,4 @@
-"""The YAML file that describes a folder of one's own: read strictly, all mistakes told together.
+"""The YAML file that describes a custom data folder. It is read strictly; all mistakes are reported together.
 
     name: roofs
     images: images
@@ -8,7 +8,7 @@
       depth: {folder: depth, unit: mm, range: [0.1, 80]}
       height: {kind: regression, folder: height, unit: m}
 
-All keys are told in docs/own-data.md.
+docs/own-data.md explains all keys.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bridgenet.system.validation import Count, Words, lines, said, strict, valid
 from bridgenet.system.yaml_text import load_yaml
 
 FILE = "data.yaml"
-"""A folder that holds such a file can be named in its place."""
+"""A folder that holds such a file can be given instead of the file."""
 
 
 @strict
 @dataclass
 class _File:
-    """What the file may hold; whether the folders are there :class:`_Reader` finds out."""
+    """The keys of the file; :class:`_Reader` checks whether the folders exist."""
 
     tasks: Annotated[dict[str, Any], MinLen(1), Words("at least one, like `semseg: {folder: labels, classes: […]}`")]
     name: str = ""
@@ -64,18 +64,18 @@ class _Share:
 
 @dataclass(frozen=True)
 class Description:
-    """What the file says.
+    """The content of the file.
 
     Attributes:
-        path: of the file.
-        name: of the data set.
+        path: path of the file.
+        name: name of the data set.
         images: folder of the pictures; `image_suffix` as of :class:`TaskFiles`.
-        lists: by split the file with its ids, or the sub-folder of `images` that makes it; empty: by chance.
-        ratio: share of the images that validate, where there are no lists.
-        seed: of the chance.
-        size: (height, width) of training crop and evaluation canvas [pixels]; None: what fits the images.
-        tasks: in the order of the file.
-        digest: of the file's content.
+        lists: file with the ids, or sub-folder of `images`, by split; empty: a random split.
+        ratio: share of validation images in a random split.
+        seed: seed of a random split.
+        size: (height, width) of training crop and evaluation canvas [pixels]; None: fitted to the images.
+        tasks: tasks in the order of the file.
+        digest: SHA-256 of the file's content.
     """
 
     path: Path
@@ -89,12 +89,16 @@ class Description:
     tasks: tuple[TaskFiles, ...]
     digest: str
 
+    def entry(self, task: str) -> TaskFiles:
+        """The entry of a task."""
+        return next(entry for entry in self.tasks if entry.task == task)
+
 
 def read_description(path: Path) -> Description:
-    """The content of a description; its own tasks become known (:mod:`bridgenet.tasks`).
+    """Read a description and register its custom tasks (:mod:`bridgenet.tasks`).
 
     Raises:
-        UserError: the file is missing, is no YAML, or has mistakes: one line for each of them, all of them.
+        UserError: the file is missing, is no YAML, or has mistakes; all of them are listed, one per line.
     """
     path = Path(path).expanduser().absolute()
     try:
@@ -112,7 +116,7 @@ def read_description(path: Path) -> Description:
 
 
 class _Reader(TaskEntries):
-    """One pass over the file that collects what is wrong with it."""
+    """Parser of the file that collects all its mistakes."""
 
     def description(self, values: Any, digest: str) -> Description | None:
         if not isinstance(values, dict):
@@ -120,7 +124,7 @@ class _Reader(TaskEntries):
             return None
         file, problems = validated(_File, values)
         self.problems += problems
-        if file is None:  # what else is wrong is told, too
+        if file is None:  # other mistakes are reported, too
             wrong = {problem.split()[0].partition(".")[0] for problem in problems}
             read = {key: values[key] for key in ("root", "images", "split") if key in values and key not in wrong}
             file = _File(values.get("tasks", {}), **read)

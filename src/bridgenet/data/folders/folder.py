@@ -1,7 +1,7 @@
-"""A folder of one's own as a data set: pictures, and one folder of labels per task, matched by name.
+"""A custom folder as a data set: pictures, and one folder of labels per task, matched by name.
 
-The id of an image is its path below the folder of images without the suffix; its labels have the same. Images may lack
-labels of any task. See :mod:`bridgenet.data.folders.description` for what is said where.
+The id of an image is its path below the folder of images without the suffix; its labels have the same id. Labels of any task
+may be missing. :mod:`bridgenet.data.folders.description` reads the description of such a folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
 from bridgenet.data.folders.labels import SUFFIXES, read_array
-from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
@@ -28,15 +27,15 @@ from bridgenet.imaging import reading
 from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
-"""Sides that are found from the images are multiples of it [pixels]."""
+"""Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
 
 
 def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[str, list[Path]]:
-    """The files below a folder by id (path without what follows the id), in order; hidden ones are passed over.
+    """The files below a folder by id (their path without suffix), sorted; hidden files are skipped.
 
     Args:
-        suffix: what follows the id in the names; empty: any of `suffixes`.
+        suffix: the part of the names after the id; empty: any of `suffixes`.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -51,9 +50,9 @@ def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[st
 
 
 def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str]]:
-    """Ids shared out among the splits, in their order: those of the smallest hashes validate, at least one on each side.
+    """Split ids at random: those of the smallest hashes are for validation, at least one is in each split.
 
-    An image keeps its rank among the others when more are added: few ids change sides.
+    Images keep their rank when others are added, so that few ids change their split.
     """
     ranked = sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     val = set(ranked[: min(max(1, round(ratio * len(ids))), len(ids) - 1)])
@@ -61,13 +60,13 @@ def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str
 
 
 class FolderSource(DataSource):
-    """Opens the splits of the folder that a description is of.
+    """Open the splits of a described folder.
 
     Args:
-        path: of the description.
+        path: path of the description.
 
     Raises:
-        UserError: all that is wrong in the description.
+        UserError: the description has mistakes; all are listed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -75,7 +74,7 @@ class FolderSource(DataSource):
 
     @cached_property
     def info(self) -> DataSetInfo:
-        """UserError if the size is not stated and no image can be read."""
+        """Raises UserError if no size is given and no image can be read."""
         said = self.description
         return DataSetInfo(
             name=said.name,
@@ -97,24 +96,20 @@ class FolderSource(DataSource):
         look_for_files: bool = True,
         partial: bool = True,
     ) -> FolderDataset:
-        """A split. Where the files are is said by the description: `root` is not used; labels may lack in any case."""
+        """Open a split. `root` and `partial` have no effect: the description has the folders, and labels may be missing."""
         return FolderDataset(self, split, tasks, look_for_files=look_for_files)
 
     def images(self) -> dict[str, list[Path]]:
-        """The pictures by id; more than one are too many."""
+        """The pictures by id; an id with several pictures is a mistake."""
         return files_by_id(self.description.images, self.description.image_suffix, reading.SUFFIXES)
 
     def labels(self, task: str) -> dict[str, list[Path]]:
         """The label files of a task by id."""
-        entry = self.entry(task)
+        entry = self.description.entry(task)
         return files_by_id(entry.folder, entry.suffix, SUFFIXES)
 
-    def entry(self, task: str) -> TaskFiles:
-        """What the description says of a task."""
-        return next(entry for entry in self.description.tasks if entry.task == task)
-
     def ids(self, split: str, known: Mapping[str, Any]) -> list[str]:
-        """The ids of a split, among images of `known` ids; a list's ids as they stand there. UserError if there are none."""
+        """The ids of a split of the `known` images; ids of a list are not checked. Raises UserError if there are none."""
         said = self.description
         about = f"{said.path.name}: {said.images}"
         if not known:
@@ -135,7 +130,7 @@ class FolderSource(DataSource):
         return ids
 
     def _fitting_size(self) -> tuple[int, int]:
-        """The smallest (height, width) that all images fit into, rounded up; those that cannot be read do not count."""
+        """The smallest (height, width) that all readable images fit into, rounded up. Raises UserError if there are none."""
         height = width = 0
         for paths in self.images().values():
             try:
@@ -151,17 +146,17 @@ class FolderSource(DataSource):
 
 
 def _id_of(line: str, known: Mapping[str, Any]) -> str:
-    """The id that a line means: the id itself, or a picture's name with its suffix."""
+    """The id in a line of a list, which may be followed by the suffix of the picture."""
     stem = Path(line).with_suffix("").as_posix()
     return stem if line not in known and stem in known else line
 
 
 class FolderDataset(DenseDataset):
-    """One split of a folder of one's own. It can be sent to other processes.
+    """One split of a custom folder. It can be sent to other processes.
 
     Args:
-        source: of the folder.
-        split, tasks, look_for_files: as of :class:`DenseDataset`.
+        source: the source of the folder.
+        split, tasks, look_for_files: see :class:`DenseDataset`.
 
     Raises:
         UserError: the split is empty, images of its list are missing, two files have one id, or a task is not offered.
@@ -198,47 +193,40 @@ class FolderDataset(DenseDataset):
         }
 
     def compact(self, index: int) -> Sample:
-        """As of :class:`DenseDataset`."""
         try:
             return super().compact(index)
         except UserError as error:
-            how = f"To find all that is wrong: bridgenet data check {self.description.path}"
+            how = f"To find all faults: bridgenet data check {self.description.path}"
             raise UserError(f"{error}. {how}") from error
 
     def load_image(self, index: int) -> np.ndarray:
-        """The picture of a sample, (H, W, 3) uint8 RGB, turned as its EXIF says, as in prediction."""
+        """The picture of a sample, (H, W, 3) uint8 RGB, rotated by its EXIF orientation as in prediction."""
         return reading.read_picture(self.image_path(index))
 
     def image_size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a picture [pixels], from its header."""
         return reading.picture_size(self.image_path(index))
 
     def image_path(self, index: int) -> Path:
-        """The picture of a sample; a path that there is not if it is missing."""
+        """The picture of a sample; a path that does not exist if it is missing."""
         name = self.ids[index]
         return self._pictures.get(name, self.description.images / name)
 
     def target_paths(self, task: str, index: int) -> list[Path]:
-        """The label file of a sample; a path that there is not if it has none."""
+        """The label file of a sample; a path that does not exist if there is none."""
         name = self.ids[index]
-        entry = self.entry(task)
+        entry = self.description.entry(task)
         return [self._labels[task].get(name, entry.folder / f"{name}{entry.suffix or '.*'}")]
 
-    def entry(self, task: str) -> TaskFiles:
-        """What the description says of a task."""
-        return next(entry for entry in self.description.tasks if entry.task == task)
-
     def has_label(self, task: str, index: int) -> bool:
-        """Whether a sample has a label of a task."""
         return self.ids[index] in self._labels[task]
 
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """The edge file taken as if it were a label map, (H, W): the protocol of NYUD-v2's published numbers."""
+        """The edge file read as a label map, (H, W), which is the protocol of NYUD-v2's published numbers."""
         return single(path, read_array(path))[..., 0]
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
-        """Listed images that are not there; labels may lack."""
+        """Only images: labels may be missing."""
         if missing := [name for name in dict.fromkeys(self.ids) if name not in self._pictures]:
             yield "image", missing
 
@@ -253,7 +241,7 @@ class FolderDataset(DenseDataset):
 
 
 def _one_file_each(said: Description, what: str, files: Mapping[str, Sequence[Path]]) -> None:
-    """UserError naming the files of an id that has two."""
+    """Raises UserError, naming the files, if an id has several."""
     twice = [paths for paths in files.values() if len(paths) > 1]
     if twice:
         named = " and ".join(str(path) for path in twice[0])

@@ -1,4 +1,4 @@
-"""What the files of a folder are, told from their names, types and values: the first draft of a description's task."""
+"""Guess the task of a folder of labels from names, types and values, for the draft of a description."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bridgenet.tasks import BUILT_IN, IGNORE
 from bridgenet.tasks.kinds.normals import LENGTH_TOLERANCE
 
 LOOKED_AT = 24
-"""Files that tell what the files of a folder are."""
+"""Number of files from which the task of a folder is guessed."""
 COUNTED = 2000
-"""Files whose classes are counted."""
+"""Number of files whose classes are counted."""
 MOST_CLASSES = 64
-"""So many values or fewer are taken for classes where the folder's name does not tell."""
+"""Up to this number of values is taken for classes if the folder's name is no hint."""
 NAMES = {
     "edge": r"edge|bound|contour",
     "sal": r"sal(iency|ient)?\b|salien",
@@ -30,21 +30,21 @@ NAMES = {
     "human_parts": r"part",
     "semseg": r"sem|seg|label|mask|annot|class|gt",
 }
-"""What the names of folders have in them, by task."""
-
+"""Patterns of folder names by task."""
 
 UNIT = "the unit: m, cm, mm, or a number"
 
 
 @dataclass
 class Guess:
-    """What a folder of labels seems to hold.
+    """The guessed content of a folder of labels.
 
     Attributes:
         task: the published task, or the folder's name.
-        entry: the description's entry, in the order of its keys.
-        found: what was seen, in words.
-        to_check: what the user must look at, in words; empty: nothing in particular.
+        entry: the entry of the description.
+        found: text about the files.
+        to_check: text about what the user must check, or empty.
+        values: number of pixels by class value.
     """
 
     task: str
@@ -55,7 +55,7 @@ class Guess:
 
 
 def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> Guess | str:
-    """The task of a folder called `name` from its label files, or why there is none."""
+    """Guess the task of a folder called `name` from its label files; a text with the reason if there is none."""
     arrays = []
     for path in _spread(files, LOOKED_AT):
         try:
@@ -92,7 +92,7 @@ def _spread(files: Sequence[Path], most: int) -> Sequence[Path]:
 
 
 def _named(name: str, task: str, kind: str, found: str, to_check: str = "", **entry: Any) -> Guess:
-    """A guess under the published name where that is meant, else as a task of one's own kind."""
+    """A guess for a published task, or for a custom task of that kind, called like the folder."""
     entry = {"folder": name, **entry}
     if task not in BUILT_IN:
         task, entry = re.sub(r"\W", "_", name), {"kind": kind, **entry}
@@ -141,7 +141,7 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
         values.update(dict(zip(found.astype(int).tolist(), counts.tolist())))
     ignored = [value for value in values if (value == IGNORE and len(values) > 1) or value < 0]
     classes = sorted(value for value in values if value not in ignored)
-    if classes[-1] < max(2 * len(classes), len(class_names)):  # a class that is in no file is one all the same
+    if classes[-1] < max(2 * len(classes), len(class_names)):  # classes without any pixel count, too
         names = list(class_names) if classes[-1] < len(class_names) else [f"class_{i}" for i in range(classes[-1] + 1)]
         listed: list[str] | dict[int, str] = names
     else:
@@ -155,7 +155,7 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
 
 
 def _shares(values: Mapping[int, int]) -> str:
-    """The values and how much of the pixels they have, e.g. `0 (52 %), 3 (48 %)`."""
+    """Format values with their share of the pixels, e.g. `0 (52 %), 3 (48 %)`."""
     total = sum(values.values())
     if len(values) > 6:
         return f"from {min(values)} to {max(values)}, {len(values)} of them"
@@ -163,7 +163,7 @@ def _shares(values: Mapping[int, int]) -> str:
 
 
 def _are_unit_vectors(arrays: Sequence[np.ndarray]) -> bool:
-    """Whether nearly all vectors, but those that are zero, have length 1; 8 bits as n = 2v/255 − 1."""
+    """Whether nearly all vectors other than zero have length 1; 8 bits are decoded as n = 2v/255 − 1."""
     right = number = 0
     for array in arrays:
         vectors = array.reshape(-1, 3).astype(np.float64)

@@ -1,4 +1,4 @@
-"""`bridgenet data init`: the first description of a folder, written by looking at it; what cannot be seen is left to check."""
+"""`bridgenet data init`: write a draft of a folder's description; what cannot be detected is marked for checking."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ IMAGE_FOLDERS = (
     "input",
     "inputs",
 )
-"""Names of folders that hold the pictures, the likeliest first."""
+"""Names of folders of pictures, the most likely first."""
 VALIDATION = ("val", "valid", "validation", "test")
 CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt")
 
 
 def write_description(folder: Path, out: Path | None = None, *, overwrite: bool = False) -> str:
-    """Look at a folder and write its description; returns what was found and what to do next.
+    """Write the description of a folder; returns a text with the findings and the next commands.
 
     Args:
         folder: holds a folder of images and one folder of labels per task.
         out: the file; data.yaml in the folder if None.
-        overwrite: take the place of a file that is there.
+        overwrite: overwrite an existing file.
 
     Raises:
-        UserError: the file is there, or there are no images or no labels that belong to them.
+        UserError: the file exists, or there are no images or no labels with their names.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder, expected one that holds images/ and one folder of labels per task")
     out = out or folder / FILE
     if out.exists() and not overwrite:
-        raise UserError(f"{out} is there already. Give --overwrite to take its place, or another --out")
+        raise UserError(f"{out} is there already. Give --overwrite to overwrite it, or another --out")
     picture_folder = _picture_folder(folder)
     pictures = files_by_id(picture_folder, "", reading.SUFFIXES)
     if not pictures:
@@ -95,7 +95,7 @@ def _picture_folder(folder: Path) -> Path:
 
 
 def _matching(folder: Path, pictures: Mapping[str, Any]) -> tuple[dict[str, Path], str]:
-    """Label files by the id of their image, and what follows the id in their names if that is more than a suffix."""
+    """Label files by the id of their image, and the part of their names after the id if it is more than a suffix."""
     files = files_by_id(folder, "", SUFFIXES)
     found = {name: paths for name, paths in files.items() if name in pictures}
     if found:
@@ -117,7 +117,7 @@ def _matching(folder: Path, pictures: Mapping[str, Any]) -> tuple[dict[str, Path
 
 
 def _class_names(folder: Path) -> list[str]:
-    """Names of classes, one a line, where such a file lies in the folder."""
+    """Names of classes, one per line, from such a file in the folder."""
     for name in CLASS_FILES:
         if (folder / name).is_file():
             lines = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -144,7 +144,7 @@ def _lines(
     guesses: Mapping[str, Guess],
     passed: Sequence[str],
 ) -> Iterator[str]:
-    """The file. Comments that begin with CHECK are left to the user."""
+    """The lines of the file. The user must check those with CHECK."""
     yield "# A folder of data for BridgeNet, written by `bridgenet data init`. Look at the lines that say CHECK."
     yield f"name: {_flow(folder.absolute().name)}"
     if out.absolute().parent != folder.absolute():
@@ -163,7 +163,7 @@ def _lines(
 
 
 def _entry(name: str, found: Guess) -> Iterator[str]:
-    """A task's entry: classes one a line, with the share of the pixels that they have."""
+    """The entry of a task: classes one per line, with their share of the pixels."""
     if "classes" not in found.entry:
         yield f"  {_flow(name)}: {_flow(found.entry)}"
         return
@@ -180,7 +180,7 @@ def _entry(name: str, found: Guess) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    """YAML in one line."""
+    """YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
 

@@ -1,4 +1,4 @@
-"""Label files of one's own as targets: pictures, .npy and EXR arrays of classes, depth, normals, or any numbers.
+"""Read custom label files as targets: pictures, .npy and EXR arrays of classes, depth, normals, or any numbers.
 
 How a task's files are to be read is said by :class:`Labels`; :mod:`bridgenet.data.folders.description` makes it from a YAML file.
 What is done with the values, which are unknown and which a fault, is decided by `read` of the task's kind
@@ -8,56 +8,41 @@ A file that is damaged, of another shape, or holds values that are not allowed f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bridgenet.data.published.readers import plain_png
+from bridgenet.data.published.readers import plain_png, reading
 from bridgenet.errors import UserError
-from bridgenet.imaging import reading
+from bridgenet.imaging.reading import SUFFIXES as PICTURE_SUFFIXES
 from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.labels import LabelFormat
 
-SUFFIXES = reading.SUFFIXES | {".npy", ".exr"}
-"""Files that are taken for labels."""
+SUFFIXES = PICTURE_SUFFIXES | {".npy", ".exr"}
+"""Suffixes of label files."""
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-"""Metres of the units of depth."""
+"""Units of depth in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labels(LabelFormat):
-    """Reads the label files of a task. The kind may be given by its name."""
+    """Reader of the label files of a task. The kind may be given by its name."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kinds.get(str(self.kind)))
 
     def __call__(self, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-        """The target in `paths[0]` as :class:`bridgenet.data.base.Target` wants it, (h, w, C) uint8 or float32."""
+        """The target in `paths[0]` for :class:`bridgenet.data.base.Target`, (h, w, C) uint8 or float32."""
         return self.kind.read(self, paths[0], read_array(paths[0]))
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever a decoder raises on `path` as a UserError that names it."""
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing") from None
-    except Exception as error:  # decoders raise nearly anything on damaged bytes
-        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} cannot be read: {reason.removesuffix(f' {str(path)!r}')}") from error
-
-
 def read_array(path: Path) -> np.ndarray:
-    """A stored picture or array as it is, (h, w, C): of a palette the indices. UserError if it cannot be read."""
+    """Read a picture (palettes as indices) or array as stored, (h, w, C). Raises UserError if that fails."""
     suffix = path.suffix.lower()
-    with _reading(path):
+    with reading(path, is_published=False):
         if suffix == ".npy":
             array = np.load(path, allow_pickle=False)
         elif suffix == ".exr":
@@ -77,7 +62,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def _read_exr(path: Path) -> np.ndarray:
-    """The channels R, G, B of an EXR file, (h, w, 3), or the only one, float32."""
+    """Read the channels R, G, B of an EXR file, (h, w, 3), or its only channel, float32."""
     try:
         import OpenEXR
     except ImportError:

@@ -1,4 +1,4 @@
-"""The tasks of a description (:mod:`bridgenet.data.folders.description`): what each entry says of its files and its definition."""
+"""Parse the tasks of a description (:mod:`bridgenet.data.folders.description`): their label files and definitions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridgenet.tasks.kinds.normals import DIRECTIONS
 OF_EVERY_TASK = ("kind", "task", "folder", "suffix", "ignore")
 OF_OWN_TASKS = ("title", "weight", "loss", "metric")
 _DEFINED_IN: dict[str, Path] = {}
-"""The first description that each task was read from."""
+"""The first description that defined each task."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class TaskFiles:
     """The labels of one task.
 
     Attributes:
-        task: its name.
-        folder: that holds its files, one per image that has a label.
-        suffix: what follows the image's id in the files' names; empty: any suffix of a picture or array.
-        labels: how a file is read.
-        class_names: in the order of the class indices; empty where there are none.
+        task: name of the task.
+        folder: folder of its files, one per image with a label.
+        suffix: the part of file names after the id of the image; empty: any suffix of a picture or array.
+        labels: the reader of its files.
+        class_names: names in the order of the class indices, or empty.
     """
 
     task: str
@@ -42,7 +42,7 @@ class TaskFiles:
 
 
 class TaskEntries:
-    """Reads entries and collects what is wrong with them in `problems`."""
+    """Parser of entries that collects their mistakes in `problems`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,7 +77,7 @@ class TaskEntries:
 
     def _tasks(self, values: Any, root: Path | None) -> list[TaskFiles]:
         if not isinstance(values, dict):
-            return []  # which is told already
+            return []  # already reported
         found = [self._task(str(name), entry, root) for name, entry in values.items()]
         definitions = [entry[1] for entry in found if entry]
         if not self.problems:
@@ -118,7 +118,7 @@ class TaskEntries:
         return TaskFiles(name, folder, suffix, labels, class_names), task
 
     def _definition(self, name: str, entry: Mapping[str, Any], prefix: str) -> Task | None:
-        """The task that an entry is of: a published one, one's own by dotted path, or one of the kind stated."""
+        """The task of an entry: a published one, a custom one by dotted path, or one of the stated kind."""
         if name in task_registry.BUILT_IN:
             for key in ("kind", "task", *OF_OWN_TASKS):
                 if key in entry:
@@ -253,7 +253,7 @@ def _is_task(found: Any) -> str:
 
 
 def _load(reader: TaskEntries, where: Any, key: str, check: extensions.Check) -> Any:
-    """What a dotted path, `package.module:name`, names; None, and a problem, if there is nothing."""
+    """Load the object of a dotted path `package.module:name`; None, and a problem, if that fails."""
     try:
         return extensions.load_object(str(where), key, check)
     except UserError as error:

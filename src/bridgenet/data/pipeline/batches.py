@@ -1,7 +1,7 @@
-"""From what workers send to what networks, losses and metrics take: float32, made where it is used.
+"""Convert batches from workers to float32 on the device, for networks, losses and metrics.
 
-A batch is as :class:`bridgenet.data.pipeline.loading.TransformedDataset` describes it. A quarter of the bytes of its float32 form
-is copied, collated and sent to the device.
+:class:`bridgenet.data.pipeline.loading.TransformedDataset` describes the batches. Copying, collating and sending them takes a
+quarter of the bytes of float32.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def to_device(
     mean: Tensor | None = None,
     deviation: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The image and the targets of a batch on a device, as networks, losses and metrics take them.
+    """The image and the targets of a batch on a device, in the form that networks, losses and metrics need.
 
     Args:
-        mean, deviation: (3, 1, 1) float32 on the device, what images are normalised with: a network's; by default
+        mean, deviation: (3, 1, 1) float32 on the device, to normalise images: those of a network, by default
             ImageNet's.
 
     Returns:
         ``"image"`` (B, 3, H, W) float32, normalised, 0 around the image, and for each of `tasks` (B, C, H, W) float32,
-        NaN, in class maps :data:`bridgenet.tasks.IGNORE`, where there is no label. Nothing waits for the device.
+        NaN, in class maps :data:`bridgenet.tasks.IGNORE`, where there is no label. The device is not synchronised.
     """
 
     def sent(name: str) -> Tensor:
@@ -53,15 +53,15 @@ def to_device(
 
 
 def finished(sample: Mapping[str, np.ndarray], tasks: Sequence[str]) -> dict[str, np.ndarray]:
-    """:func:`to_device` of one sample as a transform prepares it, as arrays (C, H, W)."""
+    """:func:`to_device` for one sample that a transform prepared; arrays (C, H, W)."""
     batch = {name: torch.from_numpy(array)[None] for name, array in sample.items()}
     return {name: tensor[0].numpy() for name, tensor in to_device(batch, "cpu", tasks).items()}
 
 
 def collate(items: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task] | None = None) -> dict[str, Any]:
-    """Torch's default; a target that is uint8 in some samples and float32 in others becomes float32.
+    """Torch's default_collate; a target that is uint8 in some samples and float32 in others becomes float32.
 
-    `tasks`: those that need not be registered.
+    `tasks`: definitions of tasks that may not be registered.
     """
     batch = [dict(item) for item in items]
     for name in batch[0]:
@@ -82,7 +82,7 @@ def _target(task: str | Task, target: Tensor, mirrored: Tensor) -> Tensor:
 
 
 def _outside(place: Tensor, height: int, width: int) -> Tensor:
-    """(B, 1, H, W) bool: where the canvas shows nothing of the image."""
+    """(B, 1, H, W) bool mask of the canvas outside of the image."""
     top, left, rows, columns = place[..., None].unbind(dim=1)
     y = torch.arange(height, device=place.device)
     x = torch.arange(width, device=place.device)
@@ -92,7 +92,7 @@ def _outside(place: Tensor, height: int, width: int) -> Tensor:
 
 @cache
 def _imagenet(device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (3, 1, 1)."""
+    """Mean and standard deviation, (3, 1, 1) each."""
     with torch.inference_mode(False):
         values = torch.tensor([IMAGENET_MEAN, IMAGENET_DEVIATION], device=device)[..., None, None]
         return values[0], values[1]

@@ -1,12 +1,11 @@
-"""Decoded samples kept for the next epoch, in memory or on disk: files that all processes of a machine share.
+"""A cache of decoded samples, in memory or on disk: files that all processes of a machine share.
 
-A sample is one safetensors file in the types of :meth:`DenseDataset.compact`, with size and time of change of the files it
-was read from: a sample whose files have changed is read anew. Where there is no room left, the rest is read as without
-a cache.
+A sample is one safetensors file in the dtypes of :meth:`DenseDataset.compact`, with size and modification time of its source
+files: a sample whose files have changed is read again. Samples without space are read without the cache.
 
-    memory: below /dev/shm where the system has it, else in the temporary folder. Shared by all runs of a user on the same
-        data and tasks; the last one to end deletes it. What a killed run leaves there is used, and deleted, by the next.
-    disk: stays; delete it at any time.
+    memory: below /dev/shm if the system has it, else in the temporary folder. All runs of a user on the same data and tasks
+        share it; the last one deletes it. The next run uses, and deletes, the files of a killed run.
+    disk: files are kept; delete them at any time.
 """
 
 from __future__ import annotations
@@ -33,23 +32,23 @@ from bridgenet.system.files import lock, replacing
 
 Kind = Literal["none", "memory", "disk"]
 FORMAT = 2
-"""Raised when the same files would be read as other arrays."""
+"""Version of the arrays; incremented when the same files are read as other arrays."""
 RESERVE = 512 * 2**20
-"""Bytes left free where the cache lies: workers send their batches through /dev/shm as well."""
+"""Free bytes to leave on the device of the cache: workers send their batches through /dev/shm, too."""
 SHARED_MEMORY = Path("/dev/shm")
 LOCK = ".lock"
 
 
 class SampleCache:
-    """A data set's samples, each decoded once.
+    """The samples of a data set, each decoded once.
 
     Args:
-        dataset: the samples.
-        folder: for this data set and these tasks alone; made if need be.
-        keep: leave the folder when the process ends.
+        dataset: the data set.
+        folder: a folder for only this data set and these tasks; created if missing.
+        keep: keep the folder when the process ends.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: the folder cannot be written.
     """
 
     def __init__(self, dataset: DenseDataset, folder: Path, *, keep: bool) -> None:
@@ -76,7 +75,7 @@ class SampleCache:
         return {**self.__dict__, "_in_use": None}
 
     def compact(self, index: int) -> Sample:
-        """As of the data set. The arrays are not to be changed."""
+        """The sample of :meth:`DenseDataset.compact`. The arrays must not be changed."""
         path, sources = self._path(index), self._sources(index)
         sample = self._read(path, sources)
         if sample is None:
@@ -85,27 +84,27 @@ class SampleCache:
         return sample
 
     def describe(self) -> str:
-        """Where the cache is and what it takes, as far as the first sample tells."""
+        """A text with the folder of the cache and its size, estimated from the first sample."""
         needed = len(self.dataset) * _num_bytes(self.compact(0))
         free = shutil.disk_usage(self.folder).free - RESERVE
         kept = sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
         text = f"decoded samples are kept in {self.folder}: about {needed / 1e9:.3g} GB for {len(self.dataset)} samples"
         if needed - kept > free:
             self.is_full_foreseen = True
-            text += f"; there is room for {max(0, free + kept) / 1e9:.3g} GB, the rest is decoded anew each time"
+            text += f"; there is room for {max(0, free + kept) / 1e9:.3g} GB, the rest is decoded again each time"
         return text
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{quote(self.dataset.ids[index], safe='')}.safetensors"
 
     def _sources(self, index: int) -> str:
-        """The files of a sample, their sizes and times of change."""
+        """The files of a sample with their sizes and modification times, as JSON."""
         paths = [self.dataset.image_path(index)]
         for task in self.dataset.tasks:
             paths += self.dataset.target_paths(task, index)
         found = []
         for path in paths:
-            if path.exists():  # reading the sample says what is wrong otherwise
+            if path.exists():  # otherwise reading the sample raises the error
                 status = path.stat()
                 found.append([str(path), status.st_size, status.st_mtime_ns])
         return json.dumps(found)
@@ -136,11 +135,10 @@ class SampleCache:
 
 
 def open_cache(dataset: DenseDataset, kind: Kind, folder: str | Path | None = None) -> SampleCache | None:
-    """The cache that the settings `data.cache` and `data.cache_folder` ask for.
+    """Open the cache for the settings `data.cache` (`kind`) and `data.cache_folder`; None for "none".
 
-    Without a folder the one on disk is below $BRIDGENET_CACHE, or bridgenet below $XDG_CACHE_HOME or ~/.cache.
-
-    Raises UserError if nothing can be written there, or for a kind that there is not.
+    The default folder on disk is $BRIDGENET_CACHE, or bridgenet in $XDG_CACHE_HOME or ~/.cache. Raises UserError if the
+    folder cannot be written, or for an unknown kind.
     """
     if kind == "none":
         return None
@@ -164,7 +162,7 @@ def _cache_home() -> Path:
 
 
 def _key(dataset: DenseDataset) -> str:
-    """Different for every folder, choice of tasks, and way of reading."""
+    """A key of the folder, the tasks, and the way in which files are read."""
     kind = type(dataset)
     parts = [FORMAT, kind.__module__, kind.__qualname__, str(dataset.folder.absolute()), dataset.tasks]
     parts += [dataset.read_as] if dataset.read_as else []

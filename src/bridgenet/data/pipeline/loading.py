@@ -1,8 +1,7 @@
-"""Batches: the loaders of training and evaluation.
+"""The data loaders of training and evaluation.
 
-A training step's samples (:mod:`bridgenet.data.pipeline.sampling`), and their augmentation, follow from the seed and the step number
-alone: not from the number of workers, nor from how the batch is shared among processes, nor from whether the run was
-interrupted before.
+A training step's samples (:mod:`bridgenet.data.pipeline.sampling`) and their augmentation depend only on the seed and the step
+number, not on the number of workers or processes, nor on whether the run was interrupted.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ from bridgenet.tasks import Task
 
 @dataclass(frozen=True)
 class Failure:
-    """Takes the place of a batch: what is wrong with one of its samples, on its way from a worker to the user."""
+    """Replaces a batch: the error message of one of its samples, sent from a worker to the main process."""
 
     message: str
 
 
 class BatchLoader(DataLoader[dict[str, Any]]):
-    """A DataLoader that raises a sample's UserError as it was.
+    """A DataLoader that raises the UserError of a sample unchanged.
 
-    Torch would put the worker's traceback into the message and leave the workers hanging for seconds.
+    Torch would add the worker's traceback to the message, and its workers would hang for seconds.
     """
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -51,20 +50,20 @@ class BatchLoader(DataLoader[dict[str, Any]]):
 
 
 class TransformedDataset(Dataset[dict[str, Any]]):
-    """A data set with its transform, as tensors.
+    """A data set with its transform; items are tensors.
 
-    Items: ``"image"`` (3, H, W), 8-bit values, and every task (C, H, W), uint8 where that is exact, else float32;
-    :func:`bridgenet.data.pipeline.batches.to_device` makes of batches of them what networks, losses and metrics take. ``"place"``
-    int64 [top, left, height, width] of what the image shows of the sample and ``"mirrored"`` bool, for that; ``"id"``;
-    ``"size"`` int64 [height, width] of the image as stored; and in evaluation ``"offset"`` int64 [top, left] of the image on
-    the canvas, which targets have. The image's sides are those of the canvas divided by the transform's `shrink`.
+    Items: ``"image"`` (3, H, W), 8-bit values; every task (C, H, W), uint8 where that is exact, else float32; ``"place"``
+    int64 [top, left, height, width] of the sample in the image; ``"mirrored"`` bool; ``"id"``; ``"size"`` int64 [height,
+    width] of the stored image; in evaluation also ``"offset"`` int64 [top, left] of the image on the canvas. Targets have
+    the size of the canvas, the image that size divided by the transform's `shrink`.
+    :func:`bridgenet.data.pipeline.batches.to_device` converts batches for networks, losses and metrics.
 
     Args:
-        dataset: the samples.
-        transform: a :class:`TrainingTransform` makes the items be asked for by the keys of :class:`StepSampler`, a
-            :class:`EvaluationTransform` as index.
-        seed: with the key the seed of the augmentation.
-        cache: keeps the samples of `dataset` decoded.
+        dataset: the data set.
+        transform: with a :class:`TrainingTransform`, items have the keys of :class:`StepSampler`, with an
+            :class:`EvaluationTransform`, indices.
+        seed: seed of the augmentation, together with the key.
+        cache: cache of the decoded samples of `dataset`.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class TransformedDataset(Dataset[dict[str, Any]]):
         return {**{key: torch.from_numpy(array) for key, array in sample.items()}, **extra}
 
     def __getitems__(self, keys: Sequence[int | Key]) -> list[dict[str, Any]] | Failure:
-        """The items of a batch, or why there is none."""
+        """The items of a batch, or the reason why it cannot be loaded."""
         try:
             return [self[key] for key in keys]
         except UserError as error:
@@ -121,11 +120,10 @@ def training_loader(
     shrink: int = 1,
     augment: bool = True,
 ) -> BatchLoader:
-    """Augmented micro-batches of `size` (height, width) for the steps asked for; see :class:`StepSampler`.
+    """A loader of augmented micro-batches of `size` (height, width) for some steps; see :class:`StepSampler`.
 
-    `shrink` and `augment` as of :class:`TrainingTransform`.
-
-    It is already this process's share: do not let another library shard it again.
+    `shrink` and `augment`: see :class:`TrainingTransform`. The loader has only this process's samples: do not let another
+    library shard it again.
     """
     sampler = StepSampler(
         len(dataset),
@@ -156,10 +154,10 @@ def evaluation_loader(
     world: int = 1,
     shrink: int = 1,
 ) -> BatchLoader:
-    """Batches padded to `size` (height, width), the images at 1/shrink of it, of which this process takes rank, rank + world, …: none twice or left out.
+    """A loader of batches padded to `size` (height, width), with images at 1/shrink of it.
 
-    Batches are formed before they are shared, as what a network computes depends, in the last bits, on a batch's size:
-    so any number of processes gives the same predictions. A process whose share is empty gets a loader without batches.
+    This process gets batches rank, rank + world, …; none is repeated or left out, but there may be none for a process.
+    The composition of batches does not depend on the number of processes: the last bits of predictions depend on it.
     """
     transformed = TransformedDataset(dataset, EvaluationTransform(size, dataset.tasks, shrink=shrink))
     batches = [
@@ -174,7 +172,7 @@ def _common(num_workers: int, dataset: TransformedDataset) -> dict[str, Any]:
         "worker_init_fn": _start_worker,
         "collate_fn": partial(_collate, tasks=dataset.transform.tasks),
         "pin_memory": torch.cuda.is_available(),
-        # the loader draws a seed for its workers: from here, so that it leaves the global generator alone
+        # the seed of the workers comes from here, so that the global generator is not used
         "generator": torch.Generator(),
     }
 
@@ -184,7 +182,7 @@ def _collate(items: list[dict[str, Any]] | Failure, tasks: Mapping[str, Task]) -
 
 
 def _start_worker(worker: int) -> None:
-    allocator.tune()  # a process of our own, forked or not
+    allocator.tune()  # in each worker process
     cv2.setNumThreads(0)  # the workers are the parallelism
     if hasattr(os, "setpgrp"):  # Ctrl-C and a scheduler's SIGTERM are for the main process, which finishes its step
         os.setpgrp()

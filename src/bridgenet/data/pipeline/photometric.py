@@ -1,4 +1,4 @@
-"""The published training's changes of colour, in 8-bit arithmetic. All chance comes from the generator that is passed."""
+"""The colour augmentation of the published training, in 8-bit arithmetic. It is random only by the given generator."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 BRIGHTNESS = 32.0
 GAIN_RANGE = (0.5, 1.5)
 HUE = 18
-"""Half a circle of hue has 180 steps of OpenCV's 8-bit HSV: 18 are 36 degrees."""
+"""Largest shift of the hue in steps of OpenCV's 8-bit HSV; a step is 2 degrees."""
 
 
 def photometric_distortion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random brightness, contrast, saturation and hue, each in one of two cases, in 8-bit arithmetic.
+    """Change brightness, contrast, saturation and hue randomly, each with probability 1/2, in 8-bit arithmetic.
 
     Args:
-        image: (H, W, 3) RGB in [0, 255], uint8 or float32; the latter is cut down to 8 bit first.
+        image: (H, W, 3) RGB in [0, 255], uint8 or float32; the latter is truncated to 8 bits first.
 
     Returns:
-        (H, W, 3) uint8, perhaps the image itself.
+        (H, W, 3) uint8; may be the image itself.
     """
     image = image.astype(np.uint8, copy=False)
     if rng.random() < 0.5:
@@ -47,12 +47,12 @@ def saturate(image: np.ndarray, gain: float) -> np.ndarray:
 
 
 def shift_hue(image: np.ndarray, shift: int) -> np.ndarray:
-    """The hue of an RGB uint8 image turned by `shift` steps of 2 degrees, in OpenCV's 8-bit HSV (0..179)."""
+    """The hue of an RGB uint8 image rotated by `shift` steps of 2 degrees, in OpenCV's 8-bit HSV (0..179)."""
     return _map_hsv(image, 0, ((np.arange(256) + shift) % 180).astype(np.uint8))
 
 
 def _ramp(gain: float, offset: float) -> np.ndarray:
-    """What becomes of each 8-bit value: (256,) uint8."""
+    """Lookup table of gain·v + offset for 8-bit values v: (256,) uint8."""
     return np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
 
 

@@ -1,7 +1,6 @@
-"""Which samples a training step takes.
+"""The samples of training steps.
 
-They follow from the seed and the step number alone: not from how the batch is shared among processes, nor from whether the
-run was interrupted before.
+They depend only on the seed and the step number, not on the number of processes, nor on whether the run was interrupted.
 """
 
 from __future__ import annotations
@@ -14,32 +13,32 @@ from torch.utils.data import Sampler
 from bridgenet.errors import UserError
 
 Key = tuple[int, ...]
-"""(epoch, index), or (epoch, index, number) of a sample that was fetched for its labels: with the seed that of its augmentation."""
+"""(epoch, index), or (epoch, index, number) of a sample chosen for its labels; with the seed, it seeds the augmentation."""
 
 
 class StepSampler(Sampler[list[Key]]):
     """The micro-batches of one process, steps `start_step` up to `end_step`, as lists of (epoch, index).
 
-    All epochs, each in its own random order, make one endless row of samples. Step s takes the places s·G to
-    (s + 1)·G of it, G = world·accumulate·batch_size; micro-batch m of process `rank` the batch_size places from
+    All epochs, each in a random order, form one endless sequence of samples. Step s has positions s·G to (s + 1)·G of it
+    with G = world·accumulate·batch_size; micro-batch m of process `rank` has the batch_size positions from
     s·G + (m·world + rank)·batch_size on.
 
-    A task that no sample of a joint micro-batch (that of all processes) has a label of would learn nothing from it: a
-    sample that has one, drawn at random, takes the place of another, where that leaves fewer such tasks.
+    A task learns nothing from a joint micro-batch (of all processes) in which no sample has a label of it. Then a random
+    sample with such a label replaces another sample, if fewer tasks without labels result.
 
     Args:
         num_samples: samples in the data set.
         batch_size: samples of one micro-batch on one process.
-        seed: with the epoch the seed of its order.
-        start_step: first optimiser step, from 0; to go on with a run, the number of steps already made.
+        seed: seed of the random orders, together with the epoch.
+        start_step: first optimiser step, from 0; to resume a run, the number of finished steps.
         end_step: the step to stop before.
         rank: this process, 0..world−1.
         world: number of processes.
         accumulate: micro-batches of one optimiser step.
-        labelled: (tasks, num_samples) bool, which samples have a label of which task; None: all of all.
-        parts: sizes of the data sets that the samples are of, one after another; with `weights`.
-        weights: shares of the samples that the parts give, in any unit. Each part's samples take turns in epochs of its
-            own; `epoch` is that of the part. None: every sample once an epoch.
+        labelled: (tasks, num_samples) bool: which samples have a label of which task; None: all have all.
+        parts: sizes of the mixed data sets in the order of the samples; needed for `weights`.
+        weights: relative number of samples from each part. Each part has its own epochs, which keys contain. None: every
+            sample occurs once per epoch.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class StepSampler(Sampler[list[Key]]):
                 yield keys[own : own + self.batch_size]
 
     def _key(self, place: int) -> Key:
-        """The sample at a place of the endless row."""
+        """The key at a position of the endless sequence."""
         epoch, place = divmod(place, self.num_samples)
         place = int(self._order((epoch,), self.num_samples)[place])
         if not self.drawn:
@@ -94,14 +93,14 @@ class StepSampler(Sampler[list[Key]]):
 
     def _order(self, seed: tuple[int, ...], length: int) -> np.ndarray:
         if seed not in self._orders:
-            while len(self._orders) > 2 * (1 + len(self.parts)):  # an epoch and the next, of the row and each part
+            while len(self._orders) > 2 * (1 + len(self.parts)):  # two epochs, of the sequence and of each part
                 del self._orders[next(iter(self._orders))]
             self._orders[seed] = np.random.default_rng([self.seed, *seed]).permutation(length)
         return self._orders[seed]
 
 
 def drawn(parts: Sequence[int], weights: Sequence[float]) -> tuple[int, ...]:
-    """How many samples of an epoch each part gives: whole numbers closest to the shares, at least 1, as many as there are.
+    """The number of samples per epoch from each part: at least 1, closest to the shares, with the total of all parts.
 
     Raises UserError if the weights are not one number above 0 for each part.
     """
@@ -121,11 +120,11 @@ def drawn(parts: Sequence[int], weights: Sequence[float]) -> tuple[int, ...]:
 
 
 def with_labels(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Generator, number: int) -> list[Key]:
-    """The keys of a joint micro-batch with samples exchanged until every task has a label, as far as that goes.
+    """Exchange samples of a joint micro-batch until every task has a label, if possible.
 
     Args:
         labelled: (tasks, samples) bool.
-        number: of the micro-batch, above 0 in the keys of samples that are fetched.
+        number: number of the micro-batch; keys of new samples contain it plus 1.
     """
     keys, possible = list(keys), labelled.any(axis=1)
     while True:
@@ -139,15 +138,15 @@ def with_labels(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Genera
         alone = here & (here.sum(axis=1) == 1)[:, None] & ~labelled[:, [best]]  # would be lost with that sample
         losses = alone.sum(axis=0)
         if losses.min() >= gains[best]:
-            return chosen_anew(keys, labelled, rng, number)
+            return choose_again(keys, labelled, rng, number)
         place = int(rng.choice(np.flatnonzero(losses == losses.min())))
         keys[place] = (keys[place][0], best, number + 1)
 
 
-def chosen_anew(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Generator, number: int) -> list[Key]:
-    """As :func:`with_labels`, where no single exchange helps: samples of the most tasks first, if these leave no task out.
+def choose_again(keys: Sequence[Key], labelled: np.ndarray, rng: np.random.Generator, number: int) -> list[Key]:
+    """:func:`with_labels` where no single exchange helps: choose samples of most missing tasks first, if they fit.
 
-    Among equals those of the batch are taken; the rest of it fills the places that are left.
+    Samples of the batch are preferred among equals, and fill the remaining places.
     """
     own = [key[1] for key in keys]
     missing, needed = labelled.any(axis=1), set()

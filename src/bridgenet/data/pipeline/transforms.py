@@ -1,12 +1,12 @@
-"""Samples on their way to the network: the published training's augmentation (ATRC's), the evaluation's padding.
+"""Transforms of samples: the published augmentation (ATRC's) for training, padding for evaluation.
 
 A sample is a dict: ``"image"`` (H, W, 3) RGB in [0, 255], uint8 or float32, every other key the name of a task with its
 target, (H, W, C) float32, or uint8 as :mod:`bridgenet.data.compact` says. The last step, :func:`mark_unknown`, makes
 unknown pixels NaN, 255 in class maps and in uint8. What a transform does to a target is said by the fields of its
 :class:`bridgenet.tasks.Task`. Nothing here changes its input; all chance comes from the generator that is passed.
 
-A transform's `prepare` makes what workers send, in types as small as those of its input;
-:func:`bridgenet.data.pipeline.batches.to_device` makes of it what losses and metrics take.
+`prepare` returns what workers send, in the dtypes of its input; :func:`bridgenet.data.pipeline.batches.to_device` converts
+it for losses and metrics.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def scale(sample: Sample, factor: float) -> Sample:
 
 
 def flip(sample: Sample) -> Sample:
-    """Mirror left to right; components that point sideways change their sign."""
+    """Mirror left to right; horizontal components of vectors change their sign."""
     return _seen(sample, View.whole(_size(sample), mirrored=True))
 
 
 def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> View:
-    """What training looks at, on a canvas of `size` (height, width).
+    """Draw a random view of a sample for training, on a canvas of `size` (height, width).
 
-    The sample is scaled by a factor uniform in [0.5, 2], cut to `size` (sides that are smaller stay), and mirrored in one
-    of two cases. Where it has a semantic segmentation: up to 10 draws until the window holds at least two classes and
-    none covers more than 75 % of its valid pixels. The last draw stands.
+    The sample is scaled by a factor uniform in [0.5, 2], cropped to `size` (smaller sides stay), and mirrored with
+    probability 1/2. With a semantic segmentation, up to 10 windows are drawn until one holds at least two classes and none
+    covers more than 75 % of its valid pixels; the last one is used otherwise.
     """
     source = _size(sample)
     factor = rng.uniform(*SCALE_RANGE)
@@ -67,8 +67,7 @@ def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -
 
 
 def mark_unknown(task: str | Task, target: np.ndarray) -> np.ndarray:
-    """A task's target (H, W, C) with what is unknown marked: zero depth and normals; human parts of an image in which
-    there are none. The target itself if nothing is to be marked."""
+    """Mark unknown pixels of a task's target (H, W, C), e.g. zero depth; see :meth:`bridgenet.tasks.Kind.mark_unknown`."""
     task = task_registry.get(task)
     return task.kind.mark_unknown(task, target)
 
@@ -88,10 +87,10 @@ class TrainingTransform:
     """The published augmentation, in its order, to a fixed size.
 
     Args:
-        size: (height, width) of the targets that result [pixels].
-        tasks: the targets to keep; without ``"semseg"`` a crop is taken as it is drawn.
-        shrink: the image that results has 1/shrink of `size`.
-        augment: without it samples are padded, as in evaluation, and nothing else.
+        size: (height, width) of the resulting targets [pixels].
+        tasks: the targets to keep; without ``"semseg"``, the first window is used.
+        shrink: the resulting image has 1/shrink of `size`.
+        augment: if false, samples are only padded, as in evaluation.
 
     Raises UserError unless `shrink` divides both sides.
     """
@@ -109,7 +108,7 @@ class TrainingTransform:
     def prepare(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Augment a sample: the image (3, H, W) uint8, targets (C, H, W), and what :func:`_prepared` adds.
 
-        Raises UserError if it is not to be augmented and exceeds the size.
+        Raises UserError if `augment` is false and the sample exceeds the size.
         """
         chosen = {name: sample[name] for name in self.tasks}
         if not self.augment:
@@ -125,9 +124,9 @@ class EvaluationTransform:
     """Normalisation and padding to the evaluation canvas.
 
     Args:
-        size: (height, width) of the canvas, which targets have [pixels].
+        size: (height, width) of the canvas and of targets [pixels].
         tasks: the targets to keep.
-        shrink: the image that results has 1/shrink of `size`.
+        shrink: the resulting image has 1/shrink of `size`.
 
     Raises UserError unless `shrink` divides both sides.
     """
@@ -139,7 +138,7 @@ class EvaluationTransform:
         shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, name: str = "image") -> Sample:
-        """Pad a sample: (C, H, W) float32 contiguous arrays, the image normalised; errors as of `prepare`."""
+        """Pad a sample: (C, H, W) float32 contiguous arrays, the image normalised. Raises what `prepare` does."""
         return _finished(self.prepare(sample, name), list(self.tasks))
 
     def prepare(self, sample: Sample, name: str = "image") -> Sample:
@@ -153,7 +152,7 @@ class EvaluationTransform:
 
 
 def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> View:
-    """All of the sample in the middle of a canvas of `size`; UserError, with the setting to change, if it exceeds it."""
+    """A view of the whole sample, centred on a canvas of `size`. Raises UserError with `setting` if it exceeds it."""
     height, width = _size(sample)
     if height > size[0] or width > size[1]:
         canvas = "the evaluation canvas" if setting == "--data.eval-size" else "the training size"
@@ -167,7 +166,7 @@ def _padding(sample: Sample, size: tuple[int, int], name: str, setting: str) -> 
 def _prepared(image: np.ndarray, targets: Sample, tasks: Mapping[str, Task], view: View, shrink: int) -> Sample:
     """Image and targets (C, H, W) on the view's canvas, contiguous, unknown labels marked; the image shrunk.
 
-    Also ``"place"``, int64 [top, left, height, width] of what the shrunk image shows, and ``"mirrored"``, bool.
+    Adds ``"place"``, int64 [top, left, height, width] of the sample in the shrunk image, and ``"mirrored"``, bool.
     """
     return {
         "image": _shrunk(view.on_canvas(image), shrink),
@@ -178,7 +177,7 @@ def _prepared(image: np.ndarray, targets: Sample, tasks: Mapping[str, Task], vie
 
 
 def _shrunk(canvas: np.ndarray, shrink: int) -> np.ndarray:
-    """(3, H, W) → (3, H/shrink, W/shrink): bilinear, in float32 without rounding; the array itself if that is its size."""
+    """(3, H, W) → (3, H/shrink, W/shrink): bilinear, in float32 without rounding; the array itself for 1."""
     if shrink == 1:
         return canvas
     size = shrunk_size((canvas.shape[1], canvas.shape[2]), shrink)
@@ -186,7 +185,7 @@ def _shrunk(canvas: np.ndarray, shrink: int) -> np.ndarray:
 
 
 def _shrunk_place(place: tuple[int, int, int, int], shrink: int) -> tuple[int, int, int, int]:
-    """The pixels of the shrunk canvas in which nothing but the window is mixed: (top, left, height, width)."""
+    """The pixels of the shrunk canvas that depend only on the window: (top, left, height, width)."""
     top, left, height, width = place
     first_row, first_column = -(-top // shrink), -(-left // shrink)
     last_row, last_column = (top + height) // shrink, (left + width) // shrink

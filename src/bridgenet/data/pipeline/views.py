@@ -1,7 +1,6 @@
-"""What of a sample is seen, and where: scaling, cropping, mirroring and padding as one step.
+"""Scaling, cropping, mirroring and padding of samples as one step.
 
-A :class:`View` is worked out in indices first; then each pixel of the result is fetched once, and nothing is computed that
-is cut off afterwards.
+A :class:`View` first computes indices and then fetches each pixel of the result once: no cropped pixel is computed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
 from bridgenet.tasks import Task
 
-_MOST_CHANNELS = 4  # of OpenCV's border value
+_MOST_CHANNELS = 4  # limit of OpenCV's border value
 
 
 def resize(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
@@ -31,26 +30,26 @@ def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 def nearest(length: int, scaled: int) -> np.ndarray:
-    """(scaled,) int16: which of `length` pixels OpenCV's nearest neighbour puts at each place of a side of `scaled`."""
+    """(scaled,) int16: the pixel of `length` ones at each position after OpenCV's nearest-neighbour scaling to `scaled`."""
     ramp = np.arange(length, dtype=np.float32)[None]
     return cv2.resize(ramp, (scaled, 1), interpolation=cv2.INTER_NEAREST)[0].astype(np.int16)
 
 
 def centre_offset(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """(top, left) of an image of `size` in the middle of `canvas`; an odd remainder goes to the bottom and right."""
+    """(top, left) of an image of `size` centred on `canvas`; an odd remainder is at the bottom and right."""
     return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
 
 
 @dataclass(frozen=True)
 class View:
-    """A window of a sample that is scaled and perhaps mirrored, in the middle of a canvas. Lengths in [pixels].
+    """A window of a scaled and possibly mirrored sample, centred on a canvas. Lengths are in [pixels].
 
     Attributes:
         source: (height, width) of the sample.
-        factor: of the scaling, to int(side·factor).
+        factor: scale factor; sides become int(side·factor).
         corner: (top, left) of the window in the scaled sample, before it is mirrored.
         window: (height, width) of the window.
-        mirrored: left to right.
+        mirrored: whether the window is mirrored left to right.
         canvas: (height, width) of the result, no smaller than the window.
     """
 
@@ -70,7 +69,7 @@ class View:
         mirrored: bool = False,
         canvas: tuple[int, int] | None = None,
     ) -> View:
-        """All of the scaled sample, on a canvas of its own size if none is given."""
+        """The whole scaled sample, by default on a canvas of its size."""
         size = scaled_size(source, factor)
         return cls(source, factor, (0, 0), size, mirrored, canvas or size)
 
@@ -81,7 +80,7 @@ class View:
 
     @cached_property
     def _map(self) -> np.ndarray:
-        """(*canvas, 2) int16: column and row of the source that each pixel shows, −1 outside of the window."""
+        """(*canvas, 2) int16: column and row of the source for each pixel, −1 outside of the window."""
         (height, width), (top, left) = self.window, self.corner
         scaled = scaled_size(self.source, self.factor)
         rows = nearest(self.source[0], scaled[0])[top : top + height]
@@ -95,7 +94,7 @@ class View:
         return places
 
     def image(self, image: np.ndarray) -> np.ndarray:
-        """The window of an image (H, W, 3), (h, w, 3): bilinear, in float32 without rounding where its size changes."""
+        """The window of an image (H, W, 3), (h, w, 3): bilinear, in float32 without rounding if its size changes."""
         size = scaled_size(self.source, self.factor)
         if size != self.source:
             image = resize(image.astype(np.float32, copy=False), size, cv2.INTER_LINEAR)
@@ -113,8 +112,8 @@ class View:
     def target(self, task: str | Task, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
-        Depth is divided by the factor, disparity multiplied by it, components that point sideways change their sign. Not so
-        uint8 normals: they have no room for a sign, see :func:`bridgenet.data.pipeline.batches.to_device`.
+        Depth is divided by the factor, disparity multiplied by it; mirroring changes the sign of horizontal components. For
+        uint8 normals, :func:`bridgenet.data.pipeline.batches.to_device` changes the sign.
         """
         task = task_registry.get(task)
         is_compact = target.dtype == np.uint8 and task.kind.stays_compact(task)
@@ -133,7 +132,7 @@ class View:
         return seen
 
     def _fetched(self, array: np.ndarray, outside: float) -> np.ndarray:
-        """(H, W, C) → (*canvas, C) in the same type."""
+        """(H, W, C) → (*canvas, C) in the same dtype."""
         channels = array.shape[2]
         if channels > _MOST_CHANNELS:
             parts = [

@@ -1,8 +1,8 @@
 """Cityscapes: 2975 training and 500 validation photographs of streets, 1024×2048 (Cordts et al. 2016), official layout.
 
-Which protocol the BridgeNet paper used on it is not known from public text. This is the one of its code family
-(TaskPrompter, MTMamba++): 19 classes by train id, and disparity; see :data:`DataSetInfo.shrink` for the sizes. The other
-one in use, on arrays of 128×256, is in :mod:`bridgenet.data.published.cityscapes_mtan`; their numbers do not compare.
+The protocol of the BridgeNet paper is not known from public text. This is the one of its code family (TaskPrompter,
+MTMamba++): 19 classes by train id, and disparity; see :data:`DataSetInfo.shrink` for the sizes. :mod:`bridgenet.data.published.cityscapes_mtan` has the
+other common protocol, on arrays of 128×256, with which scores do not compare.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LABELS: dict[str, tuple[int, int]] = {
     "motorcycle": (32, 17),
     "bicycle": (33, 18),
 }
-"""Label id and train id of every label, of the official list; 255: not evaluated. (The license plate, −1, is never stored.)"""
+"""Label id and train id of every label in the official list; 255: not evaluated. (The license plate, −1, is never stored.)"""
 
 TRAIN_IDS = np.full(256, IGNORE, np.uint8)
 """(256,) uint8: train id by label id."""
@@ -66,9 +66,9 @@ _LABEL_FILES = ("gtFine/{split}/{id}_gtFine_labelTrainIds.png", "gtFine/{split}/
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Train ids 0..18 or IGNORE, (H, W) uint8, of a picture of train ids or, by its name, of label ids.
+    """Read train ids 0..18 or IGNORE, (H, W) uint8, from a picture of train ids or label ids.
 
-    The train ids are made by the official scripts; both files are known by their names alone.
+    Official scripts create the files of train ids; the name of a file decides which ids it has.
     """
     if path.name.endswith("_labelTrainIds.png"):
         return read_classes(path, highest=len(CLASS_NAMES) - 1, ignore=IGNORE)
@@ -76,7 +76,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def read_disparity(path: Path) -> np.ndarray:
-    """Disparity (v − 1)/256 [pixels of the full width], (H, W) float32, NaN where v is 0: not measured."""
+    """Read disparity (v − 1)/256 [pixels of the full width], (H, W) float32, NaN where v is 0 (not measured)."""
     stored = read_png16(path, "256·disparity + 1, 0 where it is not measured")
     disparity = (stored.astype(np.float32) - np.float32(1)) / np.float32(256)
     disparity[stored == 0] = np.nan
@@ -88,7 +88,7 @@ def _semseg(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 
 def _disparity(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    """The sky, where nothing can be measured, is infinitely far away: 0."""
+    """Disparity with 0 in the sky, which is infinitely far away and cannot be measured."""
     disparity = read_disparity(paths[0])
     labels = fit(read_labels(paths[1]), (disparity.shape[0], disparity.shape[1]), "nearest", paths[1])
     disparity[labels == SKY] = 0
@@ -98,7 +98,7 @@ def _disparity(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 class Cityscapes(DenseDataset):
     """Cityscapes with semantic segmentation (19 classes) and disparity [pixels of the full width].
 
-    There are no lists of samples: those of a split are the files in `leftImg8bit/SPLIT/CITY/`; their ids are `CITY/NAME`.
+    There are no lists of samples: a split has the files in `leftImg8bit/SPLIT/CITY/`, with ids `CITY/NAME`.
     """
 
     info = DataSetInfo(

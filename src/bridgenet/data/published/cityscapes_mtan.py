@@ -1,10 +1,10 @@
-"""Cityscapes as MTAN's authors pre-processed it (Liu et al. 2019): arrays of 128×256, 7 or 19 classes, inverse depth.
+"""Cityscapes preprocessed by MTAN's authors (Liu et al. 2019): arrays of 128×256, 7 or 19 classes, inverse depth.
 
-A protocol of its own: its numbers compare with those of the same arrays alone, see :mod:`bridgenet.data.published.cityscapes`.
+Scores compare only with others on these arrays, see :mod:`bridgenet.data.published.cityscapes`.
 
-What is not known from public text: the order of the 7 classes, taken here to be that of Cityscapes' own categories without
-the first (void); the unit of the inverse depth, which is a normalised disparity; and under which name the archive's folder
-is to lie: here `DATA/cityscapes_mtan/{train,val}/{image,label_7,label,depth}/N.npy`.
+Assumptions, as nothing is published: the 7 classes are in the order of Cityscapes' categories without the first (void); the
+inverse depth is a normalised disparity of unknown unit; the archive is in
+`DATA/cityscapes_mtan/{train,val}/{image,label_7,label,depth}/N.npy`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from bridgenet.errors import UserError
 from bridgenet.tasks import IGNORE
 
 CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
-"""Of the 7 classes, in the order that is assumed."""
+"""Names of the 7 classes in the assumed order."""
 CATEGORY_OF = (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 6, 6, 6, 6, 6, 6)
 """Category by train id."""
 LARGEST = 255
-"""Inverse depths from here on are taken for another unit."""
+"""Inverse depths from this value on are considered to have another unit."""
 
 
 def _read_array(path: Path, expected: str) -> np.ndarray:
-    """A stored array of real, finite numbers; UserError for anything else."""
+    """Read an array of real, finite numbers. Raises UserError for anything else."""
     with reading(path):
         array = np.load(path, allow_pickle=False)
     if array.dtype.kind not in "fiub":
@@ -42,7 +42,7 @@ def _read_array(path: Path, expected: str) -> np.ndarray:
 
 
 def _plane(path: Path, expected: str) -> np.ndarray:
-    """(H, W) of a stored (H, W) or (H, W, 1)."""
+    """Read an array (H, W) or (H, W, 1) as (H, W)."""
     array = _read_array(path, expected)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -52,14 +52,14 @@ def _plane(path: Path, expected: str) -> np.ndarray:
 
 
 def _semseg(num_classes: int, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    """−1, and whatever else is no class, is ignored."""
+    """Class indices; −1 and other values that are no class are ignored."""
     labels = _plane(paths[0], "(H, W) class indices")
     known = (labels >= 0) & (labels < num_classes)
     return np.where(known, labels, IGNORE).astype(np.uint8)[..., None]
 
 
 def _inverse_depth(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    """0 where unknown."""
+    """Inverse depth, 0 where unknown."""
     expected = f"(H, W) inverse depths of 0 (unknown) to {LARGEST}"
     values = _plane(paths[0], expected).astype(np.float32, copy=False)
     if values.min(initial=0) < 0 or values.max(initial=0) >= LARGEST:
@@ -99,7 +99,7 @@ class CityscapesMTAN(DenseDataset):
         return pattern.format(split=split, id=number)
 
     def load_image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of the stored values in [0, 1]."""
+        """The stored values in [0, 1] as (H, W, 3) uint8 RGB."""
         path = self.image_path(index)
         expected = "(H, W, 3) RGB in [0, 1]"
         image = _read_array(path, expected)
@@ -116,7 +116,7 @@ class CityscapesMTAN(DenseDataset):
 
 
 class CityscapesMTAN19(CityscapesMTAN):
-    """The same with the 19 classes of the folder `label`, taken to be in the order of the train ids."""
+    """The same with the 19 classes of the folder `label`, assumed to be in the order of the train ids."""
 
     info = replace(
         CityscapesMTAN.info,

@@ -1,4 +1,4 @@
-"""A data set's published archive: downloaded, checked and unpacked to where training looks for it."""
+"""Download, check and unpack the published archive of a data set."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bridgenet.downloads.fetch import Progress, checksum_file, fetch
 from bridgenet.errors import UserError
 
 GZIP = b"\x1f\x8b"
-"""What a .tar.gz begins with."""
+"""First bytes of a .tar.gz."""
 
 
 def archive_path(name: str, root: Path) -> Path:
-    """Where the archive of a data set is downloaded to: beside the folder that it becomes."""
+    """The path of a downloaded archive, beside the folder of the data set."""
     return root / f"{data.info(name).folder}.tar.gz"
 
 
@@ -28,21 +28,21 @@ def download(
     downloading: Progress | None = None,
     unpacking: Progress | None = None,
 ) -> tuple[Path, str]:
-    """Download a data set below `root`, or unpack the archive that somebody has put there. All or nothing.
+    """Download a data set below `root`, or unpack an archive that is already there. All or nothing.
 
     Args:
         name: the data set, ``"nyud"``.
-        root: folder that gets the data set's own folder.
-        urls: further addresses of the archive, tried before the known ones.
-        keep_archive: leave the archive there after it was unpacked.
-        downloading, unpacking: progress callbacks (bytes done, bytes in all).
+        root: folder in which the folder of the data set is created.
+        urls: further URLs of the archive, tried before the known ones.
+        keep_archive: keep the archive after unpacking.
+        downloading, unpacking: progress callbacks (bytes done, number of bytes).
 
     Returns:
-        The data set's folder, and the archive's sha256; an empty string if the folder was there and is left alone.
+        The data set's folder, and the archive's sha256; empty if the folder exists, which is then not changed.
 
     Raises:
-        UserError: see :func:`bridgenet.downloads.fetch.fetch` and :func:`bridgenet.downloads.archives.unpack`. An archive that turns out
-            to be damaged is deleted if it was downloaded just now.
+        UserError: see :func:`bridgenet.downloads.fetch.fetch` and :func:`bridgenet.downloads.archives.unpack`. A damaged archive
+            is deleted if it was downloaded in this call.
     """
     dataset = data.published(name)
     info = dataset.info
@@ -61,7 +61,7 @@ def download(
     try:
         unpack(archive, folder, dataset.split_file.format(split="train"), progress=unpacking)
     except CorruptArchive as error:
-        checksum_file(archive).unlink(missing_ok=True)  # it is that of a damaged file
+        checksum_file(archive).unlink(missing_ok=True)  # of a damaged file
         if is_ours:
             archive.unlink()
             advice = "It was deleted: run the same command again, or give another address with --url"

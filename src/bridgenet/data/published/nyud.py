@@ -63,5 +63,5 @@ class NYUDv2(DenseDataset):
 
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """The edge picture taken as if it were a label map, (H, W) uint8: the protocol of the published numbers."""
+        """The edge picture read as a label map, (H, W) uint8, which is the protocol of the published numbers."""
         return read_png(path, channels=1)

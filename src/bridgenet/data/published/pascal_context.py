@@ -24,34 +24,34 @@ from bridgenet.tasks.kinds.normals import compact_normals
 
 NUM_CONTEXT_CLASSES = 459
 PERSON = 15
-"""The VOC class whose parts make the human parts."""
+"""The VOC class that has human parts."""
 
 _CLASS_NAMES = tuple(class_lists()["voc21"])
 _LABEL_MAP = "pascal-context/trainval/{id}.mat"
 
 
 def read_label_map(path: Path) -> np.ndarray:
-    """PASCAL-Context's label map, (H, W) integers 0..459, not to be changed; UserError if the file holds anything else."""
+    """PASCAL-Context's label map, (H, W) integers 0..459, not to be changed. Raises UserError for other content."""
     with reading(path):
         status = path.stat()
     return _read_label_map(path, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=1)  # two targets of a sample are made from it, one after the other
+@lru_cache(maxsize=1)  # two targets of a sample are read from it in succession
 def _read_label_map(path: Path, modified: int, num_bytes: int) -> np.ndarray:
     labels = read_mat(path, "LabelMap")
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise UserError(f"{path}: LabelMap has shape {labels.shape}, type {labels.dtype}, expected (H, W) of integers")
     if labels.min(initial=0) < 0 or labels.max(initial=0) > NUM_CONTEXT_CLASSES:
         raise UserError(f"{path}: LabelMap holds {labels.min()}..{labels.max()}, expected 0..{NUM_CONTEXT_CLASSES}")
-    labels = np.ascontiguousarray(labels)  # Matlab's arrays go down the columns
+    labels = np.ascontiguousarray(labels)  # Matlab stores arrays by columns
     labels.setflags(write=False)
     return labels
 
 
 @cache
 def _untrusted() -> np.ndarray:
-    """(460,) bool: the classes whose normals are unknown."""
+    """(460,) bool mask of the classes whose normals are unknown."""
     untrusted = np.ones(NUM_CONTEXT_CLASSES + 1, bool)
     untrusted[class_lists()["normals_valid_context_ids"]] = False
     return untrusted
@@ -67,7 +67,7 @@ def _edge(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 
 def _normals(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
-    """Only classes whose normals are to be trusted keep theirs; elsewhere they are unknown."""
+    """Normals, unknown for classes whose normals are not reliable."""
     encoded = read_png(paths[0], channels=3)
     labels = read_label_map(paths[1]).astype(np.uint16)
     labels = fit(labels, (encoded.shape[0], encoded.shape[1]), "nearest", paths[1])
@@ -84,7 +84,7 @@ def _human_parts(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
     annotation = read_mat(path, "anno")
     with reading(path):
         parts = list(_person_parts(annotation))
-    target: np.ndarray | None = None  # (W, H), as Matlab's masks lie in memory
+    target: np.ndarray | None = None  # (W, H), the memory layout of Matlab's masks
     for name, mask in parts:
         if name not in groups:
             raise UserError(f"{path}: '{name}' is not a part of a person (parts: {', '.join(groups)})")
@@ -97,7 +97,7 @@ def _human_parts(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 
 def _person_parts(annotation: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and (H, W) bool mask of every part of every person. An object without parts has an empty array for them."""
+    """Name and (H, W) bool mask of every part of every person. Objects without parts have an empty array."""
     for item in annotation[0, 0]["objects"].flat:
         if int(item["class_ind"].item()) == PERSON:
             for part in item["parts"].flat:

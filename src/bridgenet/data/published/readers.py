@@ -1,4 +1,4 @@
-"""The archives' files as arrays. A file that is missing, damaged or of another kind is a UserError naming it."""
+"""Read the archives' files as arrays. A missing, damaged or unexpected file raises a UserError that names it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises on `path` into a UserError that names the file and the reason."""
+def reading(path: Path, *, is_published: bool = True) -> Iterator[None]:
+    """Turn all errors of a decoder into a UserError with the file and the reason; `is_published`: of an archive."""
+    advice = ". Unpack the archive again" if is_published else ""
     try:
         yield
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"{path} is missing. Unpack the archive again") from None
+        raise UserError(f"{path} is missing{advice}") from None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
         reason = reason.removesuffix(f" {str(path)!r}")  # Pillow names the file as well
-        raise UserError(f"{path} cannot be read: {reason}. Unpack the archive again or replace the file") from error
+        advice += " or replace the file" if is_published else ""
+        raise UserError(f"{path} cannot be read: {reason}{advice}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Any picture that Pillow decodes, as (H, W, 3) uint8 RGB."""
+    """Read any picture that Pillow decodes as (H, W, 3) uint8 RGB. Raises UserError if that fails."""
     with reading(path):
         if (array := plain_png(path)) is not None and array.ndim == 3:
             return array
@@ -43,7 +45,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_png(path: Path, channels: int) -> np.ndarray:
-    """A label picture as it is stored: (H, W) uint8 for one channel (also a palette's indices), else (H, W, channels).
+    """Read a label picture as stored: (H, W) uint8 for one channel (also palette indices), else (H, W, channels).
 
     Raises UserError if the file has another number of channels or is not 8 bit.
     """
@@ -61,7 +63,7 @@ def read_png(path: Path, channels: int) -> np.ndarray:
 
 
 def read_png16(path: Path, expected: str) -> np.ndarray:
-    """A picture of one channel of 16 bits, (H, W) uint16. UserError for any other; `expected`: what it holds, in words."""
+    """Read a 16-bit picture of one channel, (H, W) uint16. Raises UserError, with `expected` content, for any other."""
     with reading(path), Image.open(path) as image:
         mode = image.mode
         array = np.asarray(image)
@@ -71,9 +73,9 @@ def read_png16(path: Path, expected: str) -> np.ndarray:
 
 
 def plain_png(path: Path) -> np.ndarray | None:
-    """A whole 8-bit grey or RGB PNG, (H, W) or (H, W, 3) uint8, by OpenCV, which is faster than Pillow.
+    """Read an undamaged 8-bit grey or RGB PNG, (H, W) or (H, W, 3) uint8, with OpenCV, which is faster than Pillow.
 
-    None for any other file, also for a damaged one: Pillow says what is wrong with it.
+    Returns None for any other file, also for a damaged one: Pillow reports the reason.
     """
     content = path.read_bytes()
     is_plain = content[:8] == PNG_SIGNATURE and content[24:26] in (b"\x08\x00", b"\x08\x02") and content[28:29] == b"\0"
@@ -86,7 +88,7 @@ def plain_png(path: Path) -> np.ndarray | None:
 
 
 def read_classes(path: Path, highest: int, *, ignore: int | None = None) -> np.ndarray:
-    """A label picture of class indices 0..highest, or `ignore`; (H, W) uint8. UserError for any other value."""
+    """Read a label picture of class indices 0..highest and `ignore`, (H, W) uint8. Raises UserError for other values."""
     array = read_png(path, channels=1)
     wrong = array > highest
     if ignore is not None:
@@ -99,7 +101,7 @@ def read_classes(path: Path, highest: int, *, ignore: int | None = None) -> np.n
 
 
 def read_depth(path: Path) -> np.ndarray:
-    """A depth map stored as .npy, (H, W) or (H, W, 1), as (H, W, 1) float32 [m], 0 where unknown.
+    """Read a depth map stored as .npy, (H, W) or (H, W, 1), as (H, W, 1) float32 [m], 0 where unknown.
 
     Raises UserError for another shape, a type other than real numbers, and values that are negative or not finite.
     """
@@ -116,14 +118,14 @@ def read_depth(path: Path) -> np.ndarray:
 
 
 def read_probability(path: Path) -> np.ndarray:
-    """A grey picture v/255, (H, W, 1): uint8 if it holds nothing but 0 and 255, else float32."""
+    """Read a grey picture as v/255, (H, W, 1): uint8 if it holds only 0 and 255, else float32."""
     array = read_png(path, channels=1)[..., None]
     positive = (array == 255).view(np.uint8)
     return positive if np.array_equal(positive * np.uint8(255), array) else array.astype(np.float32) / np.float32(255)
 
 
 def read_mat(path: Path, key: str) -> Any:
-    """The variable `key` of a Matlab file as SciPy gives it (structures as object arrays, nothing squeezed)."""
+    """Read the variable `key` of a Matlab file with SciPy (structures as object arrays, nothing squeezed)."""
     from scipy.io import loadmat
 
     with reading(path):

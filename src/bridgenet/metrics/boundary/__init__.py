@@ -1,11 +1,11 @@
-"""Boundary evaluation (odsF, oisF, AP) as the field computes it: SEISM's protocol, without Matlab, on arrays.
+"""Boundary evaluation (odsF, oisF, AP) on arrays, by SEISM's protocol, which the field uses, without Matlab.
 
     matched, predicted, true = count(prediction, boundaries(labels), max_distance=0.0075)
     scores = summarise(...)
 
-Steps, a function each: :func:`orientation`, :func:`suppress`, :func:`thin`, :func:`boundaries`, :class:`Matcher`,
-:func:`summarise`. It differs from plain BSDS evaluation: maxima are suppressed here, thresholds are exclusive, the
-best threshold is not interpolated, and truths are made from label maps.
+The steps are :func:`orientation`, :func:`suppress`, :func:`thin`, :func:`boundaries`, :class:`Matcher` and
+:func:`summarise`. Differences from plain BSDS evaluation: non-maximum suppression is part of it, thresholds are exclusive,
+the best threshold is not interpolated, and true boundaries are made from label maps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 def count(
     prediction: NDArray[np.uint8], truth: NDArray[np.bool_], *, max_distance: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Counts of one image at the 101 thresholds.
+    """Count the pixels of one image at the 101 thresholds.
 
     Args:
         prediction: (H, W) uint8, 255·probability; not thinned.

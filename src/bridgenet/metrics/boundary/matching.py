@@ -1,4 +1,4 @@
-"""How many predicted and true boundary pixels can be paired one to one within a distance: a maximum matching."""
+"""Maximum matching: how many predicted and true boundary pixels can be paired one to one within a distance."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Bool = NDArray[np.bool_]
 
 
 def radius(max_distance: float, shape: tuple[int, int]) -> float:
-    """Largest distance of a pair [pixels], from its share of the image's diagonal."""
+    """Largest distance of a pair [pixels]; `max_distance` is its share of the diagonal of an image of `shape` (H, W)."""
     return max_distance * math.sqrt(shape[0] ** 2 + shape[1] ** 2)
 
 
 class Matcher:
-    """Matches several predictions of one image with its truth; pairs within the distance are looked for once.
+    """Match several predictions of one image with its truth; pairs within the distance are computed once.
 
     Args:
         truth: (H, W) bool.
-        union: (H, W) bool, all pixels that any of the predictions has.
+        union: (H, W) bool, the union of all predictions.
         distance: largest distance of a pair [pixels]; a pair at exactly this distance counts.
     """
 
@@ -47,13 +47,13 @@ class Matcher:
         self._num_true = len(y)
 
     def count(self, prediction: Bool) -> int:
-        """Number of pairs of a maximum matching; `prediction` (H, W) bool, a part of the union."""
+        """Number of pairs of a maximum matching; `prediction` (H, W) bool is a subset of the union."""
         active = prediction.ravel()[self._pixels]
         chosen = active[self._predicted]
         predicted, true = self._predicted[chosen], self._true[chosen]
         if not len(predicted):
             return 0
-        # Only pixels with a partner become nodes: source, predictions, truths, sink.
+        # Only pixels with a partner are nodes: source, predictions, truths, sink.
         is_new = np.empty(len(predicted), bool)
         is_new[0] = True
         np.not_equal(predicted[1:], predicted[:-1], out=is_new[1:])

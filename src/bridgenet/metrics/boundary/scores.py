@@ -19,8 +19,8 @@ class BoundaryScores:
     """Scores over a set of images. Shares in 0..1.
 
     Attributes:
-        ods_f, ods_precision, ods_recall, ods_threshold: at the one threshold that is best for the whole set.
-        ois_f, ois_precision, ois_recall: with each image's own best threshold.
+        ods_f, ods_precision, ods_recall, ods_threshold: at the best single threshold of the whole set.
+        ois_f, ois_precision, ois_recall: at the best threshold of each image.
         ap: average precision.
         precision, recall, f: (101,) per threshold, over all images.
         thresholds: (101,).
@@ -45,11 +45,11 @@ class BoundaryScores:
 
     @property
     def headlines(self) -> dict[str, float]:
-        """`odsF`, `oisF` and `AP`, as the edge task's scores have them."""
+        """`odsF`, `oisF` and `AP`, the keys of the edge task's scores."""
         return {"odsF": self.ods_f, "oisF": self.ois_f, "AP": self.ap}
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, in plain JSON types."""
+        """All scores and counts as plain JSON types."""
         return {
             "odsF": self.ods_f,
             "odsP": self.ods_precision,
@@ -67,7 +67,7 @@ class BoundaryScores:
 
 
 def precision_recall(matched: Counts, predicted: Counts, true: Counts) -> tuple[NDArray[np.float64], ...]:
-    """Precision, recall and F of counts of any shape. No truth: R 1, P 0; else nothing predicted: R 0, P 1."""
+    """Precision, recall and F of counts of any shape. Without true pixels R is 1 and P 0; else, without predicted ones, R is 0 and P 1."""
     matched, predicted, true = np.broadcast_arrays(matched, predicted, true)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = np.where(true > 0, matched / true, 1.0)
@@ -78,7 +78,7 @@ def precision_recall(matched: Counts, predicted: Counts, true: Counts) -> tuple[
 
 
 def average_precision(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> float:
-    """Precision interpolated at recall 0, 0.01, …, 1 (0 outside the range that occurs), summed, over 100."""
+    """Sum / 100 of the precision interpolated at recall 0, 0.01, …, 1 (0 outside of the recalls that occur)."""
     distinct, first = np.unique(recall, return_index=True)
     if len(distinct) < 2:
         return 0.0

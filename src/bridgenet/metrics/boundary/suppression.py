@@ -1,7 +1,7 @@
 """From a boundary probability to ridges of one pixel: orientation, non-maximum suppression, border fade.
 
-All in float32 and in the original tools' order of operations, as on nearly flat ground the orientation's sign hangs on
-rounding. (x: columns, y: rows.) Protocol: SEISM's boundary evaluation, as the field uses it.
+All in float32 and in the original tools' order of operations: where the map is nearly flat, the sign of the orientation
+depends on rounding. (x: columns, y: rows.) Protocol: SEISM's boundary evaluation, as the field uses it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 
 RADIUS = 4
-"""Of the triangle filter [pixels]."""
+"""Radius of the triangle filter [pixels]."""
 TOLERANCE = np.float32(1.01)
-"""A pixel is suppressed if a neighbour across the ridge is larger by more than this factor."""
+"""A pixel is suppressed if a neighbour across the ridge exceeds it by more than this factor."""
 FADE = 5
 """Width of the border fade [pixels]."""
 

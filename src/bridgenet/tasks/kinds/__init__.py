@@ -1,7 +1,7 @@
 """The kinds of tasks: class maps, probabilities, metric depth, unit vectors, and any real numbers.
 
-All that depends on a task's kind is in one object of a class derived from :class:`Kind`, in a file of its own here,
-which makes it known. A kind of another package is registered by :func:`register`.
+Everything that depends on a task's kind is in one object of a subclass of :class:`Kind`, in one file of this folder, which
+registers it. :func:`register` adds a kind of another package.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _KINDS: dict[str, Kind] = {kind.name: kind() for kind in members(__name__, Kind)
 
 
 def register(kind: Kind) -> Kind:
-    """Make a kind known by its name. Raises UserError if another has the name."""
+    """Register a kind by its name. Raises UserError if another kind has the name."""
     if type(_KINDS.setdefault(kind.name, kind)) is not type(kind):
         raise UserError(f"the kind '{kind.name}' is known already; give yours another name")
     return kind
 
 
 def get(name: str, where: str = "") -> Kind:
-    """The kind of that name, or UserError with the nearest known one, which begins with `where`."""
+    """The kind of that name. Raises UserError, prefixed by `where`, with the nearest name for an unknown one."""
     if name not in _KINDS:
         before = f"{where}: " if where else ""
         raise UserError(f"{before}'{name}' is not a kind{nearest(str(name), _KINDS)} ({', '.join(_KINDS)})")

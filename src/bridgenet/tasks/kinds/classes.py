@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridgenet.tasks.task import Task
 
 EPS = 1e-7
-"""The least share of a class, where its logarithm is taken."""
+"""Shares of classes are at least this value where their logarithm is taken."""
 
 
 class Classes(Kind):
@@ -67,7 +67,7 @@ class Classes(Kind):
         if array.dtype.kind == "f" and not (whole == array)[~ignored].all():
             raise UserError(f"{path}: found numbers that are not whole, expected class indices")
         top = max(labels.values)
-        table = np.full(top + 2, -1, np.int16)  # the last place stands for all that is not a class
+        table = np.full(top + 2, -1, np.int16)  # the last place is for all other values
         table[list(labels.values)] = np.arange(len(labels.values))
         indices = table[np.where((whole < 0) | (whole > top), top + 1, whole)]
         indices[ignored] = IGNORE
@@ -96,7 +96,7 @@ class Classes(Kind):
             # One class at a time: all 40 at once would need gigabytes for a photograph.
             maps = (resized(channel[None, None].float(), size)[0, 0] for channel in logits[0])
             return streaming_argmax(maps)[0].long().cpu().numpy()
-        # A custom decoding sees all logits.
+        # A custom decoding needs all logits.
         logits = logits if tuple(logits.shape[-2:]) == size else resized(logits.float(), size)
         return decode(logits)[0].cpu().numpy().astype(np.int64)
 
@@ -138,7 +138,7 @@ class Classes(Kind):
 
 
 def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEGEND) -> list[tuple[Any, str]]:
-    """Colour and name of the classes present, the largest first; the last place tells how many are left out."""
+    """Colour and name of the classes present, the largest first; the last entry counts those left out."""
     labels = np.concatenate([map.astype(np.int64).ravel() for map in maps])
     area = np.bincount(labels[labels != IGNORE], minlength=1)
     present = [int(label) for label in np.argsort(-area, kind="stable") if area[label]]
@@ -151,7 +151,7 @@ def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEG
 
 
 def in_words(labels: LabelFormat) -> str:
-    """The values that classes may have, e.g. `0..4 (classes) or 255 (ignore)`."""
+    """Format the values that labels may have, e.g. `0..4 (classes) or 255 (ignore)`."""
     values = sorted(labels.values)
     is_row = values == list(range(values[0], values[-1] + 1)) and len(values) > 1
     text = f"{values[0]}..{values[-1]}" if is_row else ", ".join(str(value) for value in values[:12])

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from bridgenet.tasks.task import Task
 
 LARGEST_DEPTH = 255.0
-"""Where no range is stated, metres from here on are taken for a mistake of the unit [m]."""
+"""Without a stated range, larger values are considered a wrong unit [m]."""
 NEAREST_MEAN_DEPTH = 0.5
-"""No set of photographs has a smaller mean depth [m]."""
+"""Smaller mean depths of a data set are considered implausible [m]."""
 
 
 class Depth(Kind):
@@ -99,7 +99,6 @@ class Depth(Kind):
         return " m"
 
     def find_range(self, maps: Sequence[Map]) -> Range:
-        """(nearest, farthest) [m]: the 1st and 99th percentile of what is known."""
         near, far = percentile_range([values[self.known(values)].ravel() for values in maps])
         return near, max(far, near + 1e-3)
 

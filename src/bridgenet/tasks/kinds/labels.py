@@ -1,4 +1,4 @@
-"""How label files of a task are encoded, and checks that several kinds share."""
+"""The encoding of a task's label files, and checks that several kinds share."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bridgenet.tasks.kinds.base import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFormat:
-    """How the label files of a task are encoded.
+    """The encoding of a task's label files.
 
     Attributes:
-        kind: of the task.
+        kind: kind of the task.
         values: the stored value of each class, in the order of the class indices.
-        ignore: stored values (of several channels: tuples of them) that are no label; NaN stands for NaN and infinities.
-        scale: what stored numbers are multiplied with; None: 1/255 for whole numbers of a probability, else 1.
-        range: (smallest, largest) value that is a label, after `scale`; others are unknown.
-        axes: where the stored x, y and z of normals point to, see :data:`bridgenet.tasks.kinds.normals.DIRECTIONS`.
-        channels: of a regression.
+        ignore: stored values without a label (tuples for several channels); NaN means NaN and infinities.
+        scale: factor for stored numbers; None: 1/255 for whole numbers of a probability, else 1.
+        range: (smallest, largest) valid value after `scale`; others are unknown.
+        axes: directions of the stored x, y and z of normals, see :data:`bridgenet.tasks.kinds.normals.DIRECTIONS`.
+        channels: number of channels of a regression.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class LabelFormat:
         return any(isinstance(value, float) and math.isnan(value) for value in self.ignore)
 
     def ignored(self, array: np.ndarray) -> np.ndarray:
-        """(h, w) bool: where a stored array (h, w, C) holds one of the ignored values in all channels."""
+        """(h, w) bool mask of the pixels of a stored array (h, w, C) with an ignored value in all channels."""
         found = np.zeros(array.shape[:2], bool)
         for value in self.ignore:
             if not (isinstance(value, float) and math.isnan(value)):
@@ -49,7 +49,7 @@ class LabelFormat:
         return found
 
     def finite(self, path: Path, array: np.ndarray) -> np.ndarray:
-        """The array in float32. UserError for what is not finite unless that is ignored."""
+        """The array as float32. Raises UserError for values that are neither finite nor ignored."""
         values = array.astype(np.float32)
         wrong = int((~np.isfinite(values)).sum())
         if wrong and not self.ignores_nan:
@@ -60,7 +60,7 @@ class LabelFormat:
 
 
 def single(path: Path, array: np.ndarray) -> np.ndarray:
-    """A stored array of one channel, or of three that are alike (grey saved as RGB), as (h, w, 1)."""
+    """A stored array of one channel, or of three equal ones (grey saved as RGB), as (h, w, 1). Raises UserError for others."""
     if array.shape[2] == 3 and (array == array[..., :1]).all():
         return array[..., :1]
     if array.shape[2] != 1:

@@ -1,4 +1,4 @@
-"""Unit vectors: normals of surfaces, x to the right, y up, z to the camera."""
+"""Unit vectors: surface normals with x to the right, y up, z to the camera."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from bridgenet.tasks.task import Task
 
 DIRECTIONS = {"right": (0, 1), "left": (0, -1), "up": (1, 1), "down": (1, -1), "towards": (2, 1), "away": (2, -1)}
-"""Directions that an axis of stored normals may point to: channel and sign of it here (right, up, to the camera)."""
+"""Directions of an axis of stored normals, with its channel and sign in (right, up, to the camera)."""
 LENGTH_TOLERANCE = 0.1
-"""A normal stored in 8 bit is at most 0.01 off unit length; resizing shortens some at the borders of surfaces."""
+"""Tolerated deviation from unit length: 0.01 from storing 8 bits, more from resizing at borders of surfaces."""
 MOST_OFF_LENGTH = 0.05
-"""Share of the normals that may be off unit length."""
+"""Tolerated share of normals that are not of unit length."""
 LARGEST_ANGLE = 60.0
-"""Angles from here on are drawn alike [deg]."""
+"""Larger angles have the same colour [deg]."""
 WHITE = (IGNORE, IGNORE, IGNORE)
 _NORMAL = np.float32(2) * np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(1)
 
@@ -38,7 +38,7 @@ _NORMAL = np.float32(2) * np.arange(256, dtype=np.float32) / np.float32(255) - n
 class Normals(Kind):
     """A unit vector per pixel, (H, W, 3) float32; as it is read the zero vector is unknown, after :meth:`mark_unknown` NaN.
 
-    In 8 bits they stay as they are stored, n = 2·v/255 − 1, and white (255 in all three channels) is unknown.
+    In 8 bits they are stored values v, n = 2·v/255 − 1, and white (255 in all three channels) is unknown.
     """
 
     name = "normals"
@@ -67,7 +67,7 @@ class Normals(Kind):
         return _expanded(stored, (stored == IGNORE).all(axis=2))
 
     def stays_compact(self, task: Task) -> bool:
-        # outside of the image they are white, which is what an unknown one is
+        # outside of the image they are white, i.e. unknown
         return task.unknown == "zero" and task.pad_value == 0
 
     def outside(self, task: Task, is_compact: bool) -> float:
@@ -82,7 +82,7 @@ class Normals(Kind):
         import torch
 
         unknown = (target == IGNORE).all(dim=1, keepdim=True)
-        # A tensor, as a GPU divides by a Python number by way of its reciprocal, with other last bits.
+        # A tensor: GPUs divide by a Python number through its reciprocal, which changes the last bits.
         normals = (target.float().mul_(2) / torch.full((), 255.0, device=target.device)).sub_(1)
         sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
         for channel in task.negate_on_flip:
@@ -111,7 +111,7 @@ class Normals(Kind):
         return normals
 
     def measured(self, values: Map) -> Map:
-        """The vectors' lengths."""
+        """The lengths of the vectors."""
         return np.linalg.norm(values, axis=-1)
 
     def off_length(self, measured: Map) -> int:
@@ -143,7 +143,7 @@ class Normals(Kind):
 
     def write(self, folder: Path, name: str, values: Map, num_names: int) -> None:
         bgr = np.empty(values.shape, dtype=np.uint8)
-        for row, normals in enumerate(values):  # by rows: of a large photograph all at once would take gigabytes
+        for row, normals in enumerate(values):  # by rows: a large photograph at once would take gigabytes
             bgr[row] = ((normals[:, ::-1] + 1) / 2 * 255).round().clip(0, 255)
         write_png(folder / f"{name}.png", bgr)
 
@@ -177,10 +177,10 @@ class Normals(Kind):
 
 
 def compact_normals(encoded: NDArray[np.uint8], unknown: Mask | None = None) -> Map:
-    """Normals as stored, (H, W, 3) uint8, without those that are `unknown`, (H, W) bool.
+    """Stored normals, (H, W, 3) uint8, with the pixels of the mask `unknown`, (H, W) bool, marked as unknown.
 
     Returns:
-        (H, W, 3) uint8; float32, the zero vector where unknown, if the file itself holds a white pixel.
+        (H, W, 3) uint8, or float32 with zero vectors where unknown if the file itself holds a white pixel.
     """
     import cv2
 

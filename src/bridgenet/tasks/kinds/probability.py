@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridgenet.tasks.task import Task
 
 EPS = 1e-7
-"""Probabilities are so far from 0 and 1 at least, where their logits are taken."""
+"""Probabilities are clamped to this distance from 0 and 1 where their logits are computed."""
 
 
 class Probability(Kind):

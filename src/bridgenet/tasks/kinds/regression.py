@@ -73,18 +73,16 @@ class Regression(Kind):
         return f" {task.unit}".rstrip()
 
     def as_map(self, task: Task, values: Map) -> Map:
-        """Of three channels all, of another number the first alone."""
+        """All of three channels, of any other number only the first."""
         values = np.asarray(values)
         if values.ndim == 3:
             return values if values.shape[2] == 3 else values[..., 0]
         return super().as_map(task, values)
 
     def find_range(self, maps: Sequence[Map]) -> Range:
-        """(smallest, largest): the 1st and 99th percentile of what is known."""
         return percentile_range([values[np.isfinite(values)] for values in maps])
 
     def colourise(self, values: Map, value_range: Range | None) -> NDArray[np.uint8]:
-        """Dark for small values; three channels are red, green and blue."""
         low, high = value_range or self.find_range([values])
         known = np.isfinite(values)
         shares = (np.where(known, values, low) - low) / max(high - low, 1e-12)
