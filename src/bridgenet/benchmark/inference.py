@@ -31,7 +31,7 @@ def measure_inference(case: Case) -> dict[str, Any]:
     torch.manual_seed(0)
     network = build_network(description(case.config, case.num_tasks)).eval().to(case.device)
     with _way(case, network) as run_network, torch.inference_mode():
-        run = _picture_in(case, run_network) if case.end_to_end else _tensors_in(case, network, run_network)
+        run = _picture_in(case, run_network) if case.end_to_end else _tensors_in(case, run_network)
         return measured(case, run, passes=1) | {"allocator_tuned": is_tuned}
 
 
@@ -111,8 +111,8 @@ def _way(case: Case, network: BridgeNet) -> Iterator[Callable[..., Any]]:
         yield torch.compile(network) if case.is_compiled else network
 
 
-def _tensors_in(case: Case, network: BridgeNet, run_network: Callable[..., Any]) -> Callable[[], Any]:
-    parameter = next(network.parameters())
+def _tensors_in(case: Case, run_network: Any) -> Callable[[], Any]:
+    parameter = next(run_network.parameters())
     images = torch.randn(case.batch, 3, *case.size, generator=torch.Generator().manual_seed(0))
     images = images.to(parameter.device, parameter.dtype)
     return lambda: run_network(images)

@@ -155,7 +155,7 @@ def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
                     problems.append(
                         f"{job.prediction} is a {image.format} of mode {image.mode}, expected an 8-bit grey PNG"
                     )
-                elif job.truth.suffix == ".png" and (size := _png_size(job.truth)) not in (None, image.size):
+                elif job.truth.suffix == ".png" and (size := _png_size(job.truth)) and size != image.size:
                     problems.append(_another_size(job, image.size, size))
                 image.verify()
         except UserError as error:
@@ -179,9 +179,8 @@ def _png_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _another_size(job: BoundaryJob, found: tuple[int, int], truth: tuple[int, int] | None) -> str:
+def _another_size(job: BoundaryJob, found: tuple[int, ...], truth: tuple[int, ...]) -> str:
     """The text for a prediction of wrong size; sizes are (width, height) [pixels]."""
-    assert truth is not None
     return (
         f"{job.prediction} has {found[1]}×{found[0]} pixels (height×width), {job.truth} has {truth[1]}×{truth[0]}; give "
         "predictions in the images' own size"

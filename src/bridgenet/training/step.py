@@ -64,7 +64,8 @@ class TrainingStep:
         for micro_batch in range(self.accumulate):
             batch = next(batches)
             is_last = micro_batch + 1 == self.accumulate
-            with nullcontext() if is_last else self._no_sync():
+            # Only the gradients of the last micro-batch are synchronised.
+            with nullcontext() if is_last else getattr(self.model, "no_sync", nullcontext)():
                 images, *targets = (
                     batch[name].to(self.device, non_blocking=True) for name in ("image", *self.network.tasks)
                 )
@@ -79,10 +80,6 @@ class TrainingStep:
         self.optimizer.zero_grad(set_to_none=True)
         self.weighting.after_step(losses)
         return losses, norm
-
-    def _no_sync(self) -> Any:
-        """Only the gradients of the last micro-batch are synchronised."""
-        return getattr(self.model, "no_sync", nullcontext)()
 
     def _forward(self, images: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
         with autocast(self.device, self.precision):
