@@ -177,9 +177,13 @@ class Model(HubMixin):
 
 
 def _state_of(network: BridgeNet) -> object:
-    """A value that is equal as long as neither weights nor buffers change: their addresses, versions and dtypes."""
-    tensors = [*network.parameters(), *network.buffers()]
-    return [(x.data_ptr(), 0 if x.is_inference() else x._version, x.dtype) for x in tensors]
+    """A value that is equal as long as neither weights nor buffers change: their addresses, dtypes and sums.
+
+    Not their versions: writing to `x.data`, as exponential moving averages of weights often do, leaves those as they are.
+    """
+    tensors = [x.detach() for x in (*network.parameters(), *network.buffers())]
+    sums = torch.stack([x.double().sum() if x.is_floating_point() else x.sum().double() for x in tensors])
+    return [(x.data_ptr(), x.dtype) for x in tensors], sums.cpu().numpy().tobytes()
 
 
 def save(

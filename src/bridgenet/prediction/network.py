@@ -57,7 +57,8 @@ class NetworkPredictor:
     ):
         check_request(network.tasks, tasks, max_pixels, batch_size)
         if not isinstance(network, torch.nn.Module):
-            network, config = network.prepared(), network.config
+            model: Any = network
+            network, config = model.prepared(), model.config
         self.network = network
         self.tasks = list(tasks or network.tasks)
         known = record_of(network)
