@@ -56,14 +56,14 @@ class NetworkPredictor:
         batch_size: int = 1,
     ):
         check_request(network.tasks, tasks, max_pixels, batch_size)
+        predicts: Any = network
         if not isinstance(network, torch.nn.Module):
-            model: Any = network
-            network, config = model.prepared(), model.config
-        self.network = network
+            predicts, config = network.prepared(), network.config
+        self.network: BridgeNet = predicts
         self.tasks = list(tasks or network.tasks)
-        known = record_of(network)
+        known = record_of(self.network)
         config = config or (known.config if known is not None else None)
-        self.tiling = tiling_for(network, config, tile, overlap)
+        self.tiling = tiling_for(self.network, config, tile, overlap)
         self.batch_size, self.tile_batch_size = (1, batch_size) if self.tiling else (batch_size, 1)
         if self.tiling and max_pixels is not None:
             raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
