@@ -29,7 +29,7 @@ ROWS = (
 """Folders and files of the package from top to bottom: imports point down only. `bridgenet/__init__.py` stands above all."""
 
 HEAVY = {
-    "accelerate", "cv2", "gradio", "huggingface_hub", "matplotlib", "onnx", "onnxruntime", "scipy",
+    "accelerate", "cv2", "gradio", "huggingface_hub", "matplotlib", "numpy", "onnx", "onnxruntime", "scipy",
     "skimage", "timm", "torch", "torchmetrics", "triton",
 }  # fmt: skip
 """Libraries that take long to load, or that are not on every system."""

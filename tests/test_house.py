@@ -14,7 +14,10 @@ GRAPH = house.read(ROOT / "src")
 
 STILL_UP: set[tuple[str, str]] = set()
 """What does not hold yet. This list only gets shorter."""
-STILL_NEEDLESS: set[tuple[str, str]] = {}
+STILL_NEEDLESS: set[tuple[str, str]] = {
+    ("bridgenet.cli.evaluate", "bridgenet.tasks.scores"),
+    ("bridgenet.cli.predict", "bridgenet.export.description"),
+}
 
 
 def test_every_file_has_its_row() -> None:

@@ -17,6 +17,7 @@ from bridgenet.benchmark.training import measure_training
 from bridgenet.model.backbones.timm_backbones import Pyramid
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.decoders.bridgenet import BridgeNetDecoder
+from tests.model.networks import config_of
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -118,7 +119,7 @@ def test_training_step_trains(case: Case, clock: None, monkeypatch: pytest.Monke
     )
     measure_training(dataclasses.replace(case, kind="training", batch=2, runs=1, warm_up=1))
     torch.manual_seed(0)
-    start = inference.build_network(built[0].config).state_dict()
+    start = inference.build_network(config_of(built[0])).state_dict()
     moved = {name for name, value in built[0].state_dict().items() if not torch.equal(value, start[name])}
     assert {"heads.depth.weight", "heads.semseg.weight"} <= moved
     assert any(name.endswith("running_mean") for name in moved)

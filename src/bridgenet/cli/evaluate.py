@@ -9,7 +9,6 @@ from bridgenet import config as configuration
 from bridgenet.cli.arguments import MakeParser, add_device, add_trust, is_main_process
 from bridgenet.cli.progress import ProgressLine
 from bridgenet.cli.train import SETTINGS_HELP
-from bridgenet.tasks.scores import read_scores, table
 
 
 def add_command(command: MakeParser) -> None:
@@ -30,6 +29,7 @@ def add_command(command: MakeParser) -> None:
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Evaluate and print the table; returns the exit code."""
     from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
+    from bridgenet.tasks.scores import read_scores, table
 
     source = Path(options.source)
     is_run = source.is_dir() and not (source / "model.safetensors").is_file()  # which a folder of the hub has

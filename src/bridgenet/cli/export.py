@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bridgenet.cli.arguments import MakeParser, add_network_config, add_trust
 from bridgenet.errors import UserError
-from bridgenet.imaging.reading import read_picture
 
 if TYPE_CHECKING:
     from bridgenet.export.predictor import ExportedPredictor
@@ -39,6 +38,7 @@ def add_command(command: MakeParser) -> None:
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
     from bridgenet.export.write import export, summary
+    from bridgenet.imaging.reading import read_picture
     from bridgenet.prediction.model import load_network
 
     started = time.perf_counter()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
 from bridgenet.cli.progress import ProgressLine
-from bridgenet.export.description import is_exported
 
 if TYPE_CHECKING:
     from bridgenet.prediction.run import Predictor
@@ -83,6 +82,7 @@ def _tile(text: str) -> int | str:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
+    from bridgenet.export.description import is_exported
     from bridgenet.prediction.run import RunOptions, run_inputs
     from bridgenet.prediction.video import StreamOptions
 
