@@ -47,7 +47,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     kept = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED")}
-    page, found = app.serve(make_network(), "tiny", port=free_port(), block=False)
+    page, found = app.serve(bridgenet.Model(make_network()), "tiny", port=free_port(), block=False)
     folder = os.environ["GRADIO_TEMP_DIR"]
     yield found
     page.close(verbose=False)
@@ -71,7 +71,7 @@ def pictures(tmp_path: Path) -> list[str]:
 )
 def test_hosts_that_are_not_this_machine(host: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        app.serve(make_network(), "tiny", host=host, port=free_port(), block=False)
+        app.serve(bridgenet.Model(make_network()), "tiny", host=host, port=free_port(), block=False)
 
 
 def ask(address: str, files: list[str]) -> Any:

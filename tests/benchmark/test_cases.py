@@ -52,7 +52,7 @@ def test_unknown_network() -> None:
 
 def test_as_json(case: Case) -> None:
     told = json.loads(json.dumps(case.as_dict()))
-    assert told["size"] == [32, 32] and told["config"]["network"]["backbone"] == "test_resnet"
+    assert told["size"] == [32, 32] and told["config"]["network"]["backbone"] == {"name": "test_resnet"}
 
 
 def test_published_size(case: Case) -> None:

@@ -11,7 +11,6 @@ import torch
 from bridgenet import UserError, tasks
 from bridgenet.export import decoding
 from bridgenet.ops.normalisation import IMAGENET_DEVIATION, IMAGENET_MEAN, normalise
-from bridgenet.prediction.network import _full_size
 from bridgenet.tasks import registry
 from bridgenet.tasks.array_decoding import decoding_of
 
@@ -34,7 +33,7 @@ def enlarged(task: tasks.Task, logits: np.ndarray, size: tuple[int, int]) -> np.
 @pytest.mark.parametrize("name", CHANNELS)
 def test_equals_pytorchs(name: str, size: tuple[int, int]) -> None:
     logits = torch.randn(1, CHANNELS[name], 24, 36, generator=torch.Generator().manual_seed(0)) * 3
-    expected = _full_size(name, logits, size)
+    expected = tasks.get(name).kind.enlarge(tasks.get(name), logits, size)
     found = enlarged(tasks.get(name), logits[0].numpy(), size)
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape

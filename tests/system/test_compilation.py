@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from bridgenet.errors import UserError
 from bridgenet.system import compilation
@@ -50,3 +52,28 @@ def broken_backend() -> Iterator[str]:
 def test_a_failure_is_told_in_words(broken_backend: str) -> None:
     with pytest.raises(UserError, match=r"compiler failed \(.*Python\.h: No such file.*\); try without compile"):
         compilation.compiled(lambda x: x + 1, broken_backend)(torch.ones(2))
+
+
+POOLS = [
+    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 4, "stride": 4, "ceil_mode": True},
+    {"kernel_size": (2, 3), "stride": (3, 2), "padding": (1, 0), "ceil_mode": True},
+    {"kernel_size": 2, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False},
+    {"kernel_size": 3},
+]
+
+
+def pooled(function: object, x: Tensor, **options: object) -> tuple[Tensor, Tensor]:
+    """What a pooling gives, and a gradient of it."""
+    x = x.clone().requires_grad_()
+    y = function(x, **options)  # type: ignore[operator]
+    (gradient,) = torch.autograd.grad((y * torch.arange(y.numel()).view_as(y)).sum(), x)
+    return y.detach(), gradient
+
+
+@pytest.mark.parametrize("options", POOLS, ids=str)
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (6, 7), (9, 4), (4, 5)], ids=str)
+def test_the_pooling_that_is_compiled_is_the_pooling(options: dict, size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for got, expected in zip(pooled(compilation.average_pool, x, **options), pooled(F.avg_pool2d, x, **options)):
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)

@@ -134,4 +134,4 @@ def test_a_size_that_is_no_multiple_is_told(trained: Path, tmp_path: Path, capsy
     assert run(["train", recipe, *options]) == 2
     assert "divisible by 3" in capsys.readouterr().err
     assert run(["train", recipe, "--data.shrink", "0", "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
-    assert "data.shrink is 0, expected at least 1" in capsys.readouterr().err
+    assert "data.shrink is 0, expected a whole number, at least 1" in capsys.readouterr().err

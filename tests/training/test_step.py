@@ -74,9 +74,11 @@ def test_compiled_is_the_same(accumulate: int) -> None:
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on this machine")
-def test_compiled_by_the_compiler_that_runs_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)  # processes of its own take longer to start
-    assert_compiled_is_the_same("inductor")
+def test_compiled_by_the_compiler_that_runs_use() -> None:
+    import torch._inductor.config
+
+    with torch._inductor.config.patch(compile_threads=1):  # processes of its own take longer to start
+        assert_compiled_is_the_same("inductor")
 
 
 def test_a_step_compiles_once_and_evaluation_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

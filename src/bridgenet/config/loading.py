@@ -58,7 +58,8 @@ def load(
 
     layers: list[tuple[str, Mapping[str, Any], Path]] = [_read(source)] if source is not None else []
     layers += [(f"{name}: ", values, folder or Path()) for name, values in (changes or {}).items()]
-    layers += [(name, _nested(key, value), Path()) for name, key, value in _overrides(overrides)]
+    flags = {key: (name, value) for name, key, value in _overrides(overrides)}  # of a flag given twice, the last one
+    layers += [(name, _nested(key, value), Path()) for key, (name, value) in flags.items()]
     is_recorded, is_preset = source is not None and Path(source).is_dir(), str(source) in presets()
     network = NetworkSettings()
     values: dict[str, Any] = {"network": {"backbone": network.backbone, "decoder": network.decoder}}
@@ -186,7 +187,8 @@ def _overrides(words: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
             raise UserError(f"unexpected {word}, settings are given as --NAME VALUE")
         if not equals and (text := next(left, "--")).startswith("--"):
             raise UserError(f"{name}: expected a value")
-        yield name, _key(name), _value(_key(name), text)
+        key = "data.name" if name == "--data" else _key(name)
+        yield name, key, _value(key, text)
 
 
 def _value(key: str, text: str) -> Any:
@@ -205,7 +207,7 @@ def _value(key: str, text: str) -> Any:
 
 def _annotation(key: str) -> Any:
     kind: Any = RunConfig
-    for name in ("data.name" if key == "data" else key).split("."):
+    for name in key.split("."):
         kind = fields_of(kind).get(name) if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__") else None
     return kind
 

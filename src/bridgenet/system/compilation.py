@@ -11,10 +11,13 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from bridgenet.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Pair = int | tuple[int, int]
 
 
 def check_compiler(device: torch.device) -> None:
@@ -36,9 +39,16 @@ def check_compiler(device: torch.device) -> None:
 
 
 def compiled(function: Function, backend: str) -> Function:
-    """Compile a function at its first call. UserError with the start of the compiler's message if that fails."""
+    """Compile a function at its first call, with right gradients. UserError with the start of the compiler's message if that fails."""
 
-    fast = torch.compile(function, backend=backend)
+    def compile_graph(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        for node in graph.graph.nodes:
+            if node.op == "call_function" and node.target is F.avg_pool2d:
+                node.target = average_pool
+        graph.recompile()
+        return torch._dynamo.lookup_backend(backend)(graph, inputs)
+
+    fast = torch.compile(function, backend=compile_graph)
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
@@ -54,3 +64,37 @@ def compiled(function: Function, backend: str) -> Function:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Create the autocast context of a forward pass in `float32` or `bfloat16`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def average_pool(
+    x_BCHW: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Compute `F.avg_pool2d` with partial windows (ceil_mode) completed first and divided afterwards.
+
+    Inductor (torch 2.14) divides the gradient of such windows by their whole size, without an error.
+    """
+    if not (ceil_mode and count_include_pad and divisor_override is None):
+        return F.avg_pool2d(x_BCHW, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    kernels, paddings = _pair(kernel_size), _pair(padding)
+    strides = _pair(kernel_size if stride is None else stride)
+    around: list[int] = []
+    counts = []
+    for size, kernel, step, pad in zip(x_BCHW.shape[-2:], kernels, strides, paddings):
+        last = -(-(size + 2 * pad - kernel) // step) * step  # where the last window begins
+        if last >= size + pad:  # entirely in the padding: there is none
+            last -= step
+        overhang = max(0, last + kernel - size - 2 * pad)
+        around = [pad, pad + overhang, *around]  # the last axis first
+        counts.append([min(kernel, size + 2 * pad - begin) for begin in range(0, last + 1, step)])
+    rows, columns = (torch.tensor(count, dtype=x_BCHW.dtype, device=x_BCHW.device) for count in counts)
+    return F.avg_pool2d(F.pad(x_BCHW, around), kernels, strides) * (kernels[0] * kernels[1] / (rows[:, None] * columns))
+
+
+def _pair(value: Pair) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])

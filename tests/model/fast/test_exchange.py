@@ -66,7 +66,7 @@ def test_weights_can_be_loaded_moved_and_saved_afterwards(tmp_path) -> None:
     for task, x in network.double()(images().double()).logits.items():
         torch.testing.assert_close(x, expected[task], atol=1e-10, rtol=1e-10)
     bridgenet.save(network.float(), tmp_path / "x.safetensors")
-    loaded = bridgenet.load(tmp_path / "x.safetensors", device="cpu")
+    loaded = bridgenet.load_network(tmp_path / "x.safetensors", device="cpu")
     assert type(loaded.decoder) is BridgeNetDecoder
     for key, x in loaded.state_dict().items():
         torch.testing.assert_close(x, network.state_dict()[key], atol=0, rtol=0)
