@@ -165,3 +165,18 @@ def test_what_models_were_before(weights: Path) -> None:
         model.predict(PICTURE, optimize=False)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = model.nonsense
+
+
+def test_an_interrupted_first_prediction_leaves_a_model_that_predicts(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = bridgenet.load(weights, device="cpu")
+
+    def interrupted(network: torch.nn.Module) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("bridgenet.model.inference.prepare_for_inference", interrupted)
+        model.predict(PICTURE)
+    expected = plainly(bridgenet.load_network(weights, device="cpu"))
+    np.testing.assert_allclose(model.predict(PICTURE).sal, expected, atol=1e-5)

@@ -115,16 +115,16 @@ class Model(HubMixin):
     def prepared(self) -> BridgeNet:
         """The network prepared for fast inference. A network of another dtype than float32 is not prepared."""
         with self._lock:
-            network = self._network
-            if network is None:
-                assert self._prepared is not None
+            if self._network is None and self._prepared is not None:
                 return self._prepared
+            network = self._plain()
             how: dict[str, Any] = {
                 "precision": "bfloat16" if self.dtype == torch.bfloat16 else "float32",
                 "compile": self._compile,
             }
             if self._source is not None:  # nothing else uses it
-                self._prepared, self._network = consume(network, **how), None
+                self._network = None  # of no use once it is begun, also if it is interrupted: then it is read again
+                self._prepared = consume(network, **how)
                 return self._prepared
             if self._prepared is None or self._made_of != _state_of(network):
                 self._prepared = None  # not both at once
