@@ -12,6 +12,7 @@ from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong_options
 from bridgenet.model.legacy import in_parts
 from bridgenet.system.validation import Count, Rate, Words, lines, strict, validated
+from bridgenet.tasks.naming import check_names
 
 Size = Annotated[tuple[Count, Count], Words("[height, width] in pixels")]
 
@@ -77,6 +78,7 @@ class NetworkConfig:
     task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_names(self.num_outputs, "num_outputs")
         self.backbone, self.decoder = Part.of(self.backbone), Part.of(self.decoder)
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from bridgenet.errors import UserError
 from bridgenet.moved import renamed
 from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.base import Kind
+from bridgenet.tasks.naming import wrong_name
 from bridgenet.tasks.references import Reference, name_of
 
 
@@ -43,7 +44,8 @@ class Task:
     are read see `unknown`.
 
     Attributes:
-        name: key in batches, configurations and results, e.g. ``"semseg"``.
+        name: key in batches, configurations and results, e.g. ``"semseg"``; letters, digits, `_` and `-`, see
+            :mod:`bridgenet.tasks.naming`.
         title: heading in figures.
         kind: how targets and predictions are read, drawn and written, see :mod:`bridgenet.tasks.kinds`; its name may be
             given instead. Decoded predictions are: ``"classes"`` (H, W) int64; ``"probability"`` (H, W)
@@ -70,7 +72,7 @@ class Task:
         interpolation: how a target stored in another size than its image is resized, ``"nearest"`` or ``"cubic"``.
             (Augmentation resizes every target by nearest neighbour, as published.)
 
-    Raises UserError for an unknown kind.
+    Raises UserError for an unknown kind or a name that is not allowed.
     """
 
     name: str
@@ -94,6 +96,8 @@ class Task:
     interpolation: Literal["nearest", "cubic"] = "nearest"
 
     def __post_init__(self) -> None:
+        if problem := wrong_name(self.name):
+            raise UserError(problem)
         if not isinstance(self.kind, Kind):
             object.__setattr__(self, "kind", kinds.get(self.kind, f"task '{self.name}'"))
 

@@ -15,6 +15,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.system.validation import said
 from bridgenet.tasks import IGNORE, Task, kinds
 from bridgenet.tasks.kinds.normals import DIRECTIONS
+from bridgenet.tasks.naming import check_names
 
 OF_EVERY_TASK = ("kind", "task", "folder", "suffix", "ignore")
 OF_OWN_TASKS = ("title", "weight", "loss", "metric")
@@ -78,7 +79,12 @@ class TaskEntries:
     def _tasks(self, values: Any, root: Path | None) -> list[TaskFiles]:
         if not isinstance(values, dict):
             return []  # already reported
-        found = [self._task(str(name), entry, root) for name, entry in values.items()]
+        try:
+            check_names(values)
+        except UserError as error:
+            self.wrong("tasks:", str(error))
+            return []
+        found = [self._task(name, entry, root) for name, entry in values.items()]
         definitions = [entry[1] for entry in found if entry]
         if not self.problems:
             for definition in definitions:
