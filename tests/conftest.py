@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.data.layouts import make_nyud
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
+os.environ["XDG_STATE_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp()  # tests trust nothing for the user
 torch.set_num_threads(1)  # small tensors: threads cost more than they give, and two processes would fight for cores
 # A shell's background job ignores Ctrl-C, and tests that press it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

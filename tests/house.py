@@ -24,7 +24,7 @@ ROWS = (
     ("metrics", "losses"),
     ("tasks",),
     ("ops", "imaging", "downloads", "system"),
-    ("extensions", "moved", "errors", "version"),
+    ("extensions", "moved", "errors", "trust", "version"),
 )
 """Folders and files of the package from top to bottom: imports point down only. `bridgenet/__init__.py` stands above all."""
 

@@ -18,6 +18,7 @@ from bridgenet.data.folders.custom_class import is_dataset
 from bridgenet.data.folders.task_entries import _is_task
 from bridgenet.extensions import is_decoding, is_loss, is_metric, load_object, subclass_of
 from bridgenet.model.build import try_custom_parts
+from bridgenet.trust import trusting
 from tests.data.layouts import make_nyud
 from tests.training.tiny import tiny_config
 
@@ -330,7 +331,7 @@ def test_weights_alone_run_no_code_that_is_not_trusted(mine: Path, capsys: pytes
     assert type(bridgenet.load_network(weights, trust=["mine_parts"]).decoder).__name__ == "Decoder"
     bridgenet.load(weights)  # the program has imported it by now
     forget()
-    with extensions.trusting([]):  # what the command trusts ends with its process
+    with trusting([]):  # what the command trusts ends with its process
         assert run([*predict, "--trust", "mine_parts"]) == 0
 
 

@@ -13,6 +13,7 @@ import bridgenet
 from bridgenet import UserError, data, extensions, tasks
 from bridgenet.cli.main import run
 from bridgenet.model.inference import optimize_for_inference
+from bridgenet.trust import trusting
 from tests.data.layouts import make_nyud
 from tests.test_extensions import forget, train
 
@@ -176,7 +177,7 @@ def test_card_and_folder_of_the_hub(mine: Path) -> None:
 
 
 def test_a_package_inside_of_a_package_can_be_trusted(tmp_path: Path) -> None:
-    with extensions.trusting(["not_mine.models"]):
+    with trusting(["not_mine.models"]):
         extensions.check_trusted({"network.decoder": "not_mine.models.small:Decoder"}, tmp_path)
         with pytest.raises(UserError, match=r"module not_mine\.other"):
             extensions.check_trusted({"network.decoder": "not_mine.other:Decoder"}, tmp_path)

@@ -7,14 +7,14 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from bridgenet import extensions
     from bridgenet.cli.main import run
     from bridgenet.system import allocator
 
     allocator.tune()
-    extensions.add_current_folder()
     sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):  # Python 3.10 has no such flag
+        del sys.path[0]  # the current folder: see bridgenet.trust.make_findable
     main()

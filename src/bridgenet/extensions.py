@@ -11,16 +11,20 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bridgenet.errors import UserError, nearest
+from bridgenet.trust import is_own, is_remembered, is_trusted, make_findable, remember
 
 Check = Callable[[Any], str]
 """Returns what is wrong with an object; an empty string if nothing is."""
+
+_LOADED: set[str] = set()
+"""Modules, other than this package's, whose objects were loaded."""
 
 
 def is_path(text: str) -> bool:
@@ -41,15 +45,6 @@ def is_foreign(part: object) -> bool:
     return type(part).__module__.partition(".")[0] != "bridgenet"
 
 
-def add_current_folder() -> None:
-    """Append the current folder to Python's path, so that its modules are found however the command line was started.
-
-    `python -m bridgenet` has the folder on the path already. Child processes inherit it.
-    """
-    if not getattr(sys.flags, "safe_path", False) and not _current_folder_is_on_path():  # Python 3.10 has no such flag
-        sys.path.append(str(Path.cwd()))
-
-
 def load_object(text: str, where: str, check: Check | None = None) -> Any:
     """Import the object of a dotted path.
 
@@ -62,7 +57,11 @@ def load_object(text: str, where: str, check: Check | None = None) -> Any:
         UserError: the path, module or attribute does not exist; the module cannot be imported; or the check fails.
     """
     name, attribute = _parts(text, where)
+    if _named_by is not None:
+        check_trusted({where: text}, _named_by, of_run=True)
     found = _module(name, text, where)
+    if not is_own(name):
+        _LOADED.add(name)
     path = name
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -90,6 +89,7 @@ def _parts(text: str, where: str) -> tuple[str, str]:
 
 def _module(name: str, text: str, where: str) -> ModuleType:
     importlib.invalidate_caches()  # it may have been written a moment ago
+    make_findable(name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -200,42 +200,43 @@ def failing_as(where: str, failure: str = "fails:") -> Iterator[None]:
         raise UserError(f"{where} {failure} {in_words(error)}") from error
 
 
-_TRUSTED: set[str] = set()
-
-
-def trust(modules: Iterable[str]) -> None:
-    """Allow weight files to load code from these modules or packages, until the process ends."""
-    _TRUSTED.update(modules)
+_named_by: Path | None = None
 
 
 @contextmanager
-def trusting(modules: Iterable[str]) -> Iterator[None]:
-    """Like :func:`trust`, but only inside the block."""
-    before = set(_TRUSTED)
-    _TRUSTED.update(modules)
+def named_by(file: Path | None) -> Iterator[None]:
+    """In the block :func:`load_object` loads for a file of a run's folder, and checks whether the code is trusted."""
+    global _named_by
+    before, _named_by = _named_by, file
     try:
         yield
     finally:
-        _TRUSTED.clear()
-        _TRUSTED.update(before)
+        _named_by = before
 
 
-def check_trusted(named: Mapping[str, str], file: Path) -> None:
-    """UserError if a weight file names code of an untrusted module, since importing it would run it.
-
-    Trusted are this package, the modules given to :func:`trust`, and modules that the program has imported, except
-    those of Python's standard library.
+def check_trusted(named: Mapping[str, str], file: Path, *, of_run: bool = False) -> None:
+    """UserError if a file names code of an untrusted module, since importing it would run it; see :mod:`bridgenet.trust`.
 
     Args:
         named: dotted paths by their key, e.g. `{"network.decoder": "mine.decoder:Small"}`.
-        file: the weight file.
+        file: the weight file, or the settings of a run.
+        of_run: whether the file is a run's: modules that a training of this user has run are trusted then.
     """
     for where, text in named.items():
         module = _parts(text, where)[0]
-        parents = {module, *(module[: dot.start()] for dot in re.finditer(r"\.", module))}
-        is_imported = module in sys.modules and module.partition(".")[0] not in sys.stdlib_module_names
-        if not (is_imported or parents & (_TRUSTED | {"bridgenet"})):
+        if not (is_trusted(module) or (of_run and is_remembered(module))):
             raise UserError(
                 f"{file} names code of the module {module} ({where}: {text}), which would be run. If you know it, give "
                 f"--trust {module}, or bridgenet.load(…, trust=['{module}'])"
             )
+
+
+def remember_loaded() -> str:
+    """Note the modules of all objects loaded so far as run by this user; returns why it failed, or an empty string."""
+    try:
+        remember(sorted(_LOADED))
+    except (OSError, RuntimeError) as error:
+        return (
+            f"it cannot be noted that you have run {', '.join(sorted(_LOADED))} ({error}): to load the run give --trust"
+        )
+    return ""

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from bridgenet import config as configuration
-from bridgenet import data, extensions
+from bridgenet import data
 from bridgenet.checkpoints import (
     BEST,
     HUB_WEIGHTS,
@@ -33,6 +33,7 @@ from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import RECORDED
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.description import NetworkConfig, Part
+from bridgenet.trust import trusting
 
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "relative_position_index")
 
@@ -121,7 +122,7 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
     Raises:
         UserError: the source cannot be read as weights at all. What does not fit is listed in `problems`.
     """
-    with extensions.trusting(custom_modules(source)):
+    with trusting(custom_modules(source)):
         return _inspected(weights_path(source), config)
 
 

@@ -24,6 +24,7 @@ from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
 from bridgenet.model.records import record, required_record
+from bridgenet.trust import is_remembered, trusting
 
 AUTHORS_LICENCE = "cc-by-nc-4.0"
 """Licence of the weights that the authors released, and so of all weights converted from a file in their names."""
@@ -59,7 +60,7 @@ class Source:
         """
         state = self._state if self._state is not None else _read(self.path, self._given)[0]
         self._state = None
-        with extensions.trusting(self.trust):
+        with trusting(self.trust):
             network = _filled(self.config, state, self.path, reference_names if self.kind == "authors" else None)
         record(network, required_record(network).config, self.information)
         return network.eval()
@@ -133,14 +134,15 @@ def weights_path(source: str | Path) -> Path:
 
 
 def custom_modules(source: str | Path) -> list[str]:
-    """Modules that the weights in a run folder name; an empty list for any other source."""
+    """Modules that the weights in a run folder name and that a training of this user has run; empty for any other source."""
     if not (Path(source) / "config.yaml").is_file():
         return []
     if (path := weights_path(source)).name == HUB_WEIGHTS or not is_safetensors(
         path
     ):  # a hub folder, which may be from someone else
         return []
-    return [extensions.module_of(text) for text in read_description(path)[0].custom_parts().values()]
+    named = {extensions.module_of(text) for text in read_description(path)[0].custom_parts().values()}
+    return sorted(filter(is_remembered, named))
 
 
 def open_reference(

@@ -36,7 +36,7 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="MODULE",
-        help="allow weights to load code from these modules",
+        help="allow weights, and the settings in the folder of a run, to load code from these modules",
     )
 
 

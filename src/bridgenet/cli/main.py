@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from bridgenet import extensions
 from bridgenet.cli import (
     app,
     benchmark,
@@ -27,6 +26,7 @@ from bridgenet.cli import (
 from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
 from bridgenet.config import KEYS
 from bridgenet.errors import UserError, nearest
+from bridgenet.trust import trust
 from bridgenet.version import __version__
 
 
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
             known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
             name = unknown[0].partition("=")[0]  # may be a flag of another subcommand
             raise UserError(f"unknown argument {unknown[0]}{nearest(name, [flag for flag in known if flag != name])}")
-        extensions.trust(getattr(options, "trust", []))
+        trust(getattr(options, "trust", []))
         return COMMANDS[options.command](options, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from bridgenet import config as configuration
-from bridgenet.cli.arguments import INTERRUPTED, MakeParser, add_device, is_main_process
+from bridgenet.cli.arguments import INTERRUPTED, MakeParser, add_device, add_trust, is_main_process
 
 SETTINGS_HELP = "any setting of the run can be given as --NAME VALUE, e.g. --optimizer.lr 1e-5; `bridgenet train CONFIG --print-config` lists them"
 
@@ -26,6 +26,7 @@ def add_command(command: MakeParser) -> None:
         "--print-config", "--print_config", action="store_true", help="print all settings as YAML and stop"
     )
     add_device(parser)
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from bridgenet.compare.checks import check_configs, check_data
 from bridgenet.compare.plan import Plan, read_plan
 from bridgenet.errors import UserError
-from bridgenet.extensions import trusting
 from bridgenet.system.files import write_atomically, write_json
+from bridgenet.trust import trusting
 
 if TYPE_CHECKING:
     from bridgenet.compare.runs import PlannedRun

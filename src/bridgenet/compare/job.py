@@ -20,11 +20,11 @@ from typing import Any
 from filelock import FileLock
 
 from bridgenet import config as configuration
-from bridgenet import extensions
 from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.system.files import write_json
+from bridgenet.trust import trust
 
 RESULT = "result.json"
 INTERRUPTED, USER_ERROR = 130, 2
@@ -64,7 +64,7 @@ def run_job(job: Job) -> dict[str, Any]:
     from bridgenet.evaluation.command import EvaluationOptions, evaluate_source
     from bridgenet.training.run import train
 
-    extensions.trust(job.trust)
+    trust(job.trust)
     folder = Path(job.folder)
     config = as_config(job.settings)
     device = torch.device("cpu" if job.device == "cpu" or not torch.cuda.is_available() else "cuda")

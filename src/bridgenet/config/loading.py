@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from bridgenet import extensions, tasks
+from bridgenet.config.recorded import check_code
 from bridgenet.config.settings import NetworkSettings, RunConfig
 from bridgenet.errors import UserError, nearest
 from bridgenet.model.decoders import wrong_options
@@ -64,6 +65,8 @@ def load(
     network = NetworkSettings()
     values: dict[str, Any] = {"network": {"backbone": network.backbone, "decoder": network.decoder}}
     config, known, wrong = RunConfig(), [], []
+    if is_recorded:
+        check_code(_modern(layers[0][1], layers[0][2], ""), Path(str(source)) / "config.yaml")
     for number, (where, layer, beside) in enumerate(layers):
         values = _merged(values, _modern(layer, beside, "" if number == 0 and is_recorded else where))
         found, problems = validated(RunConfig, values)

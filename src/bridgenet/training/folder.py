@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bridgenet import data
 from bridgenet.checkpoints import BEST, LAST, read_information
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
+from bridgenet.extensions import remember_loaded
 from bridgenet.system.files import write_atomically
 from bridgenet.training.rows import METRICS, truncate_rows
 
@@ -145,5 +147,7 @@ def prepare_folder(
         if data.info(config.data.name).needs_root:  # found from any folder
             settings["data"]["root"] = str(data.data_root(config.data.root).absolute())
         write_atomically(out / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
+        if problem := remember_loaded():
+            warnings.warn(problem, stacklevel=2)
     accelerator.wait_for_everyone()
     return rows
