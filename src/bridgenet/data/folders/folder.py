@@ -19,12 +19,13 @@ import numpy as np
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, read_array
+from bridgenet.data.folders.labels import SUFFIXES, check_upright, read_array
 from bridgenet.data.folders.lists import listed_ids
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
+from bridgenet.imaging.orientation import orientation
 from bridgenet.system.text_files import composed
 from bridgenet.system.walking import walk
 from bridgenet.tasks.kinds.labels import single
@@ -231,6 +232,20 @@ class FolderDataset(DenseDataset):
     def image_size(self, index: int) -> tuple[int, int]:
         return reading.picture_size(self.image_path(index))
 
+    def orientation(self, index: int) -> int:
+        """The EXIF orientation by which a picture is turned, 1 for none."""
+        return orientation(self.image_path(index))
+
+    def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        try:
+            return super().fit_target(task, index, target, size)
+        except UserError as error:
+            if (turned := self.orientation(index)) == 1:
+                raise
+            raise UserError(
+                f"{error} The image is turned by its EXIF orientation ({turned}): labels are to lie on the turned image"
+            ) from None
+
     def image_path(self, index: int) -> Path:
         """The picture of a sample; a path that does not exist if it is missing."""
         name = self.ids[index]
@@ -248,6 +263,7 @@ class FolderDataset(DenseDataset):
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
         """The edge file read as a label map, (H, W), which is the protocol of NYUD-v2's published numbers."""
+        check_upright(path)
         return single(path, read_array(path))[..., 0]
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
