@@ -20,6 +20,8 @@ from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.data.pipeline.views import resize
 from bridgenet.data.published.readers import read_image
 from bridgenet.errors import UserError
+from bridgenet.system.text_files import read_text
+from bridgenet.system.walking import why_no_file
 from bridgenet.tasks import IGNORE, Task
 
 Interpolation = Literal["nearest", "cubic"]
@@ -125,7 +127,9 @@ class DenseDataset(ABC):
     def compact_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task in the image's `size` (H, W), (H, W, C) uint8 or float32. Raises UserError as `load` does."""
         paths = self.target_paths(task, index)
-        if self.partial and not all(path.is_file() for path in paths):
+        if self.partial and (absent := [path for path in paths if not path.is_file()]):
+            if odd := next((path for path in absent if os.path.lexists(path)), None):
+                raise UserError(why_no_file(odd))
             return unlabelled(self.task(task), size)
         target = self.targets[task].read(paths, size)
         if target.shape[:2] != size and self.task(task).interpolation == "cubic":
@@ -233,8 +237,7 @@ class DenseDataset(ABC):
 
     def _read_ids(self) -> list[str]:
         path = self.require_folder(self.folder.parent, self.split)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        ids = [line.strip() for line in lines if line.strip()]
+        ids = [line.strip() for line in read_text(path).splitlines() if line.strip()]
         if not ids:
             raise UserError(f"{path} is empty, expected one id a line. Unpack the archive again")
         return ids

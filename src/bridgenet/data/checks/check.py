@@ -116,19 +116,20 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
             image = dataset.load_image(index)
             size = (image.shape[0], image.shape[1])
             found.sizes[size] += 1
+            found.turned += isinstance(dataset, FolderDataset) and dataset.orientation(index) != 1
     for task in dataset.tasks:
         if not all(path.is_file() for path in dataset.target_paths(task, index)):
             continue
         with found.noting(dataset.split, task):
             target = dataset.stored_target(task, index, size or (1, 1))
+            if size is not None:
+                dataset.fit_target(task, index, target, size)
             statistics = Statistics.of(
                 dataset.task(task), target, resized=size is not None and target.shape[:2] != size
             )
             found.tasks[task] = statistics
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
                 found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
-            if size is not None:
-                dataset.fit_target(task, index, target, size)
     return found
 
 
@@ -144,6 +145,9 @@ def _compare(report: Report) -> None:
         report.notes.append(
             f"made by `bridgenet data generate` ({SYNTHETIC}): counts and sizes are not the published ones"
         )
+    if report.turned:
+        are = "image is" if report.turned == 1 else "images are"
+        report.notes.append(f"{report.turned} {are} turned by EXIF; labels are taken to lie on the turned image")
     for size, number in sorted(report.sizes.items()):
         text = f"{number} images have {size[0]}×{size[1]} pixels (height×width)"
         if size in info.other_copies:

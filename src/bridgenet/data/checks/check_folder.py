@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
 from bridgenet.data.checks.report import Fault, Report
-from bridgenet.data.folders.folder import FolderDataset, FolderSource
+from bridgenet.data.folders.folder import FilesById, FolderDataset, FolderSource
 from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.tasks.statistics import Statistics
 
@@ -32,41 +31,44 @@ def opened(source: FolderSource, tasks: Sequence[str] | None) -> tuple[Report, l
             datasets.append(FolderDataset(source, split, chosen, look_for_files=False))
     pictures = source.images()
     labels = {task: source.labels(task) for task in chosen}
-    report.faults += _twice("image", pictures)
-    for task, files in labels.items():
-        report.faults += _twice(task, files)
-        report.faults += _without_image(task, files, pictures)
+    report.faults += _of_files("image", pictures)
+    for task, found in labels.items():
+        report.faults += _of_files(task, found)
+        report.faults += _without_image(task, found, pictures)
     report.faults += _without_label(pictures, labels)
     for task in chosen:
         report.labelled[task] = sum(dataset.has_label(task, i) for dataset in datasets for i in range(len(dataset)))
     listed = {name for dataset in datasets for name in dataset.ids}
-    if said.lists and (unlisted := [name for name in pictures if name not in listed]):
-        report.notes.append(f"{_ids(unlisted)} of {len(pictures)} images in no split")
+    if said.lists and (unlisted := [name for name in pictures.files if name not in listed]):
+        report.notes.append(f"{_ids(unlisted)} of {len(pictures.files)} images in no split")
+    if pictures.again:
+        report.notes.append(f"{_ids(list(pictures.again))} are links to other images here: each image counts once")
     return report, datasets
 
 
-def _twice(subject: str, files: Mapping[str, Sequence[Path]]) -> Iterator[Fault]:
-    for paths in files.values():
+def _of_files(subject: str, found: FilesById) -> Iterator[Fault]:
+    for paths in found.files.values():
         if len(paths) > 1:
             yield Fault("both", subject, f"two files for one id: {' and '.join(str(path) for path in paths)}")
+    for reason in [*found.odd.values(), *found.unread]:
+        yield Fault("both", subject, reason)
 
 
-def _without_image(task: str, files: Mapping[str, Sequence[Path]], pictures: Mapping[str, object]) -> Iterator[Fault]:
-    lonely = [paths[0] for name, paths in files.items() if name not in pictures]
-    if lonely and len(lonely) == len(files):
-        example = next(iter(pictures), "")
-        text = f"none of the {len(files)} label files has an image of its name, e.g. {lonely[0]}; images are called like {example}"
+def _without_image(task: str, labels: FilesById, pictures: FilesById) -> Iterator[Fault]:
+    known = {*pictures.files, *pictures.again, *pictures.odd}
+    lonely = [paths[0] for name, paths in labels.files.items() if name not in known]
+    if lonely and len(lonely) == len(labels.files):
+        example = next(iter(pictures.files), "")
+        text = f"none of the {len(lonely)} label files has an image of its name, e.g. {lonely[0]}; images are called like {example}"
         yield Fault("both", task, text)
         return
     for path in lonely:
         yield Fault("both", task, f"{path} has no image of its name")
 
 
-def _without_label(
-    pictures: Mapping[str, Sequence[Path]], labels: Mapping[str, Mapping[str, object]]
-) -> Iterator[Fault]:
-    for name, paths in pictures.items():
-        if not any(name in files for files in labels.values()):
+def _without_label(pictures: FilesById, labels: Mapping[str, FilesById]) -> Iterator[Fault]:
+    for name, paths in pictures.files.items():
+        if not any(name in found.files for found in labels.values()):
             yield Fault("both", "image", f"{paths[0]} has no label of any task")
 
 

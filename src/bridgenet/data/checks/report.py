@@ -38,12 +38,14 @@ class Findings:
 
     Attributes:
         sizes: number of images of each (height, width).
+        turned: number of images that are turned by their EXIF orientation.
         tasks: statistics of the labels by task.
         faults: all faults; empty if the folder is sound.
         before_range: sum and number of depths by task, including those outside of the stated range.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    turned: int = 0
     tasks: dict[str, Statistics] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Findings:
     def add(self, other: Findings) -> None:
         """Add the findings of other samples."""
         self.sizes.update(other.sizes)
+        self.turned += other.turned
         self.faults.extend(other.faults)
         for task, statistics in other.tasks.items():
             self.tasks.setdefault(task, Statistics()).add(statistics)

@@ -25,6 +25,7 @@ from annotated_types import Gt, Lt, MinLen
 
 from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles
 from bridgenet.errors import UserError
+from bridgenet.system.text_files import as_on_disk, decoded
 from bridgenet.system.validation import Count, Words, lines, said, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
@@ -103,7 +104,7 @@ def read_description(path: Path) -> Description:
     path = Path(path).expanduser().absolute()
     try:
         content = path.read_bytes()
-        values = load_yaml(content.decode("utf-8", errors="replace"))
+        values = load_yaml(decoded(content, path))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}. `bridgenet data init FOLDER` writes a description") from None
     except yaml.YAMLError as error:
@@ -156,7 +157,7 @@ class _Reader(TaskEntries):
                 places = [images / place] if images else []
             else:
                 places = [self.path.parent / place, *([root / place] if root else [])]
-            found = next((x for x in places if (x.is_dir() if is_folder else x.is_file())), None)
+            found = next((x for x in map(as_on_disk, places) if (x.is_dir() if is_folder else x.is_file())), None)
             if found is not None:
                 lists[split] = found
             elif places:

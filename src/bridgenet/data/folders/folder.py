@@ -7,9 +7,9 @@ may be missing. :mod:`bridgenet.data.folders.description` reads the description 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ import numpy as np
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, read_array
+from bridgenet.data.folders.labels import SUFFIXES, check_upright, read_array
+from bridgenet.data.folders.lists import listed_ids
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
+from bridgenet.imaging.orientation import orientation
+from bridgenet.system.text_files import composed
+from bridgenet.system.walking import walk
 from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
@@ -31,22 +35,50 @@ SIZE_STEP = 32
 BOUNDARY_DISTANCE = 0.0075
 
 
-def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[str, list[Path]]:
-    """The files below a folder by id (their path without suffix), sorted; hidden files are skipped.
+@dataclass
+class FilesById:
+    """The files below a folder by id: their path without suffix, in Unicode's form NFC.
+
+    Attributes:
+        files: the files of each id.
+        again: for each id that is another name of the same file: the id that has it.
+        odd: for each id in whose place there is no file: the reason.
+        unread: reasons why folders were not read.
+    """
+
+    files: dict[str, list[Path]]
+    again: dict[str, str]
+    odd: dict[str, str]
+    unread: list[str]
+
+
+def files_by_id(folder: Path, suffix: str, suffixes: Collection[str], *, each_once: bool = False) -> FilesById:
+    """Find the files below a folder; hidden ones are skipped, see :func:`bridgenet.system.walking.walk`.
 
     Args:
+        folder: the folder.
         suffix: the part of the names after the id; empty: any of `suffixes`.
+        suffixes: suffixes of the files.
+        each_once: leave out other names of a file, which are links; else all names count.
     """
-    found: dict[str, list[Path]] = defaultdict(list)
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if name.startswith(".") or not (name.endswith(suffix) if suffix else path.suffix.lower() in suffixes):
-                continue
-            place = path.with_name(name.removesuffix(suffix)) if suffix else path.with_suffix("")
-            found[place.relative_to(folder).as_posix()].append(path)
-    return dict(sorted(found.items()))
+    suffix = composed(suffix)
+
+    def is_wanted(name: str) -> bool:
+        return composed(name).endswith(suffix) if suffix else Path(name).suffix.lower() in suffixes
+
+    def id_of(path: Path) -> str:
+        name = composed(path.relative_to(folder).as_posix())
+        return name.removesuffix(suffix) if suffix else name.removesuffix(path.suffix)
+
+    found = walk(folder, is_wanted)
+    names: dict[str, list[Path]] = defaultdict(list)
+    for path in found.files if each_once else sorted([*found.files, *found.again]):
+        names[id_of(path)].append(path)
+    odd = {id_of(path): reason for path, reason in found.odd.items() if is_wanted(path.name)}
+    odd |= {id_of(path): f"{path} is a folder, expected a file" for path in found.folders}
+    unread = [reason for path, reason in found.odd.items() if not is_wanted(path.name)]
+    again = {id_of(path): id_of(first) for path, first in found.again.items()} if each_once else {}
+    return FilesById(dict(sorted(names.items())), again, odd, [*unread, *found.loops.values()])
 
 
 def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str]]:
@@ -99,32 +131,34 @@ class FolderSource(DataSource):
         """Open a split. `root` and `partial` have no effect: the description has the folders, and labels may be missing."""
         return FolderDataset(self, split, tasks, look_for_files=look_for_files)
 
-    def images(self) -> dict[str, list[Path]]:
-        """The pictures by id; an id with several pictures is a mistake."""
-        return files_by_id(self.description.images, self.description.image_suffix, reading.SUFFIXES)
+    def images(self) -> FilesById:
+        """The pictures by id, each counted once; an id with several pictures is a mistake."""
+        said = self.description
+        return files_by_id(said.images, said.image_suffix, reading.SUFFIXES, each_once=True)
 
-    def labels(self, task: str) -> dict[str, list[Path]]:
-        """The label files of a task by id."""
+    def labels(self, task: str) -> FilesById:
+        """The label files of a task by id; images may share one."""
         entry = self.description.entry(task)
         return files_by_id(entry.folder, entry.suffix, SUFFIXES)
 
-    def ids(self, split: str, known: Mapping[str, Any]) -> list[str]:
-        """The ids of a split of the `known` images; ids of a list are not checked. Raises UserError if there are none."""
-        said = self.description
+    def ids(self, split: str, pictures: FilesById) -> list[str]:
+        """The ids of a split of the pictures; ids of a list are not checked. Raises UserError if there are none."""
+        said, known = self.description, pictures.files
         about = f"{said.path.name}: {said.images}"
         if not known:
-            raise UserError(f"{about} holds no picture ({', '.join(sorted(reading.SUFFIXES))})")
+            why = "".join(f". {reason}" for reason in [*pictures.odd.values(), *pictures.unread][:1])
+            raise UserError(f"{about} holds no picture ({', '.join(sorted(reading.SUFFIXES))}){why}")
         if not said.lists:
             if len(known) < len(SPLITS):
                 raise UserError(f"{about} holds one picture, training and validation need two")
             return by_chance(list(known), said.ratio, said.seed)[split]
         place = said.lists[split]
         if place.is_dir():
-            prefix = f"{place.relative_to(said.images).as_posix()}/"
+            prefix = composed(f"{place.relative_to(said.images).as_posix()}/")
             ids = [name for name in known if name.startswith(prefix)]
         else:
-            lines = [line.strip() for line in place.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
-            ids = [_id_of(line, known) for line in lines if line]
+            listed = listed_ids(place, said.images, said.image_suffix, {*known, *pictures.odd, *pictures.again})
+            ids = [pictures.again.get(name, name) for name in listed]
         if not ids:
             raise UserError(f"{said.path.name}: the split {split} is empty ({place})")
         return ids
@@ -132,7 +166,7 @@ class FolderSource(DataSource):
     def _fitting_size(self) -> tuple[int, int]:
         """The smallest (height, width) that all readable images fit into, rounded up. Raises UserError if there are none."""
         height = width = 0
-        for paths in self.images().values():
+        for paths in self.images().files.values():
             try:
                 size = reading.picture_size(paths[0])
             except UserError:
@@ -143,12 +177,6 @@ class FolderSource(DataSource):
                 f"{self.description.path.name}: {self.description.images} holds no picture that can be read"
             )
         return -(-height // SIZE_STEP) * SIZE_STEP, -(-width // SIZE_STEP) * SIZE_STEP
-
-
-def _id_of(line: str, known: Mapping[str, Any]) -> str:
-    """The id in a line of a list, which may be followed by the suffix of the picture."""
-    stem = Path(line).with_suffix("").as_posix()
-    return stem if line not in known and stem in known else line
 
 
 class FolderDataset(DenseDataset):
@@ -184,13 +212,11 @@ class FolderDataset(DenseDataset):
         labels = {task: source.labels(task) for task in self.tasks}
         wanted = set(self.ids)
         if look_for_files:
-            for what, files in [("images", pictures), *labels.items()]:
-                _one_file_each(said, what, {name: paths for name, paths in files.items() if name in wanted})
-            self._check_listed(pictures)
-        self._pictures = {name: paths[0] for name, paths in pictures.items() if name in wanted}
-        self._labels = {
-            task: {name: paths[0] for name, paths in files.items() if name in wanted} for task, files in labels.items()
-        }
+            for what, found in [("images", pictures), *labels.items()]:
+                _one_file_each(said, what, found, wanted)
+            self._check_listed(pictures.files)
+        self._pictures = _first(pictures, wanted)
+        self._labels = {task: _first(found, wanted) for task, found in labels.items()}
 
     def compact(self, index: int) -> Sample:
         try:
@@ -205,6 +231,20 @@ class FolderDataset(DenseDataset):
 
     def image_size(self, index: int) -> tuple[int, int]:
         return reading.picture_size(self.image_path(index))
+
+    def orientation(self, index: int) -> int:
+        """The EXIF orientation by which a picture is turned, 1 for none."""
+        return orientation(self.image_path(index))
+
+    def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        try:
+            return super().fit_target(task, index, target, size)
+        except UserError as error:
+            if (turned := self.orientation(index)) == 1:
+                raise
+            raise UserError(
+                f"{error} The image is turned by its EXIF orientation ({turned}): labels are to lie on the turned image"
+            ) from None
 
     def image_path(self, index: int) -> Path:
         """The picture of a sample; a path that does not exist if it is missing."""
@@ -223,6 +263,7 @@ class FolderDataset(DenseDataset):
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
         """The edge file read as a label map, (H, W), which is the protocol of NYUD-v2's published numbers."""
+        check_upright(path)
         return single(path, read_array(path))[..., 0]
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
@@ -240,9 +281,16 @@ class FolderDataset(DenseDataset):
             )
 
 
-def _one_file_each(said: Description, what: str, files: Mapping[str, Sequence[Path]]) -> None:
-    """Raises UserError, naming the files, if an id has several."""
-    twice = [paths for paths in files.values() if len(paths) > 1]
+def _first(found: FilesById, wanted: Collection[str]) -> dict[str, Path]:
+    return {name: paths[0] for name, paths in found.files.items() if name in wanted}
+
+
+def _one_file_each(said: Description, what: str, found: FilesById, wanted: Collection[str]) -> None:
+    """Raises UserError, naming the files, if a wanted id has several, or something else in the place of a file."""
+    for name, reason in found.odd.items():
+        if name in wanted or (what == "images" and not said.lists):
+            raise UserError(f"{said.path.name}: {what}: {reason}. To find all faults: bridgenet data check {said.path}")
+    twice = [paths for name, paths in found.files.items() if name in wanted and len(paths) > 1]
     if twice:
         named = " and ".join(str(path) for path in twice[0])
         more = f" (and {len(twice) - 1} more such ids)" if len(twice) > 1 else ""

@@ -18,6 +18,7 @@ from bridgenet.data.folders.labels import SUFFIXES
 from bridgenet.errors import UserError
 from bridgenet.imaging import reading
 from bridgenet.system.files import write_atomically
+from bridgenet.system.text_files import read_text
 
 IMAGE_FOLDERS = (
     "images",
@@ -54,7 +55,7 @@ def write_description(folder: Path, out: Path | None = None, *, overwrite: bool 
     if out.exists() and not overwrite:
         raise UserError(f"{out} is there already. Give --overwrite to overwrite it, or another --out")
     picture_folder = _picture_folder(folder)
-    pictures = files_by_id(picture_folder, "", reading.SUFFIXES)
+    pictures = files_by_id(picture_folder, "", reading.SUFFIXES, each_once=True).files
     if not pictures:
         raise UserError(f"{picture_folder} holds no picture ({', '.join(sorted(reading.SUFFIXES))})")
     guesses: dict[str, Guess] = {}
@@ -96,7 +97,7 @@ def _picture_folder(folder: Path) -> Path:
 
 def _matching(folder: Path, pictures: Mapping[str, Any]) -> tuple[dict[str, Path], str]:
     """Label files by the id of their image, and the part of their names after the id if it is more than a suffix."""
-    files = files_by_id(folder, "", SUFFIXES)
+    files = files_by_id(folder, "", SUFFIXES).files
     found = {name: paths for name, paths in files.items() if name in pictures}
     if found:
         chosen = ""
@@ -112,7 +113,7 @@ def _matching(folder: Path, pictures: Mapping[str, Any]) -> tuple[dict[str, Path
     if not endings:
         return {}, ""
     suffix = endings.most_common(1)[0][0]
-    by_suffix = files_by_id(folder, suffix, SUFFIXES)
+    by_suffix = files_by_id(folder, suffix, SUFFIXES).files
     return {name: paths[0] for name, paths in by_suffix.items() if name in pictures}, suffix
 
 
@@ -120,7 +121,7 @@ def _class_names(folder: Path) -> list[str]:
     """Names of classes, one per line, from such a file in the folder."""
     for name in CLASS_FILES:
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_text(folder / name).splitlines()
             return [line.strip() for line in lines if line.strip()]
     return []
 

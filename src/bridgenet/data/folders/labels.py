@@ -17,6 +17,7 @@ from PIL import Image
 
 from bridgenet.data.published.readers import plain_png, reading
 from bridgenet.errors import UserError
+from bridgenet.imaging.orientation import orientation
 from bridgenet.imaging.reading import SUFFIXES as PICTURE_SUFFIXES
 from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.labels import LabelFormat
@@ -36,7 +37,17 @@ class Labels(LabelFormat):
 
     def __call__(self, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
         """The target in `paths[0]` for :class:`bridgenet.data.base.Target`, (h, w, C) uint8 or float32."""
+        check_upright(paths[0])
         return self.kind.read(self, paths[0], read_array(paths[0]))
+
+
+def check_upright(path: Path) -> None:
+    """UserError for a picture with an orientation of its own: labels lie on the image as it is shown."""
+    if path.suffix.lower() in PICTURE_SUFFIXES and (turned := orientation(path)) != 1:
+        raise UserError(
+            f"{path} has the EXIF orientation {turned}, expected labels without one, on the pixels of the image as it is "
+            "shown. Store the pixels turned, or remove the entry if they are right as they are"
+        )
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -12,6 +12,7 @@ from bridgenet import extensions
 from bridgenet import tasks as task_registry
 from bridgenet.data.folders.labels import UNITS, Labels
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.text_files import as_on_disk
 from bridgenet.system.validation import said
 from bridgenet.tasks import IGNORE, Task, kinds
 from bridgenet.tasks.kinds.normals import DIRECTIONS
@@ -69,7 +70,7 @@ class TaskEntries:
         if not isinstance(value, str) or not value:
             self.wrong(key, f"is {said(value)}, expected the name of a folder")
             return None
-        folder = parent / Path(value).expanduser()
+        folder = as_on_disk(parent / Path(value).expanduser())
         if not folder.is_dir():
             beside = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
             self.wrong(key, f"is {value}, but {folder} is no folder{nearest(value, beside)}")
