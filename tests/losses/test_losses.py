@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bridgenet import losses, tasks
@@ -209,3 +210,53 @@ def test_user_errors() -> None:
         losses.MultiTaskLoss(["depth", "edge"], weights={"edges": 70})
     with pytest.raises(UserError, match="no target for task 'depth'"):
         losses.MultiTaskLoss(["depth"])(output(["depth"])[0], {})
+
+
+def soft_batch(channels: int) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, channels, 5, 6, generator=g, dtype=torch.float64)
+    target = torch.rand(2, 1, 5, 6, generator=g, dtype=torch.float64)
+    return logits, torch.where(torch.rand(2, 1, 5, 6, generator=g) < 0.2, math.nan, target)
+
+
+def test_soft_targets_by_hand() -> None:
+    """Shares of class 0: 0.2 and 1 of two pixels, p = 0.6; weights 0.4 and 0.6."""
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [5.0, 5.0]], dtype=torch.float64).T.view(1, 2, 1, 3)
+    found = losses.balanced_cross_entropy(logits, pixels(0.8, 0, math.nan))
+    first = (0.2 * 0.4 + 0.8 * 0.6) * math.log(2)
+    assert found.item() == pytest.approx((first + 0.4 * math.log(4 / 3)) / 2)
+    found = losses.cross_entropy(logits[..., 1:], pixels(0.75, math.nan))
+    assert found.item() == pytest.approx(0.25 * math.log(4 / 3) + 0.75 * math.log(4))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.balanced_cross_entropy, losses.edge_bce])
+def test_soft_targets_have_the_least_loss_and_a_right_gradient(
+    loss: Callable[..., Tensor], memory_format: torch.memory_format
+) -> None:
+    logits, target = soft_batch(1 if loss is losses.edge_bce else 2)
+    torch.autograd.gradcheck(lambda x: loss(x, target), logits.contiguous(memory_format=memory_format).requires_grad_())
+    mask = (torch.arange(30).view(1, 1, 5, 6) % 3 == 0).double() * 254 / 255  # a mask that is stored with 254
+    right = torch.cat([-8 * (mask - 0.5), 8 * (mask - 0.5)], dim=1)[:, -logits.shape[1] :]
+    assert loss(right, mask).item() < 0.2 * loss(-right.abs(), mask).item()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_hard_targets_are_those_of_class_indices_to_the_bit(memory_format: torch.memory_format) -> None:
+    """As published: (1 - p, p) by class, and PyTorch's cross entropy of indices."""
+    g = torch.Generator().manual_seed(1)
+    target = (torch.rand(3, 1, 61, 37, generator=g) < 0.2).float()
+    valid = torch.rand(3, 1, 61, 37, generator=g) < 0.9
+    x = torch.randn(3, 2, 61, 37, generator=g).mul(9).contiguous(memory_format=memory_format)
+    y = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    x.requires_grad_()
+    losses.balanced_cross_entropy(x, torch.where(valid, target, math.nan)).backward()
+    negatives = (valid & (target == 0)).sum().float() / valid.sum()
+    masked, indices = torch.where(valid, y, 0), torch.where(valid, target, IGNORE)[:, 0].long()
+    rows = masked.permute(0, 2, 3, 1).flatten(0, 2) if memory_format == torch.channels_last else masked
+    each = F.cross_entropy(
+        rows, indices.flatten() if rows is not masked else indices, ignore_index=IGNORE, reduction="none"
+    )
+    weight = torch.where(target == 0, 1 - negatives, negatives)
+    ((each.view_as(target) * weight).sum() / valid.sum().float()).backward()
+    assert x.grad is not None and y.grad is not None and torch.equal(x.grad, y.grad)

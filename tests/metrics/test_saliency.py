@@ -90,3 +90,13 @@ def test_no_salient_pixel_is_zero() -> None:
 
 def test_nothing_valid_is_nan() -> None:
     assert all(math.isnan(value) for value in scores([0.2], [math.nan]).values())
+
+
+@pytest.mark.parametrize("high", [1.0, 254 / 255, 0.9])
+def test_soft_truth_counts_from_one_half_on(high: float) -> None:
+    """A perfect prediction of an antialiased mask, or of one that is stored with 254, is perfect."""
+    truth = [0.0, 0.004, 0.3, 0.49, 0.5, 0.7, high, high]
+    found = scores(truth, truth)
+    assert found["maxF_clean"] == pytest.approx(1)
+    assert found["mae"] == 0
+    assert scores([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0], truth)["maxF"] == pytest.approx(1)

@@ -46,9 +46,16 @@ def process_mean(tensor: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
-    """Cross entropy of class indices, mean over the valid pixels. logits (B, n, H, W), target (B, 1, H, W)."""
+    """Cross entropy of class indices, mean over the valid pixels. logits (B, n, H, W), target (B, 1, H, W).
+
+    Of two classes the target may be the probability of class 1, 0 to 1.
+    """
     valid = _valid(target) & (target != IGNORE)
-    return _share(_pixel_cross_entropy(logits, target, valid), _count(valid, logits, mean_over_processes))
+    if logits.shape[1] == 2:
+        pixels = _two_class_cross_entropy(logits, target, valid, 1.0, 1.0)
+    else:
+        pixels = _pixel_cross_entropy(logits, target, valid)
+    return _share(pixels, _count(valid, logits, mean_over_processes))
 
 
 def balanced_cross_entropy(
@@ -56,13 +63,13 @@ def balanced_cross_entropy(
 ) -> Tensor:
     """Cross entropy of two classes weighted (1 - p, p), where p is the share of class 0 among the batch's valid pixels.
 
-    Divided by the number of valid pixels, not by the weights. logits (B, 2, H, W), target (B, 1, H, W) of 0 and 1.
+    Divided by the number of valid pixels, not by the weights. logits (B, 2, H, W), target (B, 1, H, W), the probability of
+    class 1: of a pixel of 0.8, a fifth counts as class 0.
     """
     valid = _valid(target)
     count = _count(valid, logits, mean_over_processes)
-    negatives = _share(_count(target == 0, logits, mean_over_processes), count)
-    weight = torch.where(target == 0, 1 - negatives, negatives)
-    return _share(_pixel_cross_entropy(logits, target, valid) * weight, count)
+    negatives = _share(_count(torch.where(valid, 1 - target, 0), logits, mean_over_processes), count)
+    return _share(_two_class_cross_entropy(logits, target, valid, 1 - negatives, negatives), count)
 
 
 def l1(logits: Tensor, target: Tensor, *, mean_over_processes: MeanOverProcesses = identity) -> Tensor:
@@ -96,7 +103,7 @@ def edge_bce(
 
 
 def weighted_bce(logits: Tensor, target: Tensor, positive_weight: float) -> Tensor:
-    """Binary cross entropy with logits per pixel, target 0 or 1; negatives have the weight 1 - `positive_weight`."""
+    """Binary cross entropy with logits per pixel, target 0 to 1; negatives have the weight 1 - `positive_weight`."""
     weight = (1 - positive_weight) + (2 * positive_weight - 1) * target
     return F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="none")
 
@@ -111,6 +118,19 @@ def _pixel_cross_entropy(logits: Tensor, target: Tensor, valid: Tensor) -> Tenso
     else:
         pixels = F.cross_entropy(logits, indices, ignore_index=IGNORE, reduction="none")
     return pixels[:, None]
+
+
+def _two_class_cross_entropy(
+    logits: Tensor, target: Tensor, valid: Tensor, weight_0: float | Tensor, weight_1: float | Tensor
+) -> Tensor:
+    """Weighted cross entropy of (B, 2, H, W) and probabilities of class 1 (B, 1, H, W): (B, 1, H, W), 0 where not valid."""
+    logits = _masked(logits, valid)
+    share = _masked(target.to(logits.dtype), valid)
+    shares = torch.where(valid, torch.cat([(1 - share) * weight_0, share * weight_1], dim=1), 0)
+    # As above. Rows are the same numbers to the last bit as class indices give.
+    if logits.is_contiguous(memory_format=torch.channels_last):
+        logits, shares = (values.permute(0, 2, 3, 1).flatten(0, 2) for values in (logits, shares))
+    return F.cross_entropy(logits, shares, reduction="none").view_as(target)
 
 
 def _valid(target: Tensor) -> Tensor:

@@ -34,12 +34,12 @@ class Saliency(PixelMetric):
     maxF is the largest F (beta^2 = 0.3) over thresholds 0.05, 0.10, ..., 0.95 from pooled counts. `maxF` passes the
     probability through a sigmoid *again*, as the common evaluation code and thus published tables do: values lie in
     0.5..0.731, and thresholds up to 0.50 make every pixel salient. `maxF_clean` thresholds the probability itself.
-    A split without salient pixels has F = 0. Both are exact for any number of processes.
+    Pixels are salient whose truth is 0.5 or more. A split without any has F = 0. Both are exact for any number of processes.
     """
 
     image_score = "maxF"
 
-    histogram: Tensor  # (truth 0 or 1, number of cuts that the probability reaches)
+    histogram: Tensor  # (truth below 0.5 or not, number of cuts that the probability reaches)
     absolute_error: Tensor
 
     def __init__(self, num_outputs: int = 2) -> None:
@@ -51,7 +51,7 @@ class Saliency(PixelMetric):
         return decoding.foreground_probability(logits)
 
     def sums(self, target: Tensor, prediction: Tensor) -> Sums:
-        """target (1, H, W) of 0 and 1, prediction (H, W) in [0, 1]."""
+        """target (1, H, W) and prediction (H, W), both in [0, 1]."""
         target = target[0].to(prediction.dtype)
         valid = valid_mask(target)
         prediction, target = masked(valid, prediction, target)
@@ -60,7 +60,7 @@ class Saliency(PixelMetric):
         reached = torch.ge(prediction, cuts, out=cuts).to(torch.int32).flatten()
         reached += _CUTS_BELOW.to(prediction.device).index_select(0, cells)
         width = len(_CUTS) + 1
-        rows = target.to(torch.int32).mul_(width).flatten()
+        rows = torch.ge(target, 0.5).to(torch.int32).mul_(width).flatten()
         counts = torch.bincount(rows.add_(reached), minlength=2 * width).view(2, width)
         counts[0, 0] -= valid.numel() - pooled_count(valid)
         return {"histogram": counts, "absolute_error": pooled_sum((prediction - target).abs_())}
