@@ -15,7 +15,7 @@ import bridgenet
 from bridgenet import UserError, extensions, tasks
 from bridgenet.cli.main import run
 from bridgenet.data.folders.custom_class import is_dataset
-from bridgenet.data.folders.task_entries import _is_task
+from bridgenet.data.folders.task_entries import is_task
 from bridgenet.extensions import is_decoding, is_loss, is_metric, load_object, subclass_of
 from bridgenet.model.build import try_custom_parts
 from bridgenet.trust import trusting
@@ -165,7 +165,7 @@ def test_objects_are_found(mine: Path) -> None:
         ("mine_parts:one_argument", is_loss, "cannot be called with (logits, target, *, mean_over_processes)"),
         ("mine_parts:Decoder", is_metric, "expected a subclass of torchmetrics.Metric"),
         ("mine_parts:Decoder", is_dataset, "expected a subclass of bridgenet.DenseDataset"),
-        ("mine_parts:number", _is_task, "expected a bridgenet.Task"),
+        ("mine_parts:number", is_task, "expected a bridgenet.Task"),
         ("os:system", is_decoding, "expected a function (logits)"),
         ("mine_broken:x", None, "mine_broken cannot be imported: SyntaxError"),
         ("mine_failing:x", None, "mine_failing cannot be imported: ZeroDivisionError: division by zero"),

@@ -56,6 +56,28 @@ def test_short_forms(folder: Path) -> None:
     assert said.tasks[0].labels.ignores_nan
 
 
+def test_names_of_classes_are_read_as_they_were_written(folder: Path) -> None:
+    (folder / "words.yaml").write_text(
+        "tasks:\n"
+        "  semseg: {folder: labels, classes: [no, yes, 3, 1.50, 010, 1e3, 2024-01-01, off]}\n"
+        "  no: {kind: classes, folder: damage, classes: {010: on, 0x10: true}}\n"
+    )
+    semseg, damage = read_description(folder / "words.yaml").tasks
+    assert semseg.class_names == ("no", "yes", "3", "1.50", "010", "1e3", "2024-01-01", "off")
+    assert (damage.task, damage.class_names, damage.labels.values) == ("no", ("on", "true"), (10, 16))
+
+
+def test_numbers_are_those_of_a_run(folder: Path) -> None:
+    (folder / "numbers.yaml").write_text(
+        "tasks:\n"
+        "  depth: {unit: 1e-3, range: [1e-1, 8e1], ignore: [010, -1e0]}\n"
+        "  numbers_height: {kind: regression, folder: height, scale: .5e-3}\n"
+    )
+    depth, height = read_description(folder / "numbers.yaml").tasks
+    assert (depth.labels.scale, depth.labels.range, depth.labels.ignore) == (0.001, (0.1, 80), (10, -1))
+    assert height.labels.scale == 0.0005
+
+
 def test_three_mistakes_are_all_told(folder: Path) -> None:
     told = mistakes(
         folder,
@@ -69,29 +91,32 @@ def test_three_mistakes_are_all_told(folder: Path) -> None:
     assert told[0] == "unknown key nmae (did you mean name?)"
     assert told[1].startswith("tasks.semseg.folder is label, but ")
     assert told[1].endswith("is no folder (did you mean labels?)")
-    assert told[2] == "tasks.depth.unit is missing: expected m, cm, mm, or the metres of one unit, like 0.001"
+    assert told[2] == "tasks.depth.unit is missing, expected m, cm, mm, or the metres of one unit, like 0.001"
     assert len(told) == 3
 
 
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ("semseg: {folder: labels}", "tasks.semseg.classes is nothing, expected names in the order"),
+        ("semseg: {folder: labels}", "tasks.semseg.classes is missing, expected names in the order"),
         ("semseg: {folder: labels, classes: [a, a]}", "tasks.semseg.classes names a twice"),
         ("semseg: {folder: labels, classes: [a, b], ignore: [1]}", "tasks.semseg.ignore has 1, which is a class"),
         (f"semseg: {{folder: labels, classes: {[str(i) for i in range(256)]}}}", "has 256 classes, expected at most 255"),
         ("semseg: {folder: labels, classes: [a], weight: 2}", "set loss.weights in the run's configuration"),
         ("semseg: {folder: labels, classes: [a], unit: m}", "unknown key tasks.semseg.unit"),
-        ("depth: {unit: inch}", "tasks.depth.unit is 'inch': expected m, cm, mm"),
+        ("depth: {unit: inch}", "tasks.depth.unit is 'inch', expected m, cm, mm"),
         ("depth: {unit: m, range: [3, 1]}", "tasks.depth.range is [3, 1], expected [smallest, largest]"),
-        ("depth: {unit: m, ignore: [none]}", "tasks.depth.ignore has 'none', expected stored values"),
+        ("depth: {unit: m, ignore: [none]}", "tasks.depth.ignore is ['none'], expected stored values"),
         ("normals: {axes: [right, left, up]}", "tasks.normals.axes is ['right', 'left', 'up'], expected where x, y"),
         ("thing: {folder: labels}", "tasks.thing.kind is missing: own tasks need one of classes, depth"),
         ("thing: {folder: labels, kind: clases}", "is 'clases' (did you mean classes?)"),
-        ("thing: {folder: depth, kind: regression, channels: 0}", "tasks.thing.channels is 0"),
+        ("thing: {folder: depth, kind: regression, channels: 0}", "tasks.thing.channels is 0, expected a whole number, at least 1"),
         ("thing: {folder: depth, kind: regression, scale: big}", "tasks.thing.scale is 'big', expected the number"),
         ("thing: {folder: depth, kind: regression, loss: nowhere.to:go}", "tasks.thing.loss: there is no module 'nowhere'"),
         ("thing: {folder: depth, task: 'json:dumps'}", "tasks.thing.task: json:dumps is the function dumps, expected a bridgenet.Task"),
+        ("semseg: {folder: labels, classes: {70000: a}}", "is {'70000': 'a'}, expected names"),
+        ("semseg: {folder: labels, classes: [a, null]}", "tasks.semseg.classes is ['a', None], expected names"),
+        ("depth: {unit: m, scale: 2}", "unknown key tasks.depth.scale (known: folder, suffix, ignore, unit, range)"),
         ("semseg: 3", "tasks.semseg is 3, expected keys like {folder: semseg}"),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -128,7 +129,7 @@ class _Reader(TaskEntries):
         if file is None:  # other mistakes are reported, too
             wrong = {problem.split()[0].partition(".")[0] for problem in problems}
             read = {key: values[key] for key in ("root", "images", "split") if key in values and key not in wrong}
-            file = _File(values.get("tasks", {}), **read)
+            file = _File({}, **read)
         root = self._folder(file.root, "root", self.path.parent)
         images = root and self._folder(file.images, "images", root)
         lists, ratio, seed = self._split(file.split, root, images)
@@ -157,7 +158,9 @@ class _Reader(TaskEntries):
                 places = [images / place] if images else []
             else:
                 places = [self.path.parent / place, *([root / place] if root else [])]
-            found = next((x for x in map(as_on_disk, places) if (x.is_dir() if is_folder else x.is_file())), None)
+            found = None
+            with suppress(OSError):  # a name that is too long
+                found = next((x for x in map(as_on_disk, places) if (x.is_dir() if is_folder else x.is_file())), None)
             if found is not None:
                 lists[split] = found
             elif places:
