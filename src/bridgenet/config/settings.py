@@ -11,10 +11,22 @@ from annotated_types import Ge, Gt, Le
 
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET
-from bridgenet.model.description import Part, Size
-from bridgenet.system.validation import Count, NotNegative, Positive, Rate, strict
+from bridgenet.model.description import Part
+from bridgenet.system.validation import (
+    Count,
+    CountOrNone,
+    FilePath,
+    NotNegative,
+    Positive,
+    Rate,
+    Seed,
+    Size,
+    Steps,
+    strict,
+)
 
-NotNegativeInt = Annotated[int, Ge(0)]
+Workers = Annotated[int, Ge(0), Le(1024)]
+LearningRate = Annotated[float, Gt(0), Le(100)]
 
 
 @strict
@@ -36,7 +48,7 @@ class NetworkSettings:
 
     backbone: Part = field(default_factory=lambda: Part(name="vit_base_patch16_384"))
     pretrained: bool = True
-    backbone_checkpoint: str | None = None
+    backbone_checkpoint: FilePath | None = None
     checkpoint_backbone: bool = False
     checkpoint_decoder: bool = False
     freeze_backbone: bool = False
@@ -72,17 +84,17 @@ class DataSettings:
     """
 
     name: list[str] | str = "nyud"
-    weights: list[float] | None = None
-    root: str | None = None
+    weights: list[Positive] | None = None
+    root: FilePath | None = None
     tasks: list[str] | None = None
     size: Size | None = None
     eval_size: Size | None = None
     partial: bool = False
     augment: bool = True
     shrink: Count | None = None
-    workers: NotNegativeInt = 2
+    workers: Workers = 2
     cache: Literal["none", "memory", "disk"] = "none"
-    cache_folder: str | None = None
+    cache_folder: FilePath | None = None
 
 
 @strict
@@ -101,7 +113,7 @@ class OptimizerSettings:
     """
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: Positive = 2e-5
+    lr: LearningRate = 2e-5
     weight_decay: NotNegative = 1e-6
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
@@ -123,11 +135,11 @@ class LossSettings:
         uncertainty_lr: learning rate of the learned weights' logarithms at the first step; its schedule is the network's.
     """
 
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, NotNegative] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     intermediate_weight: NotNegative = 0.5
     weighting: Literal["fixed", "uncertainty", "dwa", "pcgrad"] = "fixed"
-    uncertainty_lr: Positive = 1e-3
+    uncertainty_lr: LearningRate = 1e-3
 
 
 @strict
@@ -160,18 +172,18 @@ class RunConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     metrics: dict[str, str] = field(default_factory=dict)
-    steps: Count = 20_000
+    steps: Steps = 20_000
     batch_size: Count = 3
     accumulate: Count = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-    seed: NotNegativeInt = 42
-    evaluate_every: Count = 1000
+    seed: Seed = 42
+    evaluate_every: Steps = 1000
     evaluation_batch_size: Count = 6
-    save_every: Count = 500
-    log_every: Count = 10
+    save_every: Steps = 500
+    log_every: Steps = 10
     trackers: list[str] = field(default_factory=lambda: ["tensorboard"])
-    log_images: NotNegativeInt = 4
+    log_images: CountOrNone = 4
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain YAML types, with all options of the decoder."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 from bridgenet import extensions
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong_options
 from bridgenet.model.legacy import in_parts
-from bridgenet.system.validation import Count, Rate, Words, lines, strict, validated
+from bridgenet.system.validation import PART_OF_VALUE, Rate, Size, absurd, lines, strict, validated
 from bridgenet.tasks.naming import check_names
-
-Size = Annotated[tuple[Count, Count], Words("[height, width] in pixels")]
 
 
 class Part(dict[str, Any]):
@@ -44,9 +42,17 @@ class Part(dict[str, Any]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema
+        from pydantic_core import PydanticCustomError, core_schema
 
-        return core_schema.no_info_plain_validator_function(cls.of)
+        def checked(value: Any) -> Part:
+            part = cls.of(value)
+            if part.name in DECODERS:
+                return part  # `wrong_options` knows their types
+            for problem in absurd(part.arguments, is_custom=extensions.is_path(part.name)):
+                raise PydanticCustomError(PART_OF_VALUE, "{problem}", {"problem": problem})
+            return part
+
+        return core_schema.no_info_plain_validator_function(checked)
 
 
 @strict

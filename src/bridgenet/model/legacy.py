@@ -39,6 +39,6 @@ def in_parts(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
                     renamed.append(f"network.{old} is network.decoder.{_OF_BRIDGENET[old]} now")
                 else:
                     renamed.append(f"network.{old} does nothing: it is an option of bridgenet, not of {name}")
-        if moved and isinstance(given, Mapping | None):
+        if moved and (part not in values or isinstance(given, Mapping)):
             values[part] = {**(given or {}), **moved}
     return values, renamed

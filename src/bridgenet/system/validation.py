@@ -1,7 +1,8 @@
 """Validates plain values of YAML, JSON and flags as typed objects, and reports all problems together.
 
 The fields of a dataclass define types and bounds: `steps: Annotated[int, Ge(1)] = 20_000`. Types are strict: text is not
-converted to numbers nor numbers to booleans, null needs an optional field, and infinite numbers are refused.
+converted to numbers nor numbers to booleans, null needs an optional field, and infinite numbers are refused. The types below
+have upper bounds far above what any machine can do: larger values are slips, which would end in a hang or without memory.
 """
 
 from __future__ import annotations
@@ -10,21 +11,47 @@ import dataclasses
 import functools
 import inspect
 import json
+import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union
 
-from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf, Predicate
 
 from bridgenet.errors import UserError, nearest
 
 T = TypeVar("T")
 
-Count = Annotated[int, Ge(1)]
+MOST = 2**16
+"""The largest number of things, e.g. of channels or images of a batch."""
+LARGEST = 1_000_000
+LONGEST_SIDE = 2**15 - 1
+"""The longest side of an image that OpenCV can resize [pixels]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """The expected value of a field in errors, instead of its type: `Annotated[…, Words("[height, width]")]`."""
+
+    text: str
+
+
+def _is_plain(text: str) -> bool:
+    return all(character >= " " for character in text)
+
+
+Count = Annotated[int, Ge(1), Le(MOST)]
 """A number of things, at least one."""
-NotNegative = Annotated[float, Ge(0)]
-Positive = Annotated[float, Gt(0)]
+CountOrNone = Annotated[int, Ge(0), Le(MOST)]
+Layers = Annotated[int, Ge(1), Le(1000)]
+Steps = Annotated[int, Ge(1), Le(10**9)]
+Seed = Annotated[int, Ge(0), Lt(2**63)]
+Side = Annotated[int, Ge(1), Le(LONGEST_SIDE)]
+Size = Annotated[tuple[Side, Side], Words(f"[height, width] in pixels, each from 1 to {LONGEST_SIDE}")]
+NotNegative = Annotated[float, Ge(0), Le(LARGEST)]
+Positive = Annotated[float, Gt(0), Le(LARGEST)]
+FilePath = Annotated[str, MinLen(1), Predicate(_is_plain), Words("a path")]
 Rate = Annotated[float, Ge(0), Lt(1)]
 """A fraction below 1, e.g. of drop path."""
 
@@ -41,13 +68,8 @@ _BOUNDS = {Ge: "at least {0.ge}", Gt: "more than {0.gt}", Le: "at most {0.le}", 
 _BOUNDS |= {MultipleOf: "divisible by {0.multiple_of}"}
 _NUMBERS = {2: "two", 3: "three", 4: "four"}
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """The expected value of a field in errors, instead of its type: `Annotated[…, Words("[height, width]")]`."""
-
-    text: str
+PART_OF_VALUE = "part_of_value"
+"""Type of pydantic's custom errors whose message begins with the name of an entry of the value."""
 
 
 def strict(kind: type[T]) -> type[T]:
@@ -87,6 +109,23 @@ def read(kind: type[T], values: Any, where: str) -> T:
     if found is None:
         raise UserError(lines(problems, f"{where}: "))
     return found
+
+
+def absurd(values: Any, name: str = "", *, is_custom: bool = False) -> Iterator[str]:
+    """The values, at any depth, that no argument of a part without types can mean; a line of text for each.
+
+    Args:
+        is_custom: whether the user's own code takes the arguments; it may mean null, and large whole numbers.
+    """
+    if isinstance(values, Mapping | list):
+        for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+            yield from absurd(value, f"{name}.{key}" if name else str(key), is_custom=is_custom)
+    elif isinstance(values, float) and not math.isfinite(values):
+        yield f"{name} is {values}, expected a finite number"
+    elif values is None and not is_custom:
+        yield f"{name} is nothing, expected a value; leave it out for its default"
+    elif isinstance(values, int | float) and abs(values) > MOST and not is_custom:
+        yield f"{name} is {said(values)}, expected a number of at most {MOST}"
 
 
 def lines(problems: Iterable[str], prefix: str = "") -> str:
@@ -152,6 +191,8 @@ def _problem(kind: Any, value: Any, entry: Mapping[str, Any], prefix: str) -> st
         return f"unknown key {name}{hint or ' (known: ' + ', '.join(beside) + ')'}"
     if entry["type"] == "missing":
         return f"{name} is missing, expected {expected(annotation)}"
+    if entry["type"] == PART_OF_VALUE:
+        return f"{name}.{entry['msg']}"
     return f"{name} is {said(value)}, expected {expected(annotation)}".lstrip()
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from annotated_types import Ge, MultipleOf
+from annotated_types import Ge, Le, MultipleOf
 from torch import Tensor, nn
 
 from bridgenet.model.layers import ConvBNReLU, resize, sum_of
-from bridgenet.system.validation import Words
+from bridgenet.system.validation import MOST, Words
 
-HeadWidth = Annotated[int, Ge(8), MultipleOf(8), Words("a positive multiple of 8")]
+HeadWidth = Annotated[int, Ge(8), Le(MOST), MultipleOf(8), Words(f"a positive multiple of 8, at most {MOST}")]
 
 
 class ConvHead(nn.Module):

@@ -9,10 +9,9 @@ TPP, BFE or TFR, are meant for ablations.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from bridgenet.model.decoders.bridgenet.bfe import BackboneSide, BridgeFeatureExtractor
@@ -29,7 +28,7 @@ from bridgenet.model.decoders.bridgenet.options import (
 from bridgenet.model.decoders.bridgenet.tfr import BridgeSum, TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
 from bridgenet.model.layers import ConvBNReLU, resize, sum_of
-from bridgenet.system.validation import Count, Rate
+from bridgenet.system.validation import Count, CountOrNone, Rate
 
 
 class UpBlock(nn.Module):
@@ -115,7 +114,7 @@ class BridgeNetDecoder(nn.Module):
         num_outputs: Mapping[str, int],
         *,
         embed_dim: Width = 512,
-        extra_channels: Annotated[int, Ge(0)] = 64,
+        extra_channels: CountOrNone = 64,
         num_stages: Stages = NUM_STAGES,
         refine_depth: Depth = 18,
         dilations: Chains = (1, 2, 5),

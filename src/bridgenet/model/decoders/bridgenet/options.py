@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from bridgenet.errors import UserError
-from bridgenet.system.validation import Count, Words
+from bridgenet.system.validation import MOST, Count, Layers, Words
 
 NUM_STAGES = 3
 MAX_STAGES = 4
 
 Stages = Annotated[int, Ge(1), Le(MAX_STAGES), Words(f"{NUM_STAGES} (as published), or 1 to {MAX_STAGES}")]
-Width = Annotated[int, Ge(2)]
-Depth = Count | list[Count]
+Width = Annotated[int, Ge(2), Le(MOST)]
+Depth = Layers | list[Layers]
 Chains = Sequence[Count] | Sequence[Sequence[Count]]
 """A list that is repeated over the refiner blocks of every stage, or one list per stage."""
 
