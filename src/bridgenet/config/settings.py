@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET
@@ -15,6 +15,7 @@ from bridgenet.model.description import Part, Size
 from bridgenet.system.validation import Count, NotNegative, Positive, Rate, strict
 
 NotNegativeInt = Annotated[int, Ge(0)]
+Share = Annotated[float, Gt(0), Lt(1)]
 
 
 @strict
@@ -92,11 +93,15 @@ class OptimizerSettings:
 
     Attributes:
         name: adam or adamw.
-        lr: learning rate at the first step; it falls as (1 − step/steps)^power.
+        lr: largest learning rate.
         weight_decay: weight decay of the optimiser.
         betas: Adam's two coefficients.
         layer_decay: factor between the learning rates of a backbone layer and the layer above it; 1: one rate for all.
-        power: exponent of the learning rate schedule.
+        schedule: of the learning rate: `poly`, (1 − step/steps)^power, as published; `cosine`; `step`, a tenth after each
+            milestone; or `constant`.
+        power: exponent of `poly`.
+        milestones: shares of the steps after which `step` divides the rate by 10.
+        warmup: number of first steps in which the rate rises linearly.
         grad_clip: largest norm of the gradient.
     """
 
@@ -105,7 +110,10 @@ class OptimizerSettings:
     weight_decay: NotNegative = 1e-6
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    schedule: Literal["poly", "cosine", "step", "constant"] = "poly"
     power: NotNegative = 0.9
+    milestones: tuple[Share, ...] = (0.6, 0.9)
+    warmup: NotNegativeInt = 0
     grad_clip: Positive = 10.0
 
 

@@ -147,7 +147,15 @@ def prepare(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
         ):
             print(f"note: {note}")
-    schedule = make_schedule(optimizer, steps=config.steps, power=config.optimizer.power, start_step=progress.step)
+    schedule = make_schedule(
+        optimizer,
+        steps=config.steps,
+        name=config.optimizer.schedule,
+        power=config.optimizer.power,
+        milestones=config.optimizer.milestones,
+        warmup=config.optimizer.warmup,
+        start_step=progress.step,
+    )
     step = TrainingStep(
         network,
         criterion,
