@@ -149,6 +149,8 @@ class RunConfig:
         optimizer: the optimiser.
         loss: the losses.
         metrics: custom metrics of single tasks, `package.module:Class`.
+        init_from: start from these trained weights: a run's folder, a weight file, or a name on the hub. What means the same
+            is taken, see :func:`bridgenet.model.transfer.transfer_weights`.
         steps: number of optimiser steps.
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
@@ -168,6 +170,7 @@ class RunConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     metrics: dict[str, str] = field(default_factory=dict)
+    init_from: str | None = None
     steps: Count = 20_000
     batch_size: Count = 3
     accumulate: Count = 1
@@ -202,6 +205,9 @@ def check_exclusive(config: RunConfig) -> None:
     pairs = {
         ("compile", "network.checkpoint_decoder"): config.compile and config.network.checkpoint_decoder,
         ("compile", "loss.weighting pcgrad"): config.compile and config.loss.weighting == "pcgrad",
+        ("init_from", "network.backbone_checkpoint"): (
+            config.init_from is not None and config.network.backbone_checkpoint is not None
+        ),
         ("network.freeze_backbone", "optimizer.layer_decay"): (
             config.network.freeze_backbone and config.optimizer.layer_decay != 1
         ),
