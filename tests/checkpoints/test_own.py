@@ -79,12 +79,14 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
             {"network": config().as_dict() | {"num_outputs": {"depth": "1"}}},
             "description: num_outputs.depth is '1', expected a whole number",
         ),
-        ({"network": config().as_dict() | {"refine_depth": 10**9}}, "refine_depth 1000000000, but there are"),
+        ({"network": config().as_dict() | {"refine_depth": 10**9}}, "refine_depth is 1000000000, expected "),
+        ({"network": config().as_dict() | {"refine_depth": 900}}, "refine_depth 900, but there are"),
         (
             {"network": config("vit").as_dict() | {"backbone_kwargs": {"depth": 10**9}}},
-            "depth 1000000000, but there are",
+            "depth is 1000000000, expected ",
         ),
-        ({"network": config().as_dict() | {"embed_dim": 10**6}}, "weights do not fit this network"),
+        ({"network": config().as_dict() | {"embed_dim": 10**6}}, "embed_dim is 1000000, expected "),
+        ({"network": config().as_dict() | {"embed_dim": 1000}}, "weights do not fit this network"),
         (
             {"network": config().as_dict() | {"backbone_kwargs": {"checkpoint_path": "/x"}}},
             "has checkpoint_path, which is no",

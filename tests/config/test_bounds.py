@@ -14,6 +14,7 @@ from bridgenet.config.settings import NetworkSettings
 from bridgenet.model.decoders import default_options
 
 MAY_BE_NULL = {
+    "init_from",
     "network.backbone_checkpoint",
     *(f"data.{name}" for name in ("weights", "root", "tasks", "size", "eval_size", "shrink", "cache_folder")),
 }

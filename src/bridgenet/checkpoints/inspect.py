@@ -30,7 +30,7 @@ from bridgenet.checkpoints.reference import DROPPED, is_reference
 from bridgenet.config.resolved import network_size
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
-from bridgenet.model.backbones.licences import RECORDED
+from bridgenet.model.backbones.licences import ANCESTRY
 from bridgenet.model.decoders import BRIDGENET
 from bridgenet.model.description import NetworkConfig, Part
 from bridgenet.trust import trusting
@@ -177,7 +177,7 @@ def _describe(found: Inspection, config: NetworkConfig, information: Mapping[str
         found.refine_depth = [depth] * decoder["num_stages"] if isinstance(depth, int) else list(depth)
     else:
         found.decoder = decoder.name
-    for name in ("step", "epoch", "origin", "licence", *RECORDED):
+    for name in ("step", "epoch", *ANCESTRY):
         setattr(found, name, information.get(name))
     name, differences = nearest_preset(config)
     found.preset = None if differences else name

@@ -19,7 +19,7 @@ from bridgenet.checkpoints.hub import download, is_hub_name
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
 from bridgenet.checkpoints.reference import DROPPED, is_reference, reference_name
 from bridgenet.errors import UserError
-from bridgenet.model.backbones.licences import RECORDED
+from bridgenet.model.backbones.licences import ANCESTRY
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network
 from bridgenet.model.description import NetworkConfig
@@ -102,7 +102,7 @@ def _read(
     if own := read_own(path):
         state, _, config, information = own
         if "first_scores" in information:  # a run's `last`: its scores are those of an earlier step
-            kept = {key: information[key] for key in RECORDED if key in information}
+            kept = {key: information[key] for key in ANCESTRY if key in information}
             information = {"step": information.get("step")} | kept
         return state, "own", config, information
     state, content = read_state(path)

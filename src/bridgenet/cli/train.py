@@ -39,6 +39,10 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     out = options.out or (Path(options.config) if is_run else Path("runs") / Path(options.config).stem)
     from bridgenet.training.run import Interrupted, train
 
+    if is_run and not options.resume and out != Path(options.config) and config.init_from is None and is_main_process():
+        print(
+            f"note: a new run with the settings of {options.config}; its weights start anew (--init-from takes a run's)"
+        )
     try:
         train(config, out, resume=options.resume, overwrite=options.overwrite, device=options.device)
     except Interrupted:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET
@@ -27,6 +27,7 @@ from bridgenet.system.validation import (
 
 Workers = Annotated[int, Ge(0), Le(1024)]
 LearningRate = Annotated[float, Gt(0), Le(100)]
+Share = Annotated[float, Gt(0), Lt(1)]
 
 
 @strict
@@ -104,11 +105,15 @@ class OptimizerSettings:
 
     Attributes:
         name: adam or adamw.
-        lr: learning rate at the first step; it falls as (1 − step/steps)^power.
+        lr: largest learning rate.
         weight_decay: weight decay of the optimiser.
         betas: Adam's two coefficients.
         layer_decay: factor between the learning rates of a backbone layer and the layer above it; 1: one rate for all.
-        power: exponent of the learning rate schedule.
+        schedule: of the learning rate: `poly`, (1 − step/steps)^power, as published; `cosine`; `step`, a tenth after each
+            milestone; or `constant`.
+        power: exponent of `poly`.
+        milestones: shares of the steps after which `step` divides the rate by 10.
+        warmup: number of first steps in which the rate rises linearly.
         grad_clip: largest norm of the gradient.
     """
 
@@ -117,7 +122,10 @@ class OptimizerSettings:
     weight_decay: NotNegative = 1e-6
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0
+    schedule: Literal["poly", "cosine", "step", "constant"] = "poly"
     power: NotNegative = 0.9
+    milestones: list[Share] = field(default_factory=lambda: [0.6, 0.9])
+    warmup: Annotated[int, Ge(0), Le(10**9)] = 0
     grad_clip: Positive = 10.0
 
 
@@ -153,6 +161,8 @@ class RunConfig:
         optimizer: the optimiser.
         loss: the losses.
         metrics: custom metrics of single tasks, `package.module:Class`.
+        init_from: start from these trained weights: a run's folder, a weight file, or a name on the hub. What means the same
+            is taken, see :func:`bridgenet.model.transfer.transfer_weights`.
         steps: number of optimiser steps.
         batch_size: images per micro-batch and process.
         accumulate: micro-batches per optimiser step.
@@ -172,6 +182,7 @@ class RunConfig:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     metrics: dict[str, str] = field(default_factory=dict)
+    init_from: FilePath | None = None
     steps: Steps = 20_000
     batch_size: Count = 3
     accumulate: Count = 1
@@ -206,6 +217,9 @@ def check_exclusive(config: RunConfig) -> None:
     pairs = {
         ("compile", "network.checkpoint_decoder"): config.compile and config.network.checkpoint_decoder,
         ("compile", "loss.weighting pcgrad"): config.compile and config.loss.weighting == "pcgrad",
+        ("init_from", "network.backbone_checkpoint"): (
+            config.init_from is not None and config.network.backbone_checkpoint is not None
+        ),
         ("network.freeze_backbone", "optimizer.layer_decay"): (
             config.network.freeze_backbone and config.optimizer.layer_decay != 1
         ),

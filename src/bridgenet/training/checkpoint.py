@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bridgenet.checkpoints import LAST, check_state_dict, read_own, save
 from bridgenet.errors import UserError
-from bridgenet.model.backbones.licences import RECORDED
+from bridgenet.model.backbones.licences import ANCESTRY
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.system.memory import peak_memory
 from bridgenet.training.progress import Progress
@@ -96,4 +96,4 @@ def load_last(
     if "loss_weighting" in information:
         weighting.load_state(information["loss_weighting"])
     known = {entry.name: information[entry.name] for entry in fields(Progress) if entry.name in information}
-    return Progress(**known), {key: information[key] for key in RECORDED if key in information}
+    return Progress(**known), {key: information[key] for key in ANCESTRY if key in information}

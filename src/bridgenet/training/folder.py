@@ -28,6 +28,7 @@ RUN_ENTRIES = {
 PARTIAL = re.compile(r"\..+\.partial-\d+|boundary_counts\.\d+\.jsonl")
 """What a run's folder holds; --overwrite deletes nothing else."""
 MAY_CHANGE = {
+    "init_from",
     "network.pretrained",
     "network.backbone_checkpoint",
     "network.checkpoint_backbone",
@@ -46,7 +47,7 @@ MAY_CHANGE = {
 }
 """Settings that may change when a run is resumed. They change none of the remaining steps, except that `steps` changes the
 learning rate and `compile` the rounding."""
-LATER = {"compile", "metrics"}
+LATER = {"compile", "init_from", "metrics"}
 """Settings that runs of older versions do not have."""
 
 
@@ -109,7 +110,8 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
     if differing:
         changes = "; ".join(f"{key} was {own.get(key)}, now {given.get(key)}" for key in differing)
         raise UserError(
-            f"{out} was started with other settings: {changes}. To resume it with its own settings: bridgenet train {out} --resume"
+            f"{out} was started with other settings: {changes}. To resume it with its own settings: bridgenet train {out} --resume. "
+            f"To start a new run from its weights: --init-from {out} and another --out"
         )
     return found
 

@@ -13,7 +13,7 @@ from accelerate.utils import ProjectConfiguration
 from torch.optim.lr_scheduler import LambdaLR
 
 from bridgenet import data
-from bridgenet.checkpoints import LAST, read_description
+from bridgenet.checkpoints import LAST, Source, open_source, read_description
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.config.resolved import (
     check_canvas,
@@ -34,12 +34,13 @@ from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
 from bridgenet.data.pipeline.sampling import drawn
 from bridgenet.errors import UserError
-from bridgenet.model.backbones.licences import licence_note, weights_information
+from bridgenet.model.backbones.licences import ANCESTRY, licence_note, weights_information
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.build import build_network, try_custom_parts
 from bridgenet.model.description import NetworkConfig, Part
 from bridgenet.model.fast import accelerate_network
 from bridgenet.model.records import record, required_record
+from bridgenet.model.transfer import Transfer, transfer_weights
 from bridgenet.system.compilation import check_compiler
 from bridgenet.training.checkpoint import load_last
 from bridgenet.training.criterion import make_criterion
@@ -123,7 +124,8 @@ def prepare(
     check_exclusive(config)
     metric_classes(config)
     last = out / LAST if resume and (out / LAST).is_file() else None
-    description = describe_network(config, last)
+    initial = open_source(config.init_from) if config.init_from is not None and last is None else None
+    description = describe_network(config, last, initial)
     train_set, val_set, lacking = open_data(config)
     accelerator = make_accelerator(config, out, device)
     check_precision(config, accelerator.device.type)
@@ -131,7 +133,8 @@ def prepare(
         check_compiler(accelerator.device)
 
     torch.manual_seed(config.seed)
-    network = make_network(config, description, is_new=last is None).to(accelerator.device)
+    network, transferred = make_network(config, description, initial, is_new=last is None)
+    network = network.to(accelerator.device)
     criterion = make_criterion(config, list(network.tasks))
     epoch = steps_per_epoch(config, len(train_set), accelerator.num_processes)
     weighting = WEIGHTINGS[config.loss.weighting](criterion, network, epoch)
@@ -143,11 +146,21 @@ def prepare(
     if lacking:
         record(network, description, {**required_record(network).information, "labels": lacking})
     if accelerator.is_main_process:
+        if transferred is not None:
+            print(f"weights from {config.init_from}\n{transferred.table()}")
         for note in notes(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
         ):
             print(f"note: {note}")
-    schedule = make_schedule(optimizer, steps=config.steps, power=config.optimizer.power, start_step=progress.step)
+    schedule = make_schedule(
+        optimizer,
+        steps=config.steps,
+        name=config.optimizer.schedule,
+        power=config.optimizer.power,
+        milestones=config.optimizer.milestones,
+        warmup=config.optimizer.warmup,
+        start_step=progress.step,
+    )
     step = TrainingStep(
         network,
         criterion,
@@ -174,14 +187,16 @@ def prepare(
     )
 
 
-def describe_network(config: RunConfig, last: Path | None) -> NetworkConfig:
-    """The description in `last`, else the one that follows from the settings and the backbone's checkpoint."""
+def describe_network(config: RunConfig, last: Path | None, initial: Source | None = None) -> NetworkConfig:
+    """The description in `last`, else the one that follows from the settings and the initial weights."""
     if last is not None:
         return read_description(last)[0]
     description = network_config(config)
     if checkpoint := config.network.backbone_checkpoint:
         known = backbone_settings(description.backbone.name, checkpoint)
         description.backbone = Part(known | description.backbone)
+    if initial is not None and initial.config.backbone.name == description.backbone.name:
+        description.backbone = Part(initial.config.backbone | description.backbone)
     return description
 
 
@@ -208,11 +223,21 @@ def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:
     )
 
 
-def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool) -> BridgeNet:
-    """Build the network. If `is_new` its backbone is pretrained as configured; else the run's weights are loaded later."""
+def make_network(
+    config: RunConfig, description: NetworkConfig, initial: Source | None = None, *, is_new: bool
+) -> tuple[BridgeNet, Transfer | None]:
+    """Build the network; also returns what was taken from the `initial` weights.
+
+    If `is_new` its backbone is pretrained as configured; else the run's weights are loaded later.
+    """
     settings = config.network
     checkpoint = settings.backbone_checkpoint if is_new else None
-    network = build_network(description, pretrained=settings.pretrained and is_new and not checkpoint)
+    pretrained = settings.pretrained and is_new and not checkpoint
+    transferred = None
+    if initial is not None:
+        network, transferred = start_from(initial, description, pretrained=pretrained)
+    else:
+        network = build_network(description, pretrained=pretrained)
     if checkpoint:
         load_backbone(network.backbone, checkpoint)
         record(network, description, weights_information(description.backbone.name, checkpoint))
@@ -227,7 +252,27 @@ def make_network(config: RunConfig, description: NetworkConfig, *, is_new: bool)
                 f"network.checkpoint_decoder: {type(decoder).__name__} has no set_checkpointing(); leave it out"
             )
         decoder.set_checkpointing()
-    return accelerate_network(network)
+    return accelerate_network(network), transferred
+
+
+def start_from(initial: Source, description: NetworkConfig, *, pretrained: bool) -> tuple[BridgeNet, Transfer]:
+    """Build a network that starts from trained weights; a backbone that they do not fill may be `pretrained`."""
+    trained = initial.network().state_dict()
+    network = build_network(description)
+    try:
+        transferred = transfer_weights(network, description, trained, initial.config)
+        if pretrained and not transferred.has_backbone:
+            network = build_network(description, pretrained=True)
+            transferred = transfer_weights(network, description, trained, initial.config)
+    except UserError as error:
+        raise UserError(f"init_from: {initial.path}: {error}") from None
+    known = required_record(network)
+    information = {key: initial.information[key] for key in ANCESTRY if key in initial.information}
+    if not transferred.has_backbone:
+        information |= known.information
+    information["initial_weights"] = f"{initial.path.name} (sha256 {initial.digest[:16]})"
+    record(network, known.config, information)
+    return network, transferred
 
 
 def make_run_optimizer(config: RunConfig, network: BridgeNet, weighting: LossWeighting) -> torch.optim.Optimizer:
@@ -263,9 +308,11 @@ def notes(
         yield f"labels in validation: {lacking}"
     if not is_new:
         return
-    from_file = config.network.backbone_checkpoint is not None
+    from_file = config.network.backbone_checkpoint is not None or config.init_from is not None
     if licence := licence_note(information, from_file=from_file):
         yield licence
+    if config.init_from and "licence" in information:
+        yield f"the weights of {config.init_from} have the licence {information['licence']}; it is recorded with the network"
     if fixed := weighting_note(config, len(train_set), processes):
         yield fixed
     if config.network.freeze_backbone and not (config.network.pretrained or from_file):

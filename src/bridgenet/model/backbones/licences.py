@@ -11,6 +11,8 @@ from timm.models import get_pretrained_cfg
 
 RECORDED = ("backbone_weights", "backbone_licence")
 """Keys of a network's information about the initial weights of its backbone."""
+ANCESTRY = (*RECORDED, "origin", "licence", "initial_weights")
+"""Keys of a network's information about the weights that it was trained from."""
 
 
 def licences(name: str) -> list[str]:
