@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from bridgenet.system.yaml_bounds import BoundedLoader
+
 
 def load_yaml(text: str) -> Any:
     """Parse YAML to plain values. Duplicate keys are an error, since the first value would be lost.
@@ -17,7 +19,7 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for number, (key, _) in enumerate(node.value):
