@@ -24,6 +24,8 @@ from bridgenet.system.yaml_text import load_yaml
 
 KEYS: dict[str, bool] = keys(RunConfig)
 """Dotted name of every setting → whether it is a group of others."""
+MOST_BYTES = 10_000_000
+"""The largest file of settings that is read: others are pictures or weights."""
 LEAVES = [key for key, is_group in KEYS.items() if not is_group]
 _PARTS = [f"network.{name}" for name, kind in fields_of(NetworkSettings).items() if kind is Part]
 
@@ -115,19 +117,25 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any], Path]:
         if not path.is_file():
             raise UserError(f"{source} is not a run folder (looked for {path.name} in it)")
     if path.is_file():
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise UserError(f"{path} has {size} bytes, expected a YAML file of settings, at most {MOST_BYTES}")
         text = path.read_text(encoding="utf-8", errors="replace")
+        if Path(source).is_dir() and not text.endswith("\n"):  # as a run writes it; half a file may be valid YAML
+            raise UserError(f"{path} is damaged: its end is missing")
     elif str(source) in presets():
         text = (_preset_folder() / f"{source}.yaml").read_text(encoding="utf-8")
     else:
         hint = nearest(str(source), presets())
         raise UserError(f"{source} is neither a preset{hint} nor a file (presets: {', '.join(presets())})")
     try:
-        values = load_yaml(text) or {}
+        values = load_yaml(text)
     except yaml.YAMLError as error:
-        raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:  # nothing but comments
+        values = {}
     if not isinstance(values, dict):
-        raise UserError(f"{source} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
-    return f"{source}: ", values, path.parent
+        raise UserError(f"{path} holds a {type(values).__name__}, expected settings like 'steps: 1000'")
+    return f"{path}: ", values, path.parent
 
 
 def _modern(values: Mapping[Any, Any], folder: Path, where: str) -> dict[Any, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from bridgenet.system.yaml_bounds import BoundedLoader
+
 NAMES = "classes"
 """The names below this key are text as it was written: `no` and `3` are names of classes there."""
 _TEXT, _NULL, _WHOLE, _NUMBER, _BOOL, _LIST, _MAPPING = (
@@ -25,7 +27,7 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for number, (key, value) in enumerate(node.value):

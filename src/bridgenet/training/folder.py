@@ -19,6 +19,7 @@ from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import remember_loaded
 from bridgenet.system.files import write_atomically
+from bridgenet.system.yaml_text import load_yaml
 from bridgenet.training.rows import METRICS, truncate_rows
 
 RUN_ENTRIES = {
@@ -74,7 +75,7 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
 def _is_run(out: Path) -> bool:
     """Whether a run wrote the folder's config.yaml: it then has every setting, which a custom recipe hardly has."""
     try:
-        values = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+        values = load_yaml((out / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
     return isinstance(values, dict) and set(values) | LATER == set(RunConfig().as_dict())
@@ -97,9 +98,11 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
         The run's own settings.
 
     Raises:
-        UserError: lists those that differ.
+        UserError: lists those that differ; or the run's own settings are damaged.
     """
     found = configuration.load(out)
+    if not _is_run(out):
+        raise UserError(f"{out / 'config.yaml'} is damaged: it does not have all settings of a run; start the run anew")
     own = configuration.flatten(found.as_dict())
     given = configuration.flatten(config.as_dict())
     differing = [
