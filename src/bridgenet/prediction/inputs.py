@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from bridgenet.downloads import pictures
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import SUFFIXES, read_encoded
+from bridgenet.system.walking import walk, why_no_file
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
 """Suffixes of files that are read as videos."""
@@ -59,17 +61,22 @@ class Input:
 def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[Input], list[tuple[str, str]]]:
     """Find all inputs, in their order, and list what was skipped as (source, reason).
 
-    An entry is a picture or video file; a folder, whose pictures are taken recursively; a pattern (`*`, `?`, `[…]`, `**`),
-    if no file has that name; an http or https address; the number of a camera; or `-`. Hidden files in folders and files
-    below `out` are left out. Duplicates are taken once.
+    An entry is a picture or video file; a folder, whose pictures are taken recursively, see :func:`bridgenet.system.walking.walk`;
+    a pattern (`*`, `?`, `[…]`, `**`), if no file has that name; an http or https address; the number of a camera; or `-`.
+    Hidden files in folders and files below `out` are left out. A file is taken once, whatever names it has.
     """
     found: dict[str, Input] = {}
+    given: dict[str, str] = {}
     skipped: list[tuple[str, str]] = []
     names: set[str] = set()
     above: set[str] = set()
     for entry in entries:
         for name, source, kind in _expand(entry, out, skipped):
             if source in found:
+                continue
+            real = os.path.realpath(source) if kind in ("file", "video") else source
+            if (other := given.setdefault(real, source)) != source:
+                skipped.append((source, f"{source} is {other} under another name"))
                 continue
             number, unique = 2, name
             # a.jpg beside a.png, the same name in two folders, or a.jpg beside a/: results must not share a folder.
@@ -96,31 +103,44 @@ def _expand(entry: str, out: Path | None, skipped: list[tuple[str, str]]) -> Ite
     elif path.is_dir():
         yield from _in_folder(path, out, skipped)
     elif path.is_file():
-        yield path.stem, entry, _kind(path)
+        yield _name(Path(path.name)), entry, _kind(path)
     elif entry.isdecimal():
         yield f"camera{entry}", entry, "camera"
     elif glob.has_magic(entry):
         matches = map(Path, sorted(glob.glob(entry, recursive=True)))  # noqa: PTH207 (pathlib refuses absolute patterns)
-        files = [match for match in matches if match.is_file() and not _is_result(match, out)]
+        files = [match for match in matches if not match.is_dir() and not _is_result(match, out)]
         if not files:
             skipped.append((entry, f"{entry} matches nothing"))
         for match in files:
-            yield from _if_picture(match.stem, match, skipped, with_videos=True)
+            yield from _if_picture(_name(Path(match.name)), match, skipped, with_videos=True)
     else:
-        skipped.append((entry, f"{entry} does not exist"))
+        skipped.append((entry, why_no_file(path)))
 
 
 def _in_folder(folder: Path, out: Path | None, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, str, Kind]]:
-    inside = {path: path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()}
-    files = [path for path in inside if not any(part.startswith(".") for part in inside[path].parts)]
     if out is not None and out.resolve() == folder.resolve():
         raise UserError(f"{out} has the pictures and would get the results too: give another folder with --out")
+    found = walk(folder)
+    again = {path: f"{path} is {first} under another name" for path, first in found.again.items()}
+    files, told = found.files, {**found.odd, **found.loops, **again}
     if out is not None and folder.resolve() in out.resolve().parents:  # results of an earlier run are not inputs
         files = [path for path in files if not _is_result(path, out)]
-    if not files:
+        told = {path: reason for path, reason in told.items() if out.absolute() not in path.absolute().parents}
+    skipped += [(str(path), reason) for path, reason in told.items()]
+    if not files and not told:
         skipped.append((str(folder), f"{folder} is an empty folder"))
     for path in files:
-        yield from _if_picture(inside[path].with_suffix("").as_posix(), path, skipped, with_videos=False)
+        yield from _if_picture(_name(path.relative_to(folder)), path, skipped, with_videos=False)
+
+
+def _name(file: Path) -> str:
+    """The name of a file's results: its path without suffix, changed where it is the folder itself, one above or the manifest."""
+    parts = [*file.parent.parts, file.stem]
+    if parts[-1] in ("", ".", ".."):  # `..png` and `...png`
+        parts[-1] = f"_{parts[-1]}"
+    if fnmatch(parts[0], "manifest*.jsonl"):
+        parts[0] = f"_{parts[0]}"
+    return PurePosixPath(*parts).as_posix()
 
 
 def _is_result(path: Path, out: Path | None) -> bool:
@@ -131,7 +151,9 @@ def _if_picture(
     name: str, path: Path, skipped: list[tuple[str, str]], *, with_videos: bool
 ) -> Iterator[tuple[str, str, Kind]]:
     kind = _kind(path)
-    if kind == "video" and not with_videos:
+    if reason := why_no_file(path):
+        skipped.append((str(path), reason))
+    elif kind == "video" and not with_videos:
         skipped.append((str(path), f"{path} is a video, which is to be given by its own name"))
     elif kind == "video" or path.suffix.lower() in SUFFIXES:
         yield name, str(path), kind

@@ -8,11 +8,14 @@ A line is appended when all files of its input are written, so that an interrupt
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+
+from bridgenet.errors import UserError
 
 
 class Manifest:
@@ -27,6 +30,10 @@ class Manifest:
     def __init__(self, folder: Path, rank: int = 0, world: int = 1):
         self.folder = folder
         self.part = folder / ("manifest.jsonl" if world == 1 else f"manifest-{rank:05d}.jsonl")
+        if os.path.lexists(self.part) and not _is_own(self.part):
+            raise UserError(
+                f"{self.part} is no regular file; expected the record of earlier predictions. Give another --out"
+            )
         lines = _read_lines(folder)
         self.known = _last_of_each(lines)
         self.by_name = {line["name"]: line for line in lines if "files" in line}
@@ -56,7 +63,8 @@ class Manifest:
     def clear(self, source: str, name: str, settings: Mapping[str, Any], files: Collection[str]) -> None:
         """Delete the files that an earlier run wrote into a folder, except `files`, which were written now.
 
-        If the earlier run differs only in its outputs, its files are kept.
+        If the earlier run differs only in its outputs, its files are kept. Nothing outside the folder is deleted, whatever the
+        manifest says and wherever links lead.
         """
         line = self.by_name.get(name)
         if line is None or _is_same_but_outputs(line, source, settings):
@@ -64,12 +72,19 @@ class Manifest:
         folder = self.folder / name
         gone = [folder / file for file in self.files[name] - set(files)]
         for path in gone:
-            path.unlink(missing_ok=True)
+            if is_inside(path.parent, folder) and (path.is_file() or path.is_symlink()):
+                path.unlink()
         for inside in sorted(
             {above for path in gone for above in path.parents if folder in above.parents}, reverse=True
         ):
-            with suppress(OSError):  # not empty
-                inside.rmdir()
+            if is_inside(inside, folder):
+                with suppress(OSError):  # not empty, or not there
+                    inside.rmdir()
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or below it, wherever links lead."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _is_same_but_outputs(line: Mapping[str, Any], source: str, settings: Mapping[str, Any]) -> bool:
@@ -90,15 +105,39 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
 def _read_lines(folder: Path) -> list[dict[str, Any]]:
     """All lines, ordered by time."""
     lines = []
-    for part in sorted(folder.glob("manifest*.jsonl")):
+    for part in filter(_is_own, sorted(folder.glob("manifest*.jsonl"))):
         for text in part.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict) and {"input", "time"} <= line.keys():
+            if _is_sound(line):
                 lines.append(line)
     return sorted(lines, key=lambda line: str(line["time"]))
+
+
+def _is_own(part: Path) -> bool:
+    return part.is_file() and not part.is_symlink()
+
+
+def _is_sound(line: Any) -> bool:
+    """Whether a line may be of a run: the types are right, and its names are places below the folder."""
+    if not isinstance(line, dict) or not isinstance(line.get("input"), str) or "time" not in line:
+        return False
+    if "name" in line and not _is_below(line["name"]):
+        return False
+    if "files" not in line:
+        return True
+    files = line["files"]
+    return "name" in line and isinstance(files, list) and all(map(_is_below, files))
+
+
+def _is_below(name: Any) -> bool:
+    """Whether a name is that of a file or folder below another one, on this system."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts
 
 
 def _last_of_each(lines: Sequence[dict[str, Any]]) -> dict[tuple[str, str | None], dict[str, Any]]:

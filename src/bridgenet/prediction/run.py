@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bridgenet.errors import UserError, is_out_of_memory
 from bridgenet.prediction.inputs import Input, find_inputs, share
-from bridgenet.prediction.manifest import Manifest
+from bridgenet.prediction.manifest import Manifest, is_inside
 from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.video import StreamOptions, predict_stream
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
     from bridgenet.prediction.model import Model
 
+OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+"""Errors of writing that concern the place of one input only."""
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
 Picture = NDArray[np.uint8]
@@ -200,12 +202,17 @@ class _Run:
             return
         started = time.perf_counter()
         try:
+            if not is_inside(self.out / entry.name, self.out):
+                raise UserError(f"{self.out / entry.name} is behind a link that leads out of {self.out}")
             if entry.is_stream:
                 self._stream(entry, started)
                 return
             picture, notes = entry.read()
         except UserError as error:
             self.skip(entry.source, str(error), entry.name)
+            return
+        except OSError as error:
+            self._without_place(entry, error)
             return
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -239,9 +246,20 @@ class _Run:
             started = time.perf_counter()
             folder = self.out / read.entry.name
             outputs = self.options.outputs or ("raw", "panel")
-            files = [file.name for file in result.save(folder, outputs, **self.options.look())]
+            try:
+                files = [file.name for file in result.save(folder, outputs, **self.options.look())]
+            except OSError as error:
+                self._without_place(read.entry, error)
+                continue
             seconds = read.seconds + each + time.perf_counter() - started
             self._done(read.entry, result, files, seconds, read.notes, {})
+
+    def _without_place(self, entry: Input, error: OSError) -> None:
+        """Skip an input whose results cannot be at their place; other errors of writing are raised again."""
+        if error.errno not in OF_ONE_NAME:
+            raise error
+        reason = f"{entry.source}: its results cannot be written to {self.out / entry.name}: {error.strerror}"
+        self.skip(entry.source, reason, entry.name)
 
     def _without_memory(self, group: list[_Read]) -> None:
         """Predict the pictures of a batch one by one; skip a picture that does not fit into memory alone."""

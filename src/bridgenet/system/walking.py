@@ -61,25 +61,28 @@ def walk(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> Wal
         for name, is_link in _entries(at.path, found):
             path = at.path / name
             about = _status(path)
-            real = os.path.realpath(path) if is_link else f"{at.real}{os.sep}{name}"
+            below = f"{at.real.rstrip(os.sep)}{os.sep}{name}"
             if about is None or not stat.S_ISDIR(about.st_mode):
                 if not wanted(name):
                     continue
                 if about is None or not stat.S_ISREG(about.st_mode):
                     found.odd[path] = why_no_file(path)
                     continue
+                real = os.path.realpath(path) if is_link else below
                 key = (about.st_dev, about.st_ino) if about.st_nlink > 1 and about.st_ino else real
                 names.setdefault(key, []).append((at.is_linked or is_link, path))
                 continue
             if wanted(name):
                 found.folders.append(path)
-            if real in at.above:
+            real = os.path.realpath(path)
+            is_link = real != below  # also by a junction of Windows
+            if is_link and any(Path(above).is_relative_to(real) for above in at.above):
                 found.loops[path] = f"{path} is a link to a folder above it, {real}: not followed"
             elif is_link and at.is_repeated:  # else, folders that link to each other would be walked in every order
                 found.loops[path] = f"{path} is a link to {real} in a folder that was read already: not followed"
             else:
-                below = _Folder(path, real, at.above | {real}, at.is_linked or is_link, at.is_repeated)
-                (linked if is_link else waiting).append(below)
+                inside = _Folder(path, real, at.above | {real}, at.is_linked or is_link, at.is_repeated)
+                (linked if is_link else waiting).append(inside)
     for of_one in names.values():
         (_, first), *others = sorted(of_one)
         found.files.append(first)
@@ -109,6 +112,8 @@ def why_no_file(path: Path) -> str:
     """A sentence about what is at `path` if it is no regular file; empty if it is one. Nothing is opened."""
     try:
         mode = path.stat().st_mode
+    except ValueError as error:
+        return f"{str(path)!r} is no path: {error}"
     except OSError as error:
         if not path.is_symlink():
             return f"{path} does not exist" if error.errno == errno.ENOENT else f"{path}: {error.strerror}"
