@@ -20,6 +20,7 @@ from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.data.pipeline.views import resize
 from bridgenet.data.published.readers import read_image
 from bridgenet.errors import UserError
+from bridgenet.imaging.reading import FORMATS
 from bridgenet.tasks import IGNORE, Task
 
 Interpolation = Literal["nearest", "cubic"]
@@ -197,7 +198,7 @@ class DenseDataset(ABC):
 
     def image_size(self, index: int) -> tuple[int, int]:
         """(height, width) of a picture [pixels], from its header. Raises OSError or ValueError if it cannot be read."""
-        with Image.open(self.image_path(index)) as image:
+        with Image.open(self.image_path(index), formats=FORMATS) as image:
             return image.height, image.width
 
     def target_paths(self, task: str, index: int) -> list[Path]:

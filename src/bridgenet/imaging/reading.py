@@ -13,7 +13,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bridgenet.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+"""The formats that are read, as Pillow calls them; others, like EPS, may start further programs."""
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
 """Suffixes of pictures in a folder."""
 
 
