@@ -48,6 +48,12 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         yield Chunk(kind, content, checksum)
 
 
+def check(file: BinaryIO) -> None:
+    """ValueError unless all checksums of a PNG file, which is at its start, fit."""
+    for _ in chunks(file):
+        pass
+
+
 def read_png(file: BinaryIO) -> tuple[NDArray[Any], int]:
     """The stored numbers of a PNG file, (H, W) or (H, W, C) uint8 or uint16, and their bits: 1, 2, 4, 8 or 16.
 

@@ -115,6 +115,17 @@ def read_tiff(file: BinaryIO) -> Stored:
     return turned(np.moveaxis(array, 0, 2) if page.axes == "SYX" else array, orientation)
 
 
+def description_of_tiff(file: BinaryIO) -> str:
+    """:func:`described` of the first page of a file; empty if it cannot be read."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(file) as content:
+            return described(content.pages[0].aspage())
+    except Exception:  # of a damaged file anything
+        return ""
+
+
 def described(page: TiffPage) -> str:
     """A page of a TIFF in words, e.g. ``a TIFF of 5 channels of uint8 (LZW)``."""
     channels = page.samplesperpixel
