@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import bridgenet
 from bridgenet import app
@@ -74,9 +74,10 @@ def test_hosts_that_are_not_this_machine(host: str, words: str) -> None:
         app.serve(bridgenet.Model(make_network()), "tiny", host=host, port=free_port(), block=False)
 
 
-def ask(address: str, files: list[str]) -> Any:
+def ask(address: str, files: list[str], photo: str | None = None) -> Any:
     client = gradio_client.Client(address, verbose=False)
-    return client.predict([gradio_client.handle_file(file) for file in files], None, api_name="/predict")
+    sent = [gradio_client.handle_file(file) for file in files]
+    return client.predict(sent, photo and gradio_client.handle_file(photo), api_name="/predict")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -121,6 +122,20 @@ def test_what_is_no_picture_is_passed_over_or_told(address: str, pictures: list[
     with pytest.raises(Exception, match=r"None of the pictures could be read|error"):
         ask(address, pictures[2:])
     assert ask(address, pictures[:1])[1].count('class="bn-view"') == 2  # it goes on
+
+
+def test_photo_of_the_camera_is_opened_in_few_formats(
+    address: str, pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(address, [], pictures[0])[1].count('class="bn-view"') == 2
+    started: list[Any] = []
+    for name in ("Ghostscript", "has_ghostscript"):
+        monkeypatch.setattr(EpsImagePlugin, name, lambda *arguments: started.append(arguments))
+    Path(pictures[2]).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    for files, photo in (([], pictures[2]), (pictures[2:], None)):
+        with pytest.raises(Exception, match=r"None of the pictures could be read|error"):
+            ask(address, files, photo)
+    assert started == []
 
 
 def test_browser_is_told_to_fetch_nothing_from_elsewhere(address: str) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from bridgenet import UserError
-from bridgenet.imaging.reading import picture_size, read_picture
+from bridgenet.data.folders.labels import read_array
+from bridgenet.data.published.readers import read_image
+from bridgenet.imaging.reading import picture_size, read_encoded, read_picture
+from tests.imaging.files import flip_bit_of_data
 from tests.pictures import noise
 
 
@@ -187,3 +192,41 @@ def test_whatever_a_decoder_raises_is_a_damaged_image(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Image.Image, "load", stumble)
     with pytest.raises(UserError, match=r"a\.png is a damaged image \(unsupported operand\)"):
         read_picture(tmp_path / "a.png")
+
+
+def test_png_whose_checksum_does_not_fit(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(photo()), tmp_path / "a.png")
+    flip_bit_of_data(path)
+    for source in (path, io.BytesIO(path.read_bytes()).getvalue()):
+        with pytest.raises(UserError, match=r"a\.png is a damaged image \(it is damaged: the checksum of its 'IDAT'"):
+            read_encoded(source, "a.png")
+
+
+def test_what_is_left_out_is_noted(tmp_path: Path) -> None:
+    image = Image.fromarray(photo()).convert("RGBA")
+    assert read_encoded(saved(image, tmp_path / "opaque.png"), "")[1] == []
+    image.putpixel((0, 0), (1, 2, 3, 200))
+    for name in ("a.png", "a.tif"):
+        assert read_encoded(saved(image, tmp_path / name), "")[1] == ["transparent parts are drawn on white"]
+    for name, unit in (("a.gif", "frames of an animation"), ("b.tif", "pages")):
+        pages = [Image.fromarray(photo()[..., i]) for i in range(3)]
+        path = saved(pages[0], tmp_path / name, save_all=True, append_images=pages[1:])
+        assert read_encoded(path, "")[1] == [f"the first of 3 {unit}"]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.eps"])
+def test_formats_that_start_programs_are_no_images(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    for read in (read_picture, picture_size, read_array, read_image):
+        with pytest.raises(UserError, match=name.replace(".", r"\.")):
+            read(path)
+
+
+def test_tiff_of_other_numbers_is_described(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.float64))
+    with pytest.raises(
+        UserError, match=r"a\.tif is not an image: it is a TIFF of 1 channel of float64 \(NONE\), expected"
+    ):
+        read_picture(tmp_path / "a.tif")

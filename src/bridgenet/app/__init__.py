@@ -12,8 +12,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from bridgenet.app.results import MOST_KEPT, Results, unused
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import picture_size, read_picture
@@ -69,7 +67,7 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
     def predict(
         kept: str,
         files: list[str] | None,
-        photo: Image.Image | None,
+        photo: str | None,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> Any:
         entries: list[tuple[str, Any]] = [(Path(file).name, file) for file in files or ()]
@@ -118,7 +116,9 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
             with gr.Column(scale=1, min_width=340):
                 files = gr.File(label="Pictures", file_count="multiple", elem_id="pictures", height=160)
                 with gr.Accordion("Camera", open=False):
-                    photo = gr.Image(label="Camera", sources=["webcam", "clipboard"], type="pil", height=200)
+                    photo = gr.Image(
+                        label="Camera", sources=["webcam", "clipboard"], type="filepath", image_mode=None, height=200
+                    )
                 button = gr.Button("Predict", variant="primary", elem_id="predict")
                 choice = gr.Dropdown(label="Picture", choices=[], visible=False, elem_id="choice")
                 download = gr.Button("Download all (zip)", interactive=False, elem_id="download")

@@ -20,6 +20,7 @@ from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.data.pipeline.views import resize
 from bridgenet.data.published.readers import read_image
 from bridgenet.errors import UserError
+from bridgenet.imaging.reading import FORMATS
 from bridgenet.system.text_files import read_text
 from bridgenet.system.walking import why_no_file
 from bridgenet.tasks import IGNORE, Task
@@ -201,7 +202,7 @@ class DenseDataset(ABC):
 
     def image_size(self, index: int) -> tuple[int, int]:
         """(height, width) of a picture [pixels], from its header. Raises OSError or ValueError if it cannot be read."""
-        with Image.open(self.image_path(index)) as image:
+        with Image.open(self.image_path(index), formats=FORMATS) as image:
             return image.height, image.width
 
     def target_paths(self, task: str, index: int) -> list[Path]:

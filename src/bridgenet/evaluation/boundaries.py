@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bridgenet.data.base import DenseDataset
-from bridgenet.data.published.readers import reading
+from bridgenet.data.published.readers import read_png, reading, stored_png
 from bridgenet.errors import UserError
+from bridgenet.imaging.reading import FORMATS
 from bridgenet.metrics import boundary
 from bridgenet.metrics.boundary import BoundaryScores
 from bridgenet.system import parallel
@@ -150,7 +151,7 @@ def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
             problems.append(f"{job.prediction} is missing")
             continue
         try:
-            with reading(job.prediction), Image.open(job.prediction) as image:
+            with reading(job.prediction), Image.open(job.prediction, formats=FORMATS) as image:
                 if image.mode != "L" or image.format != "PNG":
                     problems.append(
                         f"{job.prediction} is a {image.format} of mode {image.mode}, expected an 8-bit grey PNG"
@@ -173,7 +174,7 @@ def _unusable(problems: Sequence[str], number: int) -> UserError:
 def _png_size(path: Path) -> tuple[int, int] | None:
     """(width, height) [pixels] from an image's header; None if it cannot be read, which is reported when it is used."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.size
     except (OSError, ValueError, SyntaxError):
         return None
@@ -187,18 +188,11 @@ def _another_size(job: BoundaryJob, found: tuple[int, ...], truth: tuple[int, ..
     )
 
 
-def read_prediction(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit grey PNG as (H, W) uint8."""
-    with reading(path), Image.open(path) as image:
-        return np.asarray(image)
-
-
 def read_label_png(path: Path) -> NDArray[Any]:
-    """Read a label map with one channel (8 or 16 bit grey, or palette indices) as (H, W) integers."""
-    with reading(path), Image.open(path) as image:
-        labels, mode = np.asarray(image), image.mode
-    if labels.ndim != 2 or labels.dtype.kind not in "iub":
-        raise UserError(f"{path} has mode {mode}, expected a label map of one channel (grey or palette)")
+    """Read a label map with one channel (grey of any depth, or palette indices) as (H, W) integers, as stored."""
+    labels, _ = stored_png(path)
+    if labels.ndim != 2:
+        raise UserError(f"{path} has {labels.shape[2]} channels, expected a label map of one channel (grey or palette)")
     return labels
 
 
@@ -210,7 +204,7 @@ def cache_file(folder: Path, rank: int = 0) -> Path:
 def _count(_: None, job: BoundaryJob) -> BoundaryCounts | str:
     """Count the pixels of an image; returns the text of an error if that is impossible."""
     try:
-        prediction = read_prediction(job.prediction)
+        prediction = read_png(job.prediction, channels=1)
         labels = job.read_labels(job.truth)
     except UserError as error:
         return str(error)

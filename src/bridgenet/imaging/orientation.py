@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
+from bridgenet.imaging.reading import FORMATS
+
 PNG_SIGNATURE = b"\x89PNG"
 _IN_PNG = (b"eXIf", b"exif", b"Orientation")
 """Words in PNG files that may have an orientation: without them, the file need not be decoded to know."""
@@ -22,7 +24,7 @@ def orientation(path: Path) -> int:
                 content = file.read()
                 if not any(word in content for word in _IN_PNG):
                     return 1
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             found = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # who reads the pixels reports what is damaged
         return 1

@@ -12,8 +12,19 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bridgenet.errors import UserError
+from bridgenet.imaging import png
+from bridgenet.imaging.stored import TIFF_SIGNATURES, description_of_tiff
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+"""The formats that are read, as Pillow calls them; others, like EPS, may start further programs."""
+SERIES = {
+    "GIF": "frames of an animation",
+    "WEBP": "frames of an animation",
+    "PNG": "frames of an animation",
+    "TIFF": "pages",
+}
+"""What is read alone where a file holds several, by format."""
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
 """Suffixes of pictures in a folder."""
 
 
@@ -34,7 +45,7 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
             )
         return source
     if isinstance(source, Image.Image):
-        return _rgb(source)
+        return _rgb(source)[0]
     if not isinstance(source, str | Path):
         raise UserError(
             f"{source!r} is a {type(source).__name__}, expected a path, a PIL image or an (H, W, 3) uint8 array"
@@ -53,20 +64,36 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
         name: its name in errors.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-                frames = getattr(image, "n_frames", 1)
-                is_animation = frames > 1 and image.format in ("GIF", "WEBP", "PNG")
-                notes = [f"the first of {frames} frames of an animation"] if is_animation else []
-                return _rgb(image), notes
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+            if file.read(8) == png.SIGNATURE:
+                file.seek(0)
+                png.check(file)
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(file, formats=FORMATS) as image:
+                    frames, unit = getattr(image, "n_frames", 1), SERIES.get(image.format or "")
+                    notes = [f"the first of {frames} {unit}"] if frames > 1 and unit else []
+                    picture, more = _rgb(image)
+                    return picture, notes + more
     except UnidentifiedImageError:
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        raise UserError(f"{name} is not an image" + (" (0 bytes)" if size == 0 else "")) from None
+        raise UserError(f"{name} is not an image{_what_it_is(source)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, error) from None
     except Exception as error:  # decoders raise nearly anything on damaged files: TypeError, struct.error, …
         raise UserError(f"{name} is a damaged image ({error})") from None
+
+
+def _what_it_is(source: Path | bytes) -> str:
+    """What else is said of a file that is none: nothing, or what kind of TIFF it is."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        start = file.read(4)
+        if not start:
+            return " (0 bytes)"
+        file.seek(0)
+        if start in TIFF_SIGNATURES and (found := description_of_tiff(file)):
+            return f": it is {found}, expected grey or RGB of 8 or 16 bits"
+    return ""
 
 
 def _too_large(name: str, error: Exception) -> UserError:
@@ -79,7 +106,7 @@ def _too_large(name: str, error: Exception) -> UserError:
 def picture_size(path: Path) -> tuple[int, int]:
     """(height, width) [pixels] that :func:`read_picture` would return, from a file's header. Raises UserError for damaged files."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             height, width = image.height, image.width
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except Image.DecompressionBombError as error:
@@ -89,7 +116,9 @@ def picture_size(path: Path) -> tuple[int, int]:
     return (width, height) if is_turned else (height, width)
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _rgb(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
+    """(H, W, 3) RGB of a picture in any mode, and notes about it."""
+    notes = []
     image.load()
     is_16_bits = image.mode.startswith("I;16") or (
         image.mode == "I" and image.format == "PNG"
@@ -108,6 +137,8 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
+        if image.getextrema()[3] != (255, 255):
+            notes.append("transparent parts are drawn on white")
         background = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(background, image)
-    return np.array(image.convert("RGB"))
+    return np.array(image.convert("RGB")), notes

@@ -14,6 +14,7 @@ from bridgenet.data.folders.labels import Labels
 from bridgenet.errors import UserError
 from tests.data.layouts import write
 from tests.data.own import write_16_bit
+from tests.imaging.files import GREY, GREY_ALPHA, RGB, RGBA, png_bytes
 
 
 def read(labels: Labels, path: Path) -> np.ndarray:
@@ -83,7 +84,7 @@ def test_regression_of_channels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npy", np.array([[[1, 2], [9, 9], [2000, 1]]], np.float32))
     target = read(Labels(kind="regression", channels=2, scale=0.1, ignore=((9, 9),), range=(0, 100)), path)
     assert np.allclose(target, [[[0.1, 0.2], [np.nan] * 2, [np.nan] * 2]], equal_nan=True)
-    with pytest.raises(UserError, match=r"found 2 channel\(s\), expected 3"):
+    with pytest.raises(UserError, match=r"found 2 channels, expected 3"):
         read(Labels(kind="regression", channels=3), path)
 
 
@@ -127,7 +128,10 @@ def test_exr(tmp_path: Path) -> None:
 
 def test_exr_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "OpenEXR", None)
-    with pytest.raises(UserError, match=r"a\.exr: EXR files need the package OpenEXR: pip install OpenEXR"):
+    (tmp_path / "a.exr").write_bytes(b"v/1\x01")
+    with pytest.raises(
+        UserError, match=r"a\.exr cannot be read: EXR files need the package OpenEXR: pip install OpenEXR"
+    ):
         read(Labels(kind="depth", scale=1.0), tmp_path / "a.exr")
 
 
@@ -139,3 +143,34 @@ def test_damaged_files(tmp_path: Path) -> None:
             read(labels, tmp_path / name)
     with pytest.raises(UserError, match=r"b\.png is missing"):
         read(labels, tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("colour", [GREY, RGB, GREY_ALPHA, RGBA])
+def test_depth_of_grey_in_any_channels(bits: int, colour: int, tmp_path: Path) -> None:
+    """Grey, saved as RGB, each with opaque transparency: the same metres."""
+    stored = np.array([[100, 250], [7, 1]]) * (1 if bits == 8 else 200)
+    channels = [stored] * (3 if colour in (RGB, RGBA) else 1)
+    channels += [np.full_like(stored, 2**bits - 1)] if colour in (GREY_ALPHA, RGBA) else []
+    array = stored if colour == GREY else np.stack(channels, axis=2)
+    (tmp_path / "a.png").write_bytes(png_bytes(array, bits, colour))
+    target = read(Labels(kind="depth", scale=0.001), tmp_path / "a.png")
+    assert np.allclose(target[..., 0], stored * 0.001)
+
+
+def test_transparency_is_no_label(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_bytes(np.array([[[1, 255], [0, 128]]]), 8, GREY_ALPHA))
+    with pytest.raises(UserError, match="found 2 channels, of which the last may be transparency, expected one"):
+        read(Labels(kind="classes", values=(0, 1)), tmp_path / "a.png")
+    four = np.array([[[1, 2, 3, 255]]])
+    (tmp_path / "b.png").write_bytes(png_bytes(four, 8, RGBA))
+    assert read(Labels(kind="regression", channels=4), tmp_path / "b.png").tolist() == four.tolist()
+    assert read(Labels(kind="regression", channels=3), tmp_path / "b.png").tolist() == four[..., :3].tolist()
+
+
+def test_channels_first_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npy", np.ones((1, 8, 9), np.float32))
+    with pytest.raises(
+        UserError, match=r"shape \(1, 8, 9\), whose first axis looks like its channels .*, expected one"
+    ):
+        read(Labels(kind="depth", scale=1.0), path)

@@ -142,7 +142,7 @@ def test_check_finds_every_wrong_file(folder: Path) -> None:
     found = faults(folder)
     assert any("ulm_000000_000019_gtFine_labelIds.png: found the label(s) 40, expected 0..33" in text for text in found)
     assert any(
-        "ulm_000001_000019_disparity.png: found a picture of mode L, expected one channel of 16" in text
+        "ulm_000001_000019_disparity.png: found 1 channel(s) of 8 bit, expected one of 16 bits" in text
         for text in found
     )
     assert any("bonn_000000_000019_disparity.png is missing" in text for text in found)

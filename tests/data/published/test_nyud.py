@@ -158,7 +158,7 @@ def test_truncated_file_is_named(folder: Path, name: str) -> None:
 def test_file_of_another_kind_is_named(folder: Path, content: bytes) -> None:
     path = folder / "segmentation/0001.png"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"{path} cannot be read: cannot identify image file\. Unpack"):
+    with pytest.raises(UserError, match=rf"{path} cannot be read: it is no PNG file\. Unpack"):
         first(folder, "semseg")
 
 
@@ -176,7 +176,7 @@ def spoil(value: float) -> Callable[[], np.ndarray]:
     [
         ("segmentation/0001.png", lambda: np.full((8, 10), 41, np.uint8), r"found the label\(s\) 41, expected 0..40"),
         ("segmentation/0001.png", lambda: np.ones((8, 10, 3), np.uint8), r"found 3 channel\(s\).*expected 1"),
-        ("edge/0001.png", lambda: np.ones((8, 10), np.uint16), "uint16.*expected 1 of 8 bit"),
+        ("edge/0001.png", lambda: np.ones((8, 10), np.uint16), r"found 1 channel\(s\) of 16 bit, expected 1 of 8 bit"),
         ("normals/0001.png", lambda: np.ones((8, 10), np.uint8), r"found 1 channel\(s\).*expected 3"),
         ("depth/0001.npy", spoil(np.nan), "1 depth values are not finite"),
         ("depth/0001.npy", spoil(np.inf), "1 depth values are not finite"),

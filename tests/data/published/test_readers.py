@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridgenet.data.published import readers
 from bridgenet.data.published.readers import read_image, read_png, read_probability
 from bridgenet.errors import UserError
 
@@ -29,7 +28,6 @@ def test_image_is_as_pillow_converts_it(mode: str, tmp_path: Path) -> None:
     with Image.open(path) as image:
         expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(read_image(path), expected)
-    assert (readers.plain_png(path) is not None) == (mode in ("RGB", "L"))
 
 
 def test_jpeg_keeps_its_orientation_as_stored(tmp_path: Path) -> None:
@@ -59,7 +57,7 @@ def test_transparent_colour_is_no_channel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "middle", "header"])
-def test_damaged_png_is_told_in_pillow_s_words(damage: str, tmp_path: Path) -> None:
+def test_damaged_png_is_told(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(RGB.repeat(20, axis=0)).save(path)
     content = bytearray(path.read_bytes())

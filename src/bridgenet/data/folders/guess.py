@@ -14,6 +14,7 @@ import numpy as np
 from bridgenet.data.folders.labels import read_array
 from bridgenet.errors import UserError
 from bridgenet.tasks import BUILT_IN, IGNORE
+from bridgenet.tasks.kinds.labels import as_grey
 from bridgenet.tasks.kinds.normals import LENGTH_TOLERANCE
 
 LOOKED_AT = 24
@@ -64,7 +65,7 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
             unreadable = str(error)
     if not arrays:
         return f"no file can be read: {unreadable}"
-    arrays = [array[..., :1] if array.shape[2] == 3 and (array == array[..., :1]).all() else array for array in arrays]
+    arrays = [as_grey(array) for array in arrays]
     channels = {array.shape[2] for array in arrays}
     if len(channels) != 1:
         return f"files of {' and '.join(map(str, sorted(channels)))} channels"
@@ -135,7 +136,7 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
     values: Counter[int] = Counter()
     for path in _spread(files, COUNTED):
         try:
-            found, counts = np.unique(read_array(path), return_counts=True)
+            found, counts = np.unique(as_grey(read_array(path)), return_counts=True)
         except UserError:
             continue  # the check names it
         values.update(dict(zip(found.astype(int).tolist(), counts.tolist())))

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from bridgenet.data.published.readers import plain_png, reading
+from bridgenet.data.published.readers import reading
 from bridgenet.errors import UserError
 from bridgenet.imaging.orientation import orientation
 from bridgenet.imaging.reading import SUFFIXES as PICTURE_SUFFIXES
+from bridgenet.imaging.stored import read_stored
 from bridgenet.tasks import kinds
-from bridgenet.tasks.kinds.labels import LabelFormat
+from bridgenet.tasks.kinds.labels import LabelFormat, without_opaque_alpha
 
 SUFFIXES = PICTURE_SUFFIXES | {".npy", ".exr"}
 """Suffixes of label files."""
@@ -37,8 +37,16 @@ class Labels(LabelFormat):
 
     def __call__(self, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
         """The target in `paths[0]` for :class:`bridgenet.data.base.Target`, (h, w, C) uint8 or float32."""
-        check_upright(paths[0])
-        return self.kind.read(self, paths[0], read_array(paths[0]))
+        return self.kind.read(self, paths[0], self.stored(paths[0]))
+
+    def stored(self, path: Path) -> np.ndarray:
+        """The stored numbers of a file, (h, w, C), without a channel of transparency that is opaque everywhere.
+
+        Raises UserError if the file cannot be read, or has an orientation of its own.
+        """
+        check_upright(path)
+        array = read_array(path)
+        return array if array.shape[2] == self.channels else without_opaque_alpha(array)
 
 
 def check_upright(path: Path) -> None:
@@ -51,40 +59,12 @@ def check_upright(path: Path) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read a picture (palettes as indices) or array as stored, (h, w, C). Raises UserError if that fails."""
-    suffix = path.suffix.lower()
+    """Read a picture (palettes as indices) or array as stored, (h, w, C). Raises UserError if that is impossible."""
     with reading(path, is_published=False):
-        if suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        elif suffix == ".exr":
-            array = _read_exr(path)
-        elif (plain := plain_png(path) if suffix == ".png" else None) is not None:
-            array = plain
-        else:
-            with Image.open(path) as image:
-                array = np.asarray(image)
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
-    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "fiu":
+        array = read_stored(path)
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
         raise UserError(
             f"{path}: found an array of shape {array.shape} and type {array.dtype}, expected (H, W) numbers"
         )
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _read_exr(path: Path) -> np.ndarray:
-    """Read the channels R, G, B of an EXR file, (h, w, 3), or its only channel, float32."""
-    try:
-        import OpenEXR
-    except ImportError:
-        raise UserError(
-            f"{path}: EXR files need the package OpenEXR: pip install OpenEXR (or bridgenet[exr]); or store .npy files"
-        ) from None
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name.rpartition(".")[2].upper(): channel.pixels for name, channel in file.channels().items()}
-    for names in ("RGB", "XYZ"):
-        if set(names) <= set(channels):
-            return np.stack([channels[name] for name in names], axis=2).astype(np.float32)
-    if len(channels) != 1:
-        raise UserError(f"{path}: found the channels {', '.join(channels)}, expected R, G, B, or one alone")
-    return next(iter(channels.values())).astype(np.float32)
+    dtype = np.uint8 if array.dtype == bool else array.dtype.newbyteorder("=")
+    return np.ascontiguousarray(array[..., None] if array.ndim == 2 else array, dtype)

@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from bridgenet.errors import UserError
+from bridgenet.imaging import png
+from bridgenet.imaging.reading import FORMATS
 from bridgenet.tasks.kinds.depth import LARGEST_DEPTH, check_metres
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @contextmanager
@@ -36,11 +34,15 @@ def reading(path: Path, *, is_published: bool = True) -> Iterator[None]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read any picture that Pillow decodes as (H, W, 3) uint8 RGB. Raises UserError if that fails."""
-    with reading(path):
-        if (array := plain_png(path)) is not None and array.ndim == 3:
-            return array
-        with Image.open(path) as image:
+    """Read any picture (see :data:`bridgenet.imaging.reading.FORMATS`) as (H, W, 3) uint8 RGB. Raises UserError if that fails."""
+    with reading(path), path.open("rb") as file:
+        if file.read(8) == png.SIGNATURE:
+            file.seek(0)
+            array, bits = png.read_png(file)
+            if bits == 8 and array.shape[2:] == (3,):
+                return array
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as image:
             return np.asarray(image.convert("RGB"))
 
 
@@ -49,42 +51,26 @@ def read_png(path: Path, channels: int) -> np.ndarray:
 
     Raises UserError if the file has another number of channels or is not 8 bit.
     """
-    with reading(path):
-        if (array := plain_png(path)) is not None:
-            mode = "L" if array.ndim == 2 else "RGB"
-        else:
-            with Image.open(path) as image:
-                array = np.asarray(image)
-                mode = image.mode
+    array, bits = stored_png(path)
     found = 1 if array.ndim == 2 else array.shape[2]
-    if found != channels or array.dtype != np.uint8:
-        raise UserError(f"{path}: found {found} channel(s), {array.dtype} (mode {mode}), expected {channels} of 8 bit")
+    if found != channels or bits != 8:
+        raise UserError(f"{path}: found {found} channel(s) of {bits} bit, expected {channels} of 8 bit")
     return array
 
 
 def read_png16(path: Path, expected: str) -> np.ndarray:
     """Read a 16-bit picture of one channel, (H, W) uint16. Raises UserError, with `expected` content, for any other."""
-    with reading(path), Image.open(path) as image:
-        mode = image.mode
-        array = np.asarray(image)
-    if not mode.startswith("I;16"):
-        raise UserError(f"{path}: found a picture of mode {mode}, expected one channel of 16 bits: {expected}")
-    return array.astype(np.uint16, copy=False)
+    array, bits = stored_png(path)
+    if bits != 16 or array.ndim != 2:
+        found = 1 if array.ndim == 2 else array.shape[2]
+        raise UserError(f"{path}: found {found} channel(s) of {bits} bit, expected one of 16 bits: {expected}")
+    return array
 
 
-def plain_png(path: Path) -> np.ndarray | None:
-    """Read an undamaged 8-bit grey or RGB PNG, (H, W) or (H, W, 3) uint8, with OpenCV, which is faster than Pillow.
-
-    Returns None for any other file, also for a damaged one: Pillow reports the reason.
-    """
-    content = path.read_bytes()
-    is_plain = content[:8] == PNG_SIGNATURE and content[24:26] in (b"\x08\x00", b"\x08\x02") and content[28:29] == b"\0"
-    if not is_plain or content[-12:] != PNG_END:
-        return None
-    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if array is None or array.dtype != np.uint8 or array.shape[2:] not in ((), (3,)):  # transparency adds a channel
-        return None
-    return array if array.ndim == 2 else cv2.cvtColor(array, cv2.COLOR_BGR2RGB)
+def stored_png(path: Path) -> tuple[np.ndarray, int]:
+    """The numbers of a PNG and their bits, see :func:`bridgenet.imaging.png.read_png`. Raises UserError if that fails."""
+    with reading(path), path.open("rb") as file:
+        return png.read_png(file)
 
 
 def read_classes(path: Path, highest: int, *, ignore: int | None = None) -> np.ndarray:

@@ -11,6 +11,9 @@ import numpy as np
 from bridgenet.errors import UserError
 from bridgenet.tasks.kinds.base import Kind
 
+MOST_BANDS = 4
+"""No label file has fewer rows, while an array with its channels first has up to so many."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFormat:
@@ -61,11 +64,32 @@ class LabelFormat:
 
 def single(path: Path, array: np.ndarray) -> np.ndarray:
     """A stored array of one channel, or of three equal ones (grey saved as RGB), as (h, w, 1). Raises UserError for others."""
-    if array.shape[2] == 3 and (array == array[..., :1]).all():
-        return array[..., :1]
+    array = as_grey(array)
     if array.shape[2] != 1:
         raise UserError(
-            f"{path}: found {array.shape[2]} channels, expected one"
+            f"{path}: found {channels_of(array)}, expected one"
             + (" (a grey or palette picture of indices, not of colours)" if array.dtype == np.uint8 else "")
         )
     return array
+
+
+def as_grey(array: np.ndarray) -> np.ndarray:
+    """A stored array (h, w, C) as (h, w, 1) if it is a grey picture saved as RGB, or with opaque alpha; others as they are."""
+    array = without_opaque_alpha(array)
+    return array[..., :1] if array.shape[2] == 3 and (array == array[..., :1]).all() else array
+
+
+def without_opaque_alpha(array: np.ndarray) -> np.ndarray:
+    """A stored array (h, w, C) without the last of two or four channels of whole numbers if it is the type's largest value."""
+    if array.shape[2] in (2, 4) and array.dtype.kind == "u" and (array[..., -1] == np.iinfo(array.dtype).max).all():
+        return array[..., :-1]
+    return array
+
+
+def channels_of(array: np.ndarray) -> str:
+    """The number of channels of a stored array (h, w, C) in words, and what they may be."""
+    number = array.shape[2]
+    if array.shape[0] <= MOST_BANDS < number:
+        return f"an array of shape {array.shape}, whose first axis looks like its channels (they come last)"
+    transparency = ", of which the last may be transparency" if number in (2, 4) and array.dtype.kind == "u" else ""
+    return f"{number} channel{'' if number == 1 else 's'}{transparency}"

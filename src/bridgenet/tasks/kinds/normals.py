@@ -15,7 +15,7 @@ from bridgenet.imaging.writing import write_png
 from bridgenet.tasks.colours import NO_LABEL
 from bridgenet.tasks.constants import Constant, Direction
 from bridgenet.tasks.kinds.base import IGNORE, Errors, Kind, Map, Mask, Random
-from bridgenet.tasks.kinds.labels import LabelFormat
+from bridgenet.tasks.kinds.labels import LabelFormat, channels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ class Normals(Kind):
 
     def read(self, labels: LabelFormat, path: Path, stored: Map) -> Map:
         if stored.shape[2] != 3:
-            raise UserError(f"{path}: found {stored.shape[2]} channel(s), expected 3 (x, y, z of the normals)")
+            raise UserError(f"{path}: found {channels_of(stored)}, expected 3 (x, y, z of the normals)")
         unknown = labels.ignored(stored)
         places = [DIRECTIONS[axis] for axis in labels.axes]
         if stored.dtype.kind in "iu":

@@ -15,7 +15,7 @@ from bridgenet.imaging.writing import write_npy
 from bridgenet.tasks.colours import NO_LABEL, PROBABILITY_COLOURS, REGRESSION_COLOURS, percentile_range
 from bridgenet.tasks.constants import Constant, Mean
 from bridgenet.tasks.kinds.base import Kind, Map, Random
-from bridgenet.tasks.kinds.labels import LabelFormat, single
+from bridgenet.tasks.kinds.labels import LabelFormat, channels_of, single
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class Regression(Kind):
     def read(self, labels: LabelFormat, path: Path, stored: Map) -> Map:
         array = single(path, stored) if labels.channels == 1 else stored
         if array.shape[2] != labels.channels:
-            raise UserError(f"{path}: found {array.shape[2]} channel(s), expected {labels.channels} (`channels`)")
+            raise UserError(f"{path}: found {channels_of(array)}, expected {labels.channels} (`channels`)")
         unknown = labels.ignored(array)
         values = labels.finite(path, array) * np.float32(1 if labels.scale is None else labels.scale)
         if labels.range is not None:
