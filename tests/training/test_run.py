@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,16 +132,19 @@ def test_bfloat16_and_accumulation(nyud_root: Path, tmp_path: Path) -> None:
     assert all(torch.isfinite(torch.tensor(losses)))
 
 
-def test_accumulation_gives_the_mean_of_the_micro_batches_gradients(nyud_root: Path, tmp_path: Path) -> None:
+def test_accumulation_gives_the_gradient_of_the_joint_batch(nyud_root: Path, tmp_path: Path) -> None:
     config = tiny_config(nyud_root, accumulate=3)
     run = prepare(config, tmp_path / "run", device="cpu")
     run.network.eval()
     run.step.model.train = lambda mode=True: run.step.model  # type: ignore[method-assign]  # frozen statistics, no drop path
     batches = list(islice(run.batches(), 3))
-    expected = {}
-    for seen in batches:
-        output = run.network(seen["image"])
-        (run.step.criterion(output, seen).total / 3).backward()
+    joint = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    outputs = [run.network(batch["image"]) for batch in batches]
+    final, intermediate = (
+        {task: torch.cat([getattr(output, name)[task] for output in outputs]) for task in run.network.tasks}
+        for name in ("logits", "intermediate_logits")
+    )
+    run.step.criterion(SimpleNamespace(logits=final, intermediate_logits=intermediate), joint).total.backward()
     expected = {name: p.grad.clone() for name, p in run.network.named_parameters()}
     run.network.zero_grad()
     seen = {}

@@ -15,6 +15,7 @@ from PIL import Image
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
+from bridgenet.data.fitting import interpolated
 from bridgenet.data.info import DataSetInfo, choose_tasks
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.data.pipeline.views import resize
@@ -69,6 +70,8 @@ class DenseDataset(ABC):
     targets: Mapping[str, Target]
     definitions: Mapping[str, Task] = {}
     """Custom tasks of the data set by name, for processes in which they are not registered."""
+    resized_as_published: ClassVar[bool] = False
+    """Whether cubic interpolation goes across unknown pixels and changes the length of vectors, as in published numbers."""
     read_as: str = ""
     """A text that, with class, folder and tasks, identifies how files are read; part of the key of caches."""
 
@@ -142,8 +145,15 @@ class DenseDataset(ABC):
         return expanded(self.task(task), self.targets[task].read(self.target_paths(task, index), size))
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Resize a stored target to the image's `size` (H, W), see :func:`fit`."""
-        return fit(target, size, self.task(task).interpolation, self.target_paths(task, index)[0])
+        """Resize a stored target (h, w, C) to the image's `size` (H, W), see :func:`fit`.
+
+        Cubic interpolation leaves unit vectors unit vectors and never reaches across pixels without a label, but for sets
+        that are resized as published.
+        """
+        chosen, path = self.task(task), self.target_paths(task, index)[0]
+        if chosen.interpolation == "nearest" or self.resized_as_published:
+            return fit(target, size, chosen.interpolation, path)
+        return interpolated(chosen, target, fit(target, size, "nearest", path))
 
     @property
     def parts(self) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ are: without any valid pixel the loss and its gradients are 0. No loss synchroni
 on values.
 
 Data-parallel training: each loss is a sum over pixels divided by a number of pixels. :func:`process_mean` of that number
-makes the mean of the processes' gradients, which DDP computes, equal to the gradient of the joint batch.
+makes the mean of the processes' gradients, which DDP computes, equal to the gradient of the joint batch. Micro-batches of a
+step are treated in the same way, see :mod:`bridgenet.losses.joint`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
+from bridgenet.losses.joint import Counts, joint_counts, over_micro_batches
 from bridgenet.tasks import IGNORE
 from bridgenet.tasks.decoding import at_least_float32, enlarged, normalise
 
@@ -213,25 +215,42 @@ class MultiTaskLoss(nn.Module):
         self.intermediate_weight = intermediate_weight
         self.mean_over_processes = mean_over_processes
 
-    def forward(self, output: Output, targets: Mapping[str, Tensor]) -> LossTerms:
+    def joint_counts(
+        self, micro_batches: Sequence[Mapping[str, Tensor]], num_outputs: Mapping[str, int]
+    ) -> list[Counts]:
+        """For the targets (B, C, H, W) by task of each micro-batch of a step, the `counts` that `forward` needs.
+
+        `num_outputs`: channels of the logits by task.
+        """
+        return joint_counts(self.losses, micro_batches, num_outputs)
+
+    def forward(self, output: Output, targets: Mapping[str, Tensor], counts: Counts | None = None) -> LossTerms:
         """The losses of an output; targets (B, C, H, W) by task. Logits are resized to the targets.
 
-        Raises UserError if a task has no target.
+        With `counts`, from :meth:`joint_counts`, the mean of the losses of a step's micro-batches is that of their joint
+        batch. Raises UserError if a task has no target.
         """
         for task in self.losses:
             if task not in targets:
                 raise UserError(f"no target for task '{task}' in this batch (targets: {', '.join(targets) or 'none'})")
-        final = self._terms(output.logits, targets)
-        intermediate = self._terms(output.intermediate_logits, targets) if output.intermediate_logits else {}
+        final = self._terms(output.logits, targets, counts)
+        intermediate = self._terms(output.intermediate_logits, targets, counts) if output.intermediate_logits else {}
         total = self._weighted(final)
         if intermediate:
             total = total + self.intermediate_weight * self._weighted(intermediate)
         return LossTerms(total=total, final=final, intermediate=intermediate)
 
-    def _terms(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _terms(
+        self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], counts: Counts | None
+    ) -> dict[str, Tensor]:
         logits = enlarged(logits, targets)
+        mean = self.mean_over_processes
         return {
-            task: loss(logits[task], targets[task], mean_over_processes=self.mean_over_processes)
+            task: loss(
+                logits[task],
+                targets[task],
+                mean_over_processes=mean if counts is None else over_micro_batches(counts[task], mean),
+            )
             for task, loss in self.losses.items()
         }
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bridgenet.errors import UserError
 from bridgenet.losses import LossTerms, MultiTaskLoss
+from bridgenet.losses.joint import Counts
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.system.compilation import autocast, compiled
 from bridgenet.training.weighting import LossWeighting
@@ -56,20 +57,23 @@ class TrainingStep:
     def __call__(self, batches: Iterator[Mapping[str, Any]]) -> tuple[dict[str, Tensor], Tensor]:
         """Make one step with the next `accumulate` batches, which hold `"image"` and every task.
 
-        Returns the losses by name (see :class:`LossTerms`), averaged over the micro-batches, and the norm of the gradient
-        before clipping. Both stay on the device, so that nothing waits for it.
+        Their gradient and their losses are those of one batch of all their images, batch norm apart, however many pixels of
+        each are labelled.
+
+        Returns the losses by name (see :class:`LossTerms`) and the norm of the gradient before clipping. Both stay on the
+        device, so that nothing waits for it.
         """
         self.model.train()
         losses: dict[str, Tensor] = {}
-        for micro_batch in range(self.accumulate):
-            batch = next(batches)
-            is_last = micro_batch + 1 == self.accumulate
+        micro_batches = [self._sent(next(batches)) for _ in range(self.accumulate)]
+        counts: list[Counts] | list[None] = [None]
+        if self.accumulate > 1:
+            counts = self.criterion.joint_counts([targets for _, targets in micro_batches], self.network.tasks)
+        for number, (images, targets) in enumerate(micro_batches, start=1):
             # Only the gradients of the last micro-batch are synchronised.
+            is_last = number == self.accumulate
             with nullcontext() if is_last else getattr(self.model, "no_sync", nullcontext)():
-                images, *targets = (
-                    batch[name].to(self.device, non_blocking=True) for name in ("image", *self.network.tasks)
-                )
-                terms = self._checked_losses(images, dict(zip(self.network.tasks, targets)))
+                terms = self._checked_losses(images, targets, counts[number - 1])
                 terms = replace(terms, total=self.weighting.total(terms))
                 self.weighting.backward(terms, self.accumulate)
             for name, value in terms.by_name().items():
@@ -81,14 +85,19 @@ class TrainingStep:
         self.weighting.after_step(losses)
         return losses, norm
 
-    def _forward(self, images: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
+    def _sent(self, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The images and the targets by task, on the device."""
+        images, *targets = (batch[name].to(self.device, non_blocking=True) for name in ("image", *self.network.tasks))
+        return images, dict(zip(self.network.tasks, targets))
+
+    def _forward(self, images: Tensor, targets: Mapping[str, Tensor], counts: Counts | None) -> LossTerms:
         with autocast(self.device, self.precision):
             output = self.model(images)
-        return self.criterion(output, targets)
+        return self.criterion(output, targets, counts)
 
-    def _checked_losses(self, images: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
+    def _checked_losses(self, images: Tensor, targets: Mapping[str, Tensor], counts: Counts | None) -> LossTerms:
         try:
-            return self._losses(images, targets)
+            return self._losses(images, targets, counts)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -61,8 +61,11 @@ def check(
             wrong = check_folder.doubtful(
                 source.description.entry(task), statistics, report.before_range.get(task, (0.0, 0))
             )
+            check_folder.tell_left_out(report, task, statistics)
         else:
             wrong = statistics.implausible(task_registry.get(task))
+            if not wrong and (remark := task_registry.get(task).kind.remarkable(statistics)):
+                report.notes.append(f"{task}: {remark}")
         if wrong:
             report.faults.append(Fault("both", task, wrong))
     return report
@@ -128,6 +131,8 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
                 dataset.task(task), target, resized=size is not None and target.shape[:2] != size
             )
             found.tasks[task] = statistics
+            if isinstance(dataset, FolderDataset) and statistics.known < statistics.pixels:
+                found.left_out[task] = check_folder.left_out(dataset, task, index)
             if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
                 found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
     return found

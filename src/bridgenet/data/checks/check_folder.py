@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +13,14 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
 from bridgenet.data.checks.report import Fault, Report
 from bridgenet.data.folders.folder import FilesById, FolderDataset, FolderSource
+from bridgenet.data.folders.labels import read_array
 from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.tasks.statistics import Statistics
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
 """Mean depths outside of these bounds make the unit doubtful unless the stated range includes them [m]."""
+MOST_LEFT_OUT = 0.05
+"""A larger share of pixels that are left out of the labels without being named is a fault."""
 SHOWN_IDS = 3
 
 
@@ -88,6 +93,27 @@ def has_range(dataset: FolderDataset, task: str) -> bool:
     """Whether the entry of a task states a range of depths."""
     labels = dataset.description.entry(task).labels
     return labels.kind.needs_unit and labels.range is not None
+
+
+def left_out(dataset: FolderDataset, task: str, index: int) -> Counter[Any]:
+    """What the file of a sample holds that is unknown though the description does not say so."""
+    labels = dataset.description.entry(task).labels
+    return labels.kind.left_out(labels, read_array(dataset.target_paths(task, index)[0]))
+
+
+def tell_left_out(report: Report, task: str, found: Statistics) -> None:
+    """Add a note on what was left out of a task's labels, or a fault if it is much, with the `ignore` that says so."""
+    values = report.left_out.get(task, Counter())
+    if not (number := values.total()):
+        return
+    frequent = [list(value) for value, times in values.most_common() if value is not None and times > number / 10]
+    text = f"{100 * number / (found.known + number):.2g} % {task_registry.get(task).kind.left_out_in_words} and count as unknown"
+    if frequent:
+        text += f", most of them stored as {', '.join(map(str, frequent))}. If that is meant: `ignore: {frequent}`"
+    if number > MOST_LEFT_OUT * (found.known + number):
+        report.faults.append(Fault("both", task, text if frequent else f"{text}. Is it another encoding?"))
+    else:
+        report.notes.append(f"{task}: {text}")
 
 
 def doubtful(entry: TaskFiles, found: Statistics, before_range: tuple[float, int]) -> str:

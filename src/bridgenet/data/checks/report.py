@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.info import DataSetInfo
@@ -42,6 +43,7 @@ class Findings:
         tasks: statistics of the labels by task.
         faults: all faults; empty if the folder is sound.
         before_range: sum and number of depths by task, including those outside of the stated range.
+        left_out: what is unknown by task though the description does not say so, see :meth:`bridgenet.tasks.Kind.left_out`.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -49,6 +51,7 @@ class Findings:
     tasks: dict[str, Statistics] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
+    left_out: dict[str, Counter[Any]] = field(default_factory=dict)
 
     def add(self, other: Findings) -> None:
         """Add the findings of other samples."""
@@ -60,6 +63,8 @@ class Findings:
         for task, (total, number) in other.before_range.items():
             before = self.before_range.get(task, (0.0, 0))
             self.before_range[task] = before[0] + total, before[1] + number
+        for task, values in other.left_out.items():
+            self.left_out.setdefault(task, Counter()).update(values)
 
     @contextmanager
     def noting(self, split: str, subject: str, prefix: str = "") -> Iterator[None]:

@@ -32,7 +32,8 @@ NAMES = {
     "semseg": r"sem|seg|label|mask|annot|class|gt",
 }
 """Patterns of folder names by task."""
-
+UNKNOWN_8_BIT = (0, 127, 128, 255)
+"""What is stored in all three channels for an unknown normal."""
 UNIT = "the unit: m, cm, mm, or a number"
 
 
@@ -65,7 +66,10 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
             unreadable = str(error)
     if not arrays:
         return f"no file can be read: {unreadable}"
-    arrays = [as_grey(array) for array in arrays]
+    if all(
+        array.shape[2] == 1 or as_grey(array).shape[2] == 1 for array in arrays
+    ):  # among normals grey holds no label
+        arrays = [as_grey(array) for array in arrays]
     channels = {array.shape[2] for array in arrays}
     if len(channels) != 1:
         return f"files of {' and '.join(map(str, sorted(channels)))} channels"
@@ -73,8 +77,10 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
     kind = arrays[0].dtype
     number = channels.pop()
     if number == 3 and _are_unit_vectors(arrays):
-        axes = ["right", "up", "towards"]
-        return _named(name, "normals", "normals", f"unit vectors, {kind}", "where x, y and z point to", axes=axes)
+        unknown = _unknown_vectors(arrays)
+        entry: dict[str, Any] = {"axes": ["right", "up", "towards"], **({"ignore": unknown} if unknown else {})}
+        text = f"unit vectors, {kind}" + (f", {', '.join(map(str, unknown))} among them" if unknown else "")
+        return _named(name, "normals", "normals", text, "where x, y and z point to", **entry)
     if kind.kind == "f":
         return _numbers(name, wanted, arrays, number)
     if number != 1:
@@ -164,16 +170,29 @@ def _shares(values: Mapping[int, int]) -> str:
 
 
 def _are_unit_vectors(arrays: Sequence[np.ndarray]) -> bool:
-    """Whether nearly all vectors other than zero have length 1; 8 bits are decoded as n = 2v/255 − 1."""
+    """Whether nearly all vectors that may be labels have length 1; 8 bits are decoded as n = 2v/255 − 1."""
     right = number = 0
     for array in arrays:
         vectors = array.reshape(-1, 3).astype(np.float64)
-        vectors = vectors[np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)]
+        vectors = vectors[np.isfinite(vectors).all(axis=1) & ~_stand_for_unknown(array).ravel()]
         if array.dtype == np.uint8:
             vectors = 2 * vectors / 255 - 1
         right += int((abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE).sum())
         number += len(vectors)
     return number > 0 and right > 0.9 * number
+
+
+def _stand_for_unknown(array: np.ndarray) -> np.ndarray:
+    """(h, w) bool mask of the pixels (h, w, 3) that are no direction: 0, in 8 bits also grey and white."""
+    is_equal = (array == array[..., :1]).all(axis=2)
+    return is_equal & np.isin(array[..., 0], UNKNOWN_8_BIT if array.dtype == np.uint8 else (0,))
+
+
+def _unknown_vectors(arrays: Sequence[np.ndarray]) -> list[Any]:
+    """The values for `ignore` that are seen in normals."""
+    seen = {float(value) for array in arrays for value in np.unique(array[_stand_for_unknown(array)])}
+    whole: list[Any] = [[int(value)] * 3 for value in sorted(seen)]
+    return whole + ([] if all(np.isfinite(array).all() for array in arrays) else ["nan"])
 
 
 def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -52,6 +52,7 @@ class NYUDv2(DenseDataset):
             "(--data.eval-size '[480, 640]'). For the published data: ATRC's archive"
         },
     )
+    resized_as_published = True
     split_file = "gt_sets/{split}.txt"
     image_file = "images/{id}.png"
     targets = {

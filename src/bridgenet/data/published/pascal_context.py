@@ -119,6 +119,7 @@ class PASCALContext(DenseDataset):
         archives=("https://data.vision.ee.ethz.ch/brdav/atrc/PASCALContext.tar.gz",),
         counts={"train": 4998, "val": 5105},
     )
+    resized_as_published = True
     split_file = "ImageSets/Context/{split}.txt"
     image_file = "JPEGImages/{id}.jpg"
     targets = {

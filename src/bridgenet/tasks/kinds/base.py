@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -71,6 +72,8 @@ class Kind(str, ABC):
     """Whether that entry must give the unit of stored labels."""
     digits: ClassVar[int] = 3
     """Significant digits of values in reports."""
+    left_out_in_words: ClassVar[str] = "of the pixels are no labels"
+    """Description of what :meth:`left_out` counts, after its share."""
     change_measure: ClassVar[str] = "% mean difference of the mean size"
     """Description of the value that :meth:`change` returns."""
     array_decodings: ClassVar[Mapping[str, Callable[[Map], Map]]] = {}
@@ -144,7 +147,18 @@ class Kind(str, ABC):
         Raises UserError, naming `path`, for values that are not of this kind.
         """
 
+    def interpolated(self, values: Map) -> Map:
+        """Values (H, W, C) float32 after a cubic interpolation as values of this kind; NaN where they are none."""
+        return values
+
     # Labels of a data set
+
+    def left_out(self, labels: LabelFormat, stored: Map) -> Counter[Any]:
+        """Pixels of a stored array (h, w, C) that :meth:`read` takes for unknown although neither `ignore` nor `range` says so.
+
+        By what is stored in them: the most frequent values of all, None for others.
+        """
+        return Counter()
 
     def measured(self, values: Map) -> Map:
         """The values (N,) of known pixels (N, C) for the statistics of labels."""
@@ -160,6 +174,10 @@ class Kind(str, ABC):
 
     def implausible(self, found: Statistics) -> str:
         """A text about what is implausible in the labels of all images together; empty if nothing is."""
+        return ""
+
+    def remarkable(self, found: Statistics) -> str:
+        """A text about what is remarkable in the labels of all images together, but no fault; empty if nothing is."""
         return ""
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,16 @@ DIRECTIONS = {"right": (0, 1), "left": (0, -1), "up": (1, 1), "down": (1, -1), "
 """Directions of an axis of stored normals, with its channel and sign in (right, up, to the camera)."""
 LENGTH_TOLERANCE = 0.1
 """Tolerated deviation from unit length: 0.01 from storing 8 bits, more from resizing at borders of surfaces."""
+ROUNDING = 0.01
+"""Deviation from unit length that comes from storing 8 bits."""
+GREY_LENGTH = 0.1
+"""Shorter vectors have no direction: 127 and 128 in 8 bits."""
+MOST_STRANGE = 0.5
+"""A file in which a larger share of the vectors is of other lengths is in another encoding."""
 MOST_OFF_LENGTH = 0.05
 """Tolerated share of normals that are not of unit length."""
+NUM_LEFT_OUT = 3
+"""Number of stored values that are told of those left out."""
 LARGEST_ANGLE = 60.0
 """Larger angles have the same colour [deg]."""
 WHITE = (IGNORE, IGNORE, IGNORE)
@@ -38,7 +47,8 @@ _NORMAL = np.float32(2) * np.arange(256, dtype=np.float32) / np.float32(255) - n
 class Normals(Kind):
     """A unit vector per pixel, (H, W, 3) float32; as it is read the zero vector is unknown, after :meth:`mark_unknown` NaN.
 
-    In 8 bits they are stored values v, n = 2·v/255 − 1, and white (255 in all three channels) is unknown.
+    In 8 bits they are stored values v, n = 2·v/255 − 1, and white (255 in all three channels) is unknown. In folders of one's
+    own whatever is not of unit length, up to :data:`LENGTH_TOLERANCE`, is unknown; the others are brought to it.
     """
 
     name = "normals"
@@ -58,6 +68,7 @@ class Normals(Kind):
         "interpolation": "cubic",
     }
     label_keys = ("axes",)
+    left_out_in_words = "of the vectors are not of unit length"
     change_measure = "deg mean angle"
 
     def target_channels(self, num_outputs: int | None) -> int:
@@ -92,23 +103,44 @@ class Normals(Kind):
     def read(self, labels: LabelFormat, path: Path, stored: Map) -> Map:
         if stored.shape[2] != 3:
             raise UserError(f"{path}: found {channels_of(stored)}, expected 3 (x, y, z of the normals)")
+        if stored.dtype.kind in "iu" and stored.dtype != np.uint8:
+            raise UserError(
+                f"{path}: found {stored.dtype} numbers, expected a picture of 8 bit or floating point numbers"
+            )
         unknown = labels.ignored(stored)
+        is_8_bit = stored.dtype == np.uint8
+        vectors = _NORMAL[stored] if is_8_bit else labels.finite(path, stored)
+        lengths = np.linalg.norm(np.where(unknown[..., None], 0, vectors), axis=2)
+        known = ~unknown & (abs(lengths - 1) <= LENGTH_TOLERANCE)
+        _check_encoding(path, stored, lengths, known, unknown)
         places = [DIRECTIONS[axis] for axis in labels.axes]
-        if stored.dtype.kind in "iu":
-            if stored.dtype != np.uint8:
-                raise UserError(
-                    f"{path}: found {stored.dtype} numbers, expected a picture of 8 bit or floating point numbers"
-                )
+        if is_8_bit and (abs(lengths - 1) <= ROUNDING)[known].all():
             encoded = np.empty_like(stored)
             for place, (channel, sign) in enumerate(places):
                 encoded[..., channel] = stored[..., place] if sign > 0 else 255 - stored[..., place]  # −(2v/255 − 1)
-            return compact_normals(encoded, unknown if unknown.any() else None)
-        values = labels.finite(path, stored)
-        normals = np.empty_like(values)
+            return compact_normals(encoded, None if known.all() else ~known)
+        lengths[~known] = 1
+        normals = np.empty_like(vectors)
         for place, (channel, sign) in enumerate(places):
-            normals[..., channel] = sign * values[..., place]
-        normals[unknown] = 0
+            normals[..., channel] = sign * vectors[..., place] / lengths
+        normals[~known] = 0
         return normals
+
+    def interpolated(self, values: Map) -> Map:
+        """Unit vectors; NaN where opposite ones have met."""
+        lengths = np.linalg.norm(values, axis=2, keepdims=True)
+        return np.where(lengths > 0.5, values / np.maximum(lengths, 0.5), np.float32(np.nan))
+
+    def left_out(self, labels: LabelFormat, stored: Map) -> Counter[Any]:
+        """Vectors that are not of unit length, but for zero vectors of floating point numbers, which mean unknown."""
+        vectors = _NORMAL[stored] if stored.dtype == np.uint8 else stored.astype(np.float32)
+        off = ~labels.ignored(stored) & ~(abs(np.linalg.norm(vectors, axis=2) - 1) <= LENGTH_TOLERANCE)
+        values, counts = np.unique(stored[off & vectors.any(axis=2)], axis=0, return_counts=True)
+        found: Counter[Any] = Counter({None: int(counts.sum())})
+        for place in np.argsort(-counts)[:NUM_LEFT_OUT]:
+            found[tuple(values[place].tolist())] = int(counts[place])
+            found[None] -= int(counts[place])
+        return found
 
     def measured(self, values: Map) -> Map:
         """The lengths of the vectors."""
@@ -125,6 +157,14 @@ class Normals(Kind):
             return (
                 f"{100 * found.off_length / found.known:.1f} % of the normals are not of unit length (lengths "
                 f"{found.low:.2f} to {found.high:.2f}), expected n = 2·v/255 − 1 of unit vectors. Is it another encoding?"
+            )
+        return ""
+
+    def remarkable(self, found: Statistics) -> str:
+        if found.off_length and found.low < GREY_LENGTH:
+            return (
+                f"{100 * found.off_length / found.known:.2g} % of the normals are not of unit length, grey pixels (127 or 128) "
+                "among them: they have no direction, but count as labels"
             )
         return ""
 
@@ -174,6 +214,21 @@ class Normals(Kind):
     def errors(self, task: Task, prediction: Map, truth: Map, known: Mask) -> Errors:
         difference, total = (np.linalg.norm(value, axis=-1) for value in (prediction - truth, prediction + truth))
         return np.degrees(2 * np.arctan2(difference, total)), LARGEST_ANGLE, ("0°", f"≥ {LARGEST_ANGLE:g}°")
+
+
+def _check_encoding(path: Path, stored: Map, lengths: Map, known: Mask, unknown: Mask) -> None:
+    """UserError for a file of another encoding: most vectors are neither of unit length nor of the one value for unknown."""
+    strange = ~known & ~unknown & (lengths > GREY_LENGTH)
+    if strange.sum() <= MOST_STRANGE * (strange.sum() + known.sum()):
+        return
+    counts = np.unique(stored[strange], axis=0, return_counts=True)[1]
+    number = int(counts.sum() - counts.max(initial=0))
+    if number > MOST_STRANGE * (number + known.sum()):
+        found = lengths[strange]
+        raise UserError(
+            f"{path}: found vectors of lengths {found.min():.2f} to {found.max():.2f}, expected unit vectors (in 8 bits "
+            "n = 2·v/255 − 1); store such, or say what stands for unknown (`ignore`)"
+        )
 
 
 def compact_normals(encoded: NDArray[np.uint8], unknown: Mask | None = None) -> Map:
