@@ -28,7 +28,7 @@ from bridgenet.config.resolved import (
     weighting_note,
 )
 from bridgenet.config.settings import RunConfig, check_exclusive
-from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unswapped
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
@@ -104,6 +104,7 @@ class Prepared:
             weights=config.data.weights,
             shrink=shrink_of(config),
             augment=config.data.augment,
+            mirror=config.data.mirror,
         )
         names, mean, deviation = list(self.network.tasks), self.network.mean, self.network.deviation
         return (to_device(batch, accelerator.device, names, mean=mean, deviation=deviation) for batch in loader)
@@ -263,6 +264,8 @@ def notes(
         yield f"labels in validation: {lacking}"
     if not is_new:
         return
+    if config.data.augment and config.data.mirror:
+        yield from unswapped(train_set.info)
     from_file = config.network.backbone_checkpoint is not None
     if licence := licence_note(information, from_file=from_file):
         yield licence

@@ -82,6 +82,8 @@ class FolderSource(DataSource):
             folder=str(said.images.parent),
             tasks=tuple(task_registry.in_order(entry.task for entry in said.tasks)),
             class_names={entry.task: entry.class_names for entry in said.tasks if entry.class_names},
+            class_values={entry.task: entry.labels.values for entry in said.tasks if entry.class_names},
+            swap={entry.task: entry.swap for entry in said.tasks if entry.swap},
             size=said.size or self._fitting_size(),
             boundary_distance=BOUNDARY_DISTANCE,
             needs_root=False,
