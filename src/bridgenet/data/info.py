@@ -33,6 +33,7 @@ class DataSetInfo:
         class_names: names of the classes by task, in the order of the class indices.
         class_values: stored value of each class in label files, by task; of other tasks it is the index.
         swap: pairs of class names by task that change places in a mirrored picture, e.g. left and right hands.
+        meaning: how labels are read, by task and key, as JSON types; a run is not resumed with another one.
         size: (height, width) of the training crop and of the evaluation canvas [pixels].
         archives: URLs of the published .tar.gz archive in the order of trials.
         archive_sha256: the published checksum of the archive, or empty.
@@ -54,6 +55,7 @@ class DataSetInfo:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     swap: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    meaning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     size: tuple[int, int]
     archives: tuple[str, ...] = ()
     archive_sha256: str = ""

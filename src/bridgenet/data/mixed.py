@@ -43,6 +43,11 @@ class MixedSource(DataSource):
             class_names={task: names for task in tasks if (names := _class_names(task, infos))},
             class_values={task: values for task in tasks if (values := _class_values(task, infos))},
             swap={task: pairs for task in tasks if (pairs := _swap(task, infos))},
+            meaning={
+                f"{name}.{task}": said
+                for name, info in zip(_names(infos), infos)
+                for task, said in info.meaning.items()
+            },
             size=(max(info.size[0] for info in infos), max(info.size[1] for info in infos)),
             needs_root=any(info.needs_root for info in infos),
         )

@@ -43,7 +43,7 @@ from bridgenet.model.records import record, required_record
 from bridgenet.system.compilation import check_compiler
 from bridgenet.training.checkpoint import load_last
 from bridgenet.training.criterion import make_criterion
-from bridgenet.training.folder import check_folder, check_settings
+from bridgenet.training.folder import MEANING, check_folder, check_meaning, check_settings
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.processes import distribute
@@ -126,6 +126,8 @@ def prepare(
     last = out / LAST if resume and (out / LAST).is_file() else None
     description = describe_network(config, last)
     train_set, val_set, lacking = open_data(config)
+    if last is not None:
+        check_meaning(train_set.info, last)
     accelerator = make_accelerator(config, out, device)
     check_precision(config, accelerator.device.type)
     if config.compile:
@@ -141,8 +143,9 @@ def prepare(
     if last is not None:
         progress, information = load_last(last, network, optimizer, weighting)
         record(network, description, information)
-    if lacking:
-        record(network, description, {**required_record(network).information, "labels": lacking})
+    recorded = {"labels": lacking, MEANING: dict(train_set.info.meaning)}
+    recorded = {key: value for key, value in recorded.items() if value}
+    record(network, description, {**required_record(network).information, **recorded})
     if accelerator.is_main_process:
         for note in notes(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
