@@ -187,6 +187,7 @@ def detect_network(state: State, given: Mapping[str, Any] | None, path: Path) ->
         "image_size": image_size,
         "decoder": decoder,
         "class_names": {task: list(names[task]) for task in order if task in names},
+        "class_values": {task: data.info(dataset).stored_values(task) for task in order if dataset and task in names},
         "dataset": dataset,
     }
     try:

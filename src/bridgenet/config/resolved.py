@@ -90,6 +90,8 @@ def network_config(config: RunConfig) -> NetworkConfig:
         image_size=network_size(config),
         drop_path=settings.drop_path,
         class_names={task: list(info.class_names[task]) for task in chosen if task in info.class_names},
+        class_values={task: info.stored_values(task) for task in chosen if task in info.class_names},
+        swap={task: list(info.swap[task]) for task in chosen if task in info.swap},
         dataset=info.name,
         task_definitions={task: tasks.get(task).as_dict() for task in chosen if task not in tasks.BUILT_IN},
     )

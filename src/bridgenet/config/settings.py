@@ -76,6 +76,7 @@ class DataSettings:
         partial: images may lack labels of tasks. Custom folders may in any case; published data sets must be
             complete otherwise.
         augment: random scale, crop, flip and colour distortion in training.
+        mirror: the random flip of it.
         shrink: the network's images have 1/shrink of the labels' size, and its predictions are enlarged to it; by default
             the data set's protocol.
         workers: data loading processes per training process.
@@ -92,6 +93,7 @@ class DataSettings:
     eval_size: Size | None = None
     partial: bool = False
     augment: bool = True
+    mirror: bool = True
     shrink: Count | None = None
     workers: Workers = 2
     cache: Literal["none", "memory", "disk"] = "none"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
+from bridgenet.tasks.kinds.classes import mirrored_order
 
 if TYPE_CHECKING:
     from bridgenet.data.base import DenseDataset
@@ -30,6 +31,9 @@ class DataSetInfo:
         folder: its folder below the data root, ``"NYUDv2"``.
         tasks: its labelled tasks in the order of registration.
         class_names: names of the classes by task, in the order of the class indices.
+        class_values: stored value of each class in label files, by task; of other tasks it is the index.
+        swap: pairs of class names by task that change places in a mirrored picture, e.g. left and right hands.
+        meaning: how labels are read, by task and key, as JSON types; a run is not resumed with another one.
         size: (height, width) of the training crop and of the evaluation canvas [pixels].
         archives: URLs of the published .tar.gz archive in the order of trials.
         archive_sha256: the published checksum of the archive, or empty.
@@ -49,6 +53,9 @@ class DataSetInfo:
     folder: str
     tasks: tuple[str, ...]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    class_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    swap: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    meaning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     size: tuple[int, int]
     archives: tuple[str, ...] = ()
     archive_sha256: str = ""
@@ -66,6 +73,15 @@ class DataSetInfo:
         if not self.boundary_list:
             return frozenset()
         return frozenset((Path(__file__).parent / self.boundary_list).read_text(encoding="utf-8").split())
+
+    @property
+    def mirrored_classes(self) -> dict[str, list[int]]:
+        """Index of the class that takes the place of each class in a mirrored picture, by task with classes to `swap`."""
+        return {task: mirrored_order(self.class_names[task], pairs) for task, pairs in self.swap.items()}
+
+    def stored_values(self, task: str) -> list[int]:
+        """The stored value of each class of a task."""
+        return list(self.class_values.get(task, range(len(self.class_names[task]))))
 
     @property
     def num_outputs(self) -> dict[str, int]:

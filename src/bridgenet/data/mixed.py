@@ -41,6 +41,13 @@ class MixedSource(DataSource):
             folder="",
             tasks=tuple(tasks),
             class_names={task: names for task in tasks if (names := _class_names(task, infos))},
+            class_values={task: values for task in tasks if (values := _class_values(task, infos))},
+            swap={task: pairs for task in tasks if (pairs := _swap(task, infos))},
+            meaning={
+                f"{name}.{task}": said
+                for name, info in zip(_names(infos), infos)
+                for task, said in info.meaning.items()
+            },
             size=(max(info.size[0] for info in infos), max(info.size[1] for info in infos)),
             needs_root=any(info.needs_root for info in infos),
         )
@@ -172,6 +179,17 @@ def _class_names(task: str, infos: Sequence[DataSetInfo]) -> tuple[str, ...]:
             "both to the same classes in the same order"
         )
     return next(iter(found), ())
+
+
+def _class_values(task: str, infos: Sequence[DataSetInfo]) -> tuple[int, ...]:
+    """Stored values of the classes of a task; empty, so that they are the indices, if two data sets differ."""
+    found = {tuple(info.stored_values(task)) for info in infos if info.class_names.get(task)}
+    return found.pop() if len(found) == 1 else ()
+
+
+def _swap(task: str, infos: Sequence[DataSetInfo]) -> tuple[tuple[str, str], ...]:
+    """Pairs of classes that any of the data sets swaps; all have the same classes."""
+    return tuple({frozenset(pair): pair for info in infos for pair in info.swap.get(task, ())}.values())
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class TestTimeAugmentation(nn.Module):
         network: the network, in evaluation mode.
         flip: predict the mirrored image of each scale, too.
         scales: factors of the image's height and width.
+        swap: see :attr:`bridgenet.data.DataSetInfo.mirrored_classes`.
 
     Raises:
         UserError: there is no scale, or one below 0.1 or above 4.
@@ -33,13 +34,20 @@ class TestTimeAugmentation(nn.Module):
 
     __test__ = False  # pytest collects classes named Test… otherwise
 
-    def __init__(self, network: BridgeNet, *, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
+    def __init__(
+        self,
+        network: BridgeNet,
+        *,
+        flip: bool = True,
+        scales: Sequence[float] = (1.0,),
+        swap: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         super().__init__()
         check_scales(scales)
         self.network = network
         self.training = network.training
         self.mean, self.deviation = network.mean, network.deviation
-        self.flip = flip
+        self.flip, self.swap = flip, swap or {}
         self.scales = tuple(float(scale) for scale in scales)
 
     @property
@@ -64,7 +72,7 @@ class TestTimeAugmentation(nn.Module):
                 for name, x_BCHW in logits.items():
                     task = tasks.get(name)
                     value = resize(task.kind.averaged(task, x_BCHW.float()), size)
-                    value = _mirrored(task, value) if mirrored else value
+                    value = _mirrored(task, value, self.swap.get(name)) if mirrored else value
                     value = value * scale if task.divide_by_scale else value
                     value = value / scale if task.multiply_by_scale else value
                     sums[name] = sums[name] + value if name in sums else value
@@ -80,9 +88,11 @@ def check_scales(scales: Sequence[float]) -> None:
         )
 
 
-def _mirrored(task: tasks.Task, value: Tensor) -> Tensor:
+def _mirrored(task: tasks.Task, value: Tensor, order: Sequence[int] | None) -> Tensor:
     """Mirror the prediction for a mirrored image back."""
     value = value.flip(-1)
+    if order is not None:
+        value = value[:, list(order)]
     if channels := task.negate_on_flip:
         sign = torch.ones(value.shape[1], 1, 1, device=value.device)
         sign[list(channels)] = -1

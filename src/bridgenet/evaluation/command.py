@@ -31,6 +31,7 @@ from bridgenet.evaluation.boundaries import (
     protocol,
     scores_of,
 )
+from bridgenet.evaluation.classes import check_classes, in_order_of, mirrored_classes
 from bridgenet.evaluation.evaluate import Evaluation, Progress, gathered, score_split
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.description import NetworkConfig
@@ -154,13 +155,15 @@ def load(
     network = opened.network().to(processes.device)
     if config is None:
         config = configuration.load(None, [*settings_of(opened.config), *overrides])
-    config = _with_tasks(config, network.tasks, source)
+    config = _with_tasks(config, network.tasks, opened.config, source)
     dataset = open_dataset(config, "val")
     if reference is not None and not set(reference) & set(dataset.tasks):
         raise UserError(f"{options.reference} has scores of {', '.join(reference)} only: no task of these is evaluated")
     model: Any = consume(network) if config.precision == "float32" else accelerate_network(network)
+    model = in_order_of(dataset.info, model, opened.config, dataset.tasks, source)
     if options.flip or options.scales != (1.0,):
-        model = TestTimeAugmentation(model, flip=options.flip, scales=options.scales)
+        swap = mirrored_classes(dataset.info, opened.config)
+        model = TestTimeAugmentation(model, flip=options.flip, scales=options.scales, swap=swap)
     return Loaded(source, opened.path, opened.digest, opened.information, model, config, dataset, reference, processes)
 
 
@@ -258,7 +261,7 @@ def settings_of(network: NetworkConfig) -> list[str]:
     return ["--data.name", network.dataset, "--data.eval_size", f"[{height}, {width}]"]
 
 
-def _with_tasks(config: RunConfig, predicted: Mapping[str, int], source: str) -> RunConfig:
+def _with_tasks(config: RunConfig, predicted: Mapping[str, int], network: NetworkConfig, source: str) -> RunConfig:
     """Set the scored tasks: the configured ones, else all that network and data have in common."""
     offered = data.info(config.data.name).num_outputs
     if config.data.tasks is None:
@@ -269,6 +272,7 @@ def _with_tasks(config: RunConfig, predicted: Mapping[str, int], source: str) ->
             raise UserError(
                 f"{source} does not predict {task} (it predicts {', '.join(predicted)}); choose with --data.tasks"
             )
+        check_classes(data.info(config.data.name), network, task, source)
         if offered.get(task, predicted[task]) != predicted[task]:
             raise UserError(
                 f"{source} has {predicted[task]} outputs for {task}, {config.data.name} has {offered[task]}; "

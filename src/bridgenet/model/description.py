@@ -70,6 +70,8 @@ class NetworkConfig:
             :class:`bridgenet.model.decoders.bridgenet.BridgeNetDecoder`.
         drop_path: drop-path rate of the backbone's last block.
         class_names: names of the classes, per task that has classes.
+        class_values: stored value of each of these classes in label files, by task. Older files do not have them.
+        swap: pairs of class names by task that change places in a mirrored picture.
         dataset: name of the data set that the tasks belong to, if any.
         task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not built in.
     """
@@ -80,6 +82,8 @@ class NetworkConfig:
     decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
     drop_path: Rate = 0.0
     class_names: dict[str, list[str]] = field(default_factory=dict)
+    class_values: dict[str, list[int]] = field(default_factory=dict)
+    swap: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     dataset: str | None = None
     task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -97,12 +101,26 @@ class NetworkConfig:
         """Parse the result of :meth:`as_dict`, also of earlier versions; UserError with all problems."""
         config, problems = validated(cls, in_parts(values)[0])
         if config is not None:
-            problems = wrong_options(config.decoder.name, config.decoder.arguments)
+            problems = wrong_options(config.decoder.name, config.decoder.arguments) + config._wrong_classes()
         if config is None or problems:
             newer = " Is it from a newer version?" if any(line.startswith("unknown key") for line in problems) else ""
             raise UserError(lines(problems, "the network's description: ") + newer)
         config.decoder = config.decoder.complete()
         return config
+
+    def _wrong_classes(self) -> list[str]:
+        """What in `class_values` and `swap` does not belong to the classes."""
+        number = {task: len(names) for task, names in self.class_names.items()}
+        values = [task for task, values in self.class_values.items() if len(values) != number.get(task)]
+        known = {task: set(names) for task, names in self.class_names.items()}
+        swap = [
+            task
+            for task, pairs in self.swap.items()
+            if not {x for pair in pairs for x in pair} <= known.get(task, set())
+        ]
+        return [f"class_values.{task} does not fit the names of the classes" for task in values] + [
+            f"swap.{task} names what is no class" for task in swap
+        ]
 
     def custom_parts(self) -> dict[str, str]:
         """Dotted paths of code outside this package, by the part that it defines."""

@@ -16,9 +16,11 @@ from bridgenet.checkpoints.files import weights_digest
 from bridgenet.config.resolved import evaluation_size, open_dataset, shrink_of
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
+from bridgenet.evaluation.classes import in_order_of
 from bridgenet.evaluation.samples import PredictedSample, predicted_samples
 from bridgenet.imaging import drawing
 from bridgenet.imaging.drawing import MAX_LEGEND, colour_map
+from bridgenet.model.records import required_record
 from bridgenet.prediction.model import load_network
 from bridgenet.report.blocks import Key, Strip, Tile
 from bridgenet.report.sources import Source
@@ -57,6 +59,9 @@ def examples(
     network = load_network(source.folder, device=device)
     if missing := [task for task in dataset.tasks if task not in network.tasks]:
         raise UserError(f"the weights in {source.folder} do not predict {', '.join(missing)}")
+    network = in_order_of(
+        dataset.info, network, required_record(network).config, dataset.tasks, f"the network in {source.folder}"
+    )
     index = {name: number for number, name in enumerate(dataset.ids)}
     needed = sorted({index[name] for chosen in wanted.values() for name, _ in chosen})
     samples: dict[str, PredictedSample] = {}

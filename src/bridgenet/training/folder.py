@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from bridgenet import config as configuration
 from bridgenet import data
-from bridgenet.checkpoints import BEST, LAST, read_information
+from bridgenet.checkpoints import BEST, LAST, read_description, read_information
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import remember_loaded
@@ -48,6 +48,8 @@ MAY_CHANGE = {
 }
 """Settings that may change when a run is resumed. They change none of the remaining steps, except that `steps` changes the
 learning rate and `compile` the rounding."""
+MEANING = "data_meaning"
+"""Key of the recorded information for :attr:`DataSetInfo.meaning`."""
 LATER = {"compile", "init_from", "metrics"}
 """Settings that runs of older versions do not have."""
 
@@ -117,6 +119,34 @@ def check_settings(config: RunConfig, out: Path, may_change: Collection[str] = f
             f"To start a new run from its weights: --init-from {out} and another --out"
         )
     return found
+
+
+def check_meaning(info: data.DataSetInfo, last: Path) -> None:
+    """Refuse to resume a run whose labels are read in another way, or whose classes have other names or another order.
+
+    Args:
+        info: the data set, as it is described now.
+        last: the checkpoint of the run; those of older versions have the names of classes alone.
+
+    Raises:
+        UserError: lists what differs.
+    """
+    network, information = read_description(last)
+    was = {f"{task}.classes": names for task, names in network.class_names.items()}
+    now: dict[str, Any] = {f"{task}.classes": list(info.class_names.get(task, ())) for task in network.class_names}
+    if recorded := information.get(MEANING):
+        was = {f"{task}.{key}": value for task, said in recorded.items() for key, value in said.items()}
+        now = {f"{task}.{key}": value for task, said in info.meaning.items() for key, value in said.items()}
+    differing = [
+        f"{key} was {was.get(key, 'not there')}, now {now.get(key, 'not there')}"
+        for key in {**was, **now}
+        if was.get(key) != now.get(key)
+    ]
+    if differing:
+        raise UserError(
+            f"{last.parent} was started with another description of {info.title}: {'; '.join(differing)}. Restore it to "
+            "resume the run, or start another run with another --out"
+        )
 
 
 def clear_folder(out: Path) -> None:

@@ -28,7 +28,7 @@ from bridgenet.config.resolved import (
     weighting_note,
 )
 from bridgenet.config.settings import RunConfig, check_exclusive
-from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unswapped
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
@@ -44,7 +44,7 @@ from bridgenet.model.transfer import Transfer, transfer_weights
 from bridgenet.system.compilation import check_compiler
 from bridgenet.training.checkpoint import load_last
 from bridgenet.training.criterion import make_criterion
-from bridgenet.training.folder import check_folder, check_settings
+from bridgenet.training.folder import MEANING, check_folder, check_meaning, check_settings
 from bridgenet.training.labels import SeenLabels
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.processes import distribute
@@ -105,6 +105,7 @@ class Prepared:
             weights=config.data.weights,
             shrink=shrink_of(config),
             augment=config.data.augment,
+            mirror=config.data.mirror,
         )
         names, mean, deviation = list(self.network.tasks), self.network.mean, self.network.deviation
         return (to_device(batch, accelerator.device, names, mean=mean, deviation=deviation) for batch in loader)
@@ -127,6 +128,8 @@ def prepare(
     initial = open_source(config.init_from) if config.init_from is not None and last is None else None
     description = describe_network(config, last, initial)
     train_set, val_set, lacking = open_data(config)
+    if last is not None:
+        check_meaning(train_set.info, last)
     accelerator = make_accelerator(config, out, device)
     check_precision(config, accelerator.device.type)
     if config.compile:
@@ -143,8 +146,9 @@ def prepare(
     if last is not None:
         progress, information = load_last(last, network, optimizer, weighting)
         record(network, description, information)
-    if lacking:
-        record(network, description, {**required_record(network).information, "labels": lacking})
+    recorded = {"labels": lacking, MEANING: dict(train_set.info.meaning)}
+    recorded = {key: value for key, value in recorded.items() if value}
+    record(network, description, {**required_record(network).information, **recorded})
     if accelerator.is_main_process:
         if transferred is not None:
             print(f"weights from {config.init_from}\n{transferred.table()}")
@@ -308,6 +312,8 @@ def notes(
         yield f"labels in validation: {lacking}"
     if not is_new:
         return
+    if config.data.augment and config.data.mirror:
+        yield from unswapped(train_set.info)
     from_file = config.network.backbone_checkpoint is not None or config.init_from is not None
     if licence := licence_note(information, from_file=from_file):
         yield licence

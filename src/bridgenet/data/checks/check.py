@@ -10,6 +10,7 @@ from bridgenet import data
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC, DenseDataset
 from bridgenet.data.checks import check_folder
+from bridgenet.data.checks.coverage import unswapped
 from bridgenet.data.checks.report import Fault, Findings, Report
 from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.errors import UserError
@@ -164,6 +165,7 @@ def _compare(report: Report) -> None:
         elif info.image_size not in (None, size) and not report.synthetic:
             expected = f"{info.image_size[0]}×{info.image_size[1]}" if info.image_size else ""
             report.faults.append(Fault("both", "image", f"{text}, published are {expected}"))
+    report.notes += unswapped(info)
     for task, statistics in report.tasks.items():
         for size, number in sorted(statistics.resized.items()):
             text = f"{number} labels have {size[0]}×{size[1]} pixels, unlike their images"

@@ -1,11 +1,13 @@
-"""Count the samples with labels of each task."""
+"""Which samples have labels of each task, and what makes a task impossible to learn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bridgenet.data.base import DenseDataset
+from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
+from bridgenet.tasks.kinds.classes import mirrored_pairs
 
 
 def count_labels(dataset: DenseDataset) -> dict[str, int]:
@@ -23,6 +25,15 @@ def check_labels(dataset: DenseDataset) -> dict[str, int]:
             f"no training image of {dataset.info.title} has a label of {', '.join(missing)}; {how} data that have"
         )
     return counts
+
+
+def unswapped(info: DataSetInfo) -> Iterator[str]:
+    """Notes on classes that look like mirror images and do not change places in mirrored pictures."""
+    for task, names in info.class_names.items():
+        pairs = [list(pair) for pair in mirrored_pairs(names)]
+        if pairs and not info.swap.get(task):
+            shown = ", ".join(f"[{left}, {right}]" for left, right in pairs)
+            yield f"{task}: {pairs[0][0]} becomes {pairs[0][1]} in a mirrored picture: state `swap: [{shown}]`, or --data.mirror false"
 
 
 def labels_in_words(counts: Mapping[str, int], total: int) -> str:

@@ -7,9 +7,10 @@ may be missing. :mod:`bridgenet.data.folders.description` reads the description 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bridgenet.data.base import SPLITS, DenseDataset, Target
 from bridgenet.data.folders.description import Description, read_description
 from bridgenet.data.folders.labels import SUFFIXES, check_upright, read_array
 from bridgenet.data.folders.lists import listed_ids
+from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
@@ -114,6 +116,9 @@ class FolderSource(DataSource):
             folder=str(said.images.parent),
             tasks=tuple(task_registry.in_order(entry.task for entry in said.tasks)),
             class_names={entry.task: entry.class_names for entry in said.tasks if entry.class_names},
+            class_values={entry.task: entry.labels.values for entry in said.tasks if entry.class_names},
+            swap={entry.task: entry.swap for entry in said.tasks if entry.swap},
+            meaning={entry.task: _meaning(entry) for entry in said.tasks},
             size=said.size or self._fitting_size(),
             boundary_distance=BOUNDARY_DISTANCE,
             needs_root=False,
@@ -177,6 +182,16 @@ class FolderSource(DataSource):
                 f"{self.description.path.name}: {self.description.images} holds no picture that can be read"
             )
         return -(-height // SIZE_STEP) * SIZE_STEP, -(-width // SIZE_STEP) * SIZE_STEP
+
+
+def _meaning(entry: TaskFiles) -> dict[str, Any]:
+    """What the description says of the labels of a task, as JSON types."""
+    labels, names = entry.labels, [field.name for field in fields(entry.labels)]
+    said = {key: getattr(labels, key) for key in names if key in ("ignore", *labels.kind.label_keys)}
+    said |= {"kind": labels.kind.name, "scale": labels.scale, "swap": entry.swap}
+    said["classes"] = [f"{value}: {name}" for value, name in zip(labels.values, entry.class_names)]
+    said["ignore"] = ["nan" if value != value else value for value in labels.ignore]
+    return json.loads(json.dumps({key: value for key, value in said.items() if value not in (None, [], ())}))
 
 
 class FolderDataset(DenseDataset):

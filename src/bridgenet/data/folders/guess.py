@@ -14,6 +14,7 @@ import numpy as np
 from bridgenet.data.folders.labels import read_array
 from bridgenet.errors import UserError
 from bridgenet.tasks import BUILT_IN, IGNORE
+from bridgenet.tasks.kinds.classes import mirrored_pairs
 from bridgenet.tasks.kinds.labels import as_grey
 from bridgenet.tasks.kinds.normals import LENGTH_TOLERANCE
 
@@ -155,8 +156,13 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
         listed = {value: f"class_{value}" for value in classes}
     ignore: dict[str, Any] = {"ignore": sorted(ignored)} if ignored else {}
     task = wanted if wanted in ("semseg", "human_parts") else ""
-    to_check = "" if class_names else "the classes' names"
-    guessed = _named(name, task, "classes", f"class values {_shares(values)}", to_check, classes=listed, **ignore)
+    swap = [list(pair) for pair in mirrored_pairs(list(listed))] if isinstance(listed, list) else []
+    pairs: dict[str, Any] = {"swap": swap} if swap else {}
+    to_check = "which classes change places in mirrored pictures (`swap`)" if swap else ""
+    to_check = to_check if class_names else "the classes' names"
+    guessed = _named(
+        name, task, "classes", f"class values {_shares(values)}", to_check, classes=listed, **ignore, **pairs
+    )
     guessed.values = values
     return guessed
 

@@ -43,6 +43,10 @@ _KEYS: dict[str, tuple[Any, ...]] = {
             Words("names in the order of the values 0, 1, …, or {value: name} with values from 0 to 65535"),
         ],
     ),
+    "swap": (
+        Annotated[list[tuple[str, str]], Words("pairs of class names, like [[left_hand, right_hand]]")],
+        field(default_factory=list),
+    ),
     "unit": (str, ""),
     "metres": (
         Annotated[Literal["m", "cm", "mm"] | Positive, Words("m, cm, mm, or the metres of one unit, like 0.001")],
@@ -53,6 +57,8 @@ _KEYS: dict[str, tuple[Any, ...]] = {
         Annotated[tuple[float, float], Predicate(lambda pair: pair[0] < pair[1]), Words("[smallest, largest]")],
         None,
     ),
+    "negate_on_flip": (tuple[Annotated[int, Ge(0)], ...], ()),
+    "multiply_by_scale": (bool, False),
     "axes": (
         Annotated[
             tuple[_Direction, _Direction, _Direction],
@@ -81,6 +87,7 @@ class TaskFiles:
         suffix: the part of file names after the id of the image; empty: any suffix of a picture or array.
         labels: the reader of its files.
         class_names: names in the order of the class indices, or empty.
+        swap: pairs of class names that change places in a mirrored picture.
     """
 
     task: str
@@ -88,6 +95,7 @@ class TaskFiles:
     suffix: str
     labels: Labels
     class_names: tuple[str, ...] = ()
+    swap: tuple[tuple[str, str], ...] = ()
 
 
 @functools.cache
@@ -161,6 +169,7 @@ class TaskEntries:
             return None
         task = task or self._made(name, kind, entry, prefix)
         values, names = self._classes(getattr(entry, "classes", ()), entry.ignore, prefix)
+        swap = self._swap(getattr(entry, "swap", ()), names, prefix)
         has = {key: getattr(entry, key) for key in ("range", "axes", "scale") if hasattr(entry, key)}
         if kind.needs_unit:
             has["scale"] = UNITS.get(entry.unit, entry.unit)
@@ -173,7 +182,7 @@ class TaskEntries:
         )
         if folder is None or len(self.problems) > before:
             return None
-        return TaskFiles(name, folder, entry.suffix, labels, names), task
+        return TaskFiles(name, folder, entry.suffix, labels, names, swap), task
 
     def _kind(self, name: str, given: dict[str, Any], prefix: str) -> tuple[Kind, Task | None, tuple[str, ...]] | None:
         """Kind, task if it is defined elsewhere (published, or by a dotted path), and further keys of an entry."""
@@ -206,6 +215,12 @@ class TaskEntries:
         changes = {"title": entry.title, "loss_weight": entry.weight, "loss": entry.loss, "metric": entry.metric}
         if "channels" in kind.label_keys:
             changes |= {"unit": entry.unit, "num_outputs": entry.channels}
+        if "negate_on_flip" in kind.label_keys:
+            changes |= {"negate_on_flip": entry.negate_on_flip, "multiply_by_scale": entry.multiply_by_scale}
+            if beyond := [channel for channel in entry.negate_on_flip if channel >= entry.channels]:
+                self.wrong(
+                    f"{prefix}negate_on_flip", f"has {beyond[0]}, expected channels from 0 to {entry.channels - 1}"
+                )
         return task_registry.of_kind(name, kind, **{key: value for key, value in changes.items() if value})
 
     def _classes(
@@ -221,6 +236,15 @@ class TaskEntries:
         if both := [value for value in ignore if not isinstance(value, tuple) and value in by_value]:
             self.wrong(f"{prefix}ignore", f"has {both[0]}, which is a class as well ({by_value[both[0]]})")
         return tuple(by_value), names
+
+    def _swap(self, pairs: Sequence[tuple[str, str]], names: Sequence[str], prefix: str) -> tuple[tuple[str, str], ...]:
+        named = [name for pair in pairs for name in pair]
+        for number, name in enumerate(named):
+            if name not in names:
+                self.wrong(f"{prefix}swap", f"has {name}, which is no class{nearest(name, names)}")
+            elif name in named[:number]:
+                self.wrong(f"{prefix}swap", f"has {name} twice")
+        return tuple(pairs)
 
     def _load(self, where: Any, key: str, check: extensions.Check) -> Any:
         """Load the object of a dotted path `package.module:name`; None, and a problem, if that fails."""

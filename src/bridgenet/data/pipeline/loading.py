@@ -119,10 +119,11 @@ def training_loader(
     weights: Sequence[float] | None = None,
     shrink: int = 1,
     augment: bool = True,
+    mirror: bool = True,
 ) -> BatchLoader:
     """A loader of augmented micro-batches of `size` (height, width) for some steps; see :class:`StepSampler`.
 
-    `shrink` and `augment`: see :class:`TrainingTransform`. The loader has only this process's samples: do not let another
+    `shrink`, `augment` and `mirror`: see :class:`TrainingTransform`. The loader has only this process's samples: do not let another
     library shard it again.
     """
     sampler = StepSampler(
@@ -138,9 +139,10 @@ def training_loader(
         parts=dataset.parts,
         weights=weights,
     )
-    transformed = TransformedDataset(
-        dataset, TrainingTransform(size, dataset.tasks, shrink=shrink, augment=augment), seed, cache
+    transform = TrainingTransform(
+        size, dataset.tasks, shrink=shrink, augment=augment, mirror=mirror, swap=dataset.info.mirrored_classes
     )
+    transformed = TransformedDataset(dataset, transform, seed, cache)
     return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers, transformed))
 
 

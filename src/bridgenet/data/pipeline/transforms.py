@@ -40,11 +40,11 @@ def flip(sample: Sample) -> Sample:
     return _seen(sample, View.whole(_size(sample), mirrored=True))
 
 
-def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -> View:
+def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator, *, mirror: bool = True) -> View:
     """Draw a random view of a sample for training, on a canvas of `size` (height, width).
 
     The sample is scaled by a factor uniform in [0.5, 2], cropped to `size` (smaller sides stay), and mirrored with
-    probability 1/2. With a semantic segmentation, up to 10 windows are drawn until one holds at least two classes and none
+    probability 1/2 if `mirror`. With a semantic segmentation, up to 10 windows are drawn until one holds at least two classes and none
     covers more than 75 % of its valid pixels; the last one is used otherwise.
     """
     source = _size(sample)
@@ -63,7 +63,8 @@ def draw_view(sample: Sample, size: tuple[int, int], rng: np.random.Generator) -
         seen = labels.take(rows[top : top + window[0]], axis=0).take(columns[left : left + window[1]], axis=1)
         if _is_varied(seen):
             break
-    return View(source, factor, (top, left), window, bool(rng.random() < 0.5), size)
+    mirrored = bool(rng.random() < 0.5)  # drawn in any case: all else stays as it is
+    return View(source, factor, (top, left), window, mirrored and mirror, size)
 
 
 def mark_unknown(task: str | Task, target: np.ndarray) -> np.ndarray:
@@ -91,14 +92,25 @@ class TrainingTransform:
         tasks: the targets to keep; without ``"semseg"``, the first window is used.
         shrink: the resulting image has 1/shrink of `size`.
         augment: if false, samples are only padded, as in evaluation.
+        mirror: whether half of the samples are mirrored.
+        swap: see :attr:`bridgenet.data.DataSetInfo.mirrored_classes`.
 
     Raises UserError unless `shrink` divides both sides.
     """
 
-    def __init__(self, size: tuple[int, int], tasks: Sequence[str], *, shrink: int = 1, augment: bool = True) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        tasks: Sequence[str],
+        *,
+        shrink: int = 1,
+        augment: bool = True,
+        mirror: bool = True,
+        swap: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self.size = size
         self.tasks = {name: task_registry.get(name) for name in task_registry.in_order(tasks)}
-        self.shrink, self.augment = shrink, augment
+        self.shrink, self.augment, self.mirror, self.swap = shrink, augment, mirror, swap or {}
         shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -114,7 +126,9 @@ class TrainingTransform:
         if not self.augment:
             view = _padding(sample, self.size, "a training image", "--data.size")
             return _prepared(sample["image"], chosen, self.tasks, view, self.shrink)
-        view = draw_view({"image": sample["image"], **chosen}, self.size, rng)
+        view = draw_view({"image": sample["image"], **chosen}, self.size, rng, mirror=self.mirror)
+        if view.mirrored:
+            chosen |= {name: _swapped(chosen[name], order) for name, order in self.swap.items() if name in chosen}
         return _prepared(
             photometric_distortion(view.image(sample["image"]), rng), chosen, self.tasks, view, self.shrink
         )
@@ -196,6 +210,13 @@ def _finished(prepared: Sample, tasks: Sequence[str]) -> Sample:
     from bridgenet.data.pipeline.batches import finished  # which needs torch
 
     return finished(prepared, tasks)
+
+
+def _swapped(target: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """A class map with the classes of a mirrored picture."""
+    table = np.arange(IGNORE + 1, dtype=target.dtype)
+    table[: len(order)] = order
+    return table[target.astype(np.uint8, copy=False)]
 
 
 def _seen(sample: Sample, view: View) -> Sample:

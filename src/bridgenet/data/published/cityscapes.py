@@ -107,6 +107,7 @@ class Cityscapes(DenseDataset):
         folder="cityscapes",
         tasks=("semseg", "disparity"),
         class_names={"semseg": CLASS_NAMES},
+        class_values={"semseg": tuple(label_id for label_id, train_id in LABELS.values() if train_id != IGNORE)},
         size=(1024, 2048),
         shrink=2,
         counts={"train": 2975, "val": 500},

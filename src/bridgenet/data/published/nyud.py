@@ -41,6 +41,7 @@ class NYUDv2(DenseDataset):
         folder="NYUDv2",
         tasks=("semseg", "depth", "normals", "edge"),
         class_names={"semseg": _CLASS_NAMES},
+        class_values={"semseg": tuple(range(1, len(_CLASS_NAMES) + 1))},
         size=(448, 576),
         boundary_distance=0.011,
         archives=("https://data.vision.ee.ethz.ch/brdav/atrc/NYUDv2.tar.gz",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bridgenet.tasks.statistics import Statistics
     from bridgenet.tasks.task import Task
 
+LEFT = re.compile(r"left|(?<![^\W_])l(?![^\W_])")
+"""The left side in the name of a class in lower case."""
 EPS = 1e-7
 """Shares of classes are at least this value where their logarithm is taken."""
 
@@ -44,7 +47,7 @@ class Classes(Kind):
     }
     unknown = IGNORE
     has_classes = True
-    label_keys = ("classes",)
+    label_keys = ("classes", "swap")
     change_measure = "% of pixels with another class"
 
     def is_unknown(self, values: Any) -> Any:
@@ -135,6 +138,19 @@ class Classes(Kind):
         colours = np.where((prediction == truth)[..., None], RIGHT, WRONG)
         picture = np.where(self.known(truth)[..., None], colours, NO_LABEL)
         return ErrorMap(picture, [(RIGHT, "right"), (WRONG, "wrong"), (NO_LABEL, "no label")])
+
+
+def mirrored_order(names: Sequence[str], swap: Sequence[tuple[str, str]]) -> list[int]:
+    """Index of the class that takes the place of each class in a mirrored picture; pairs in `swap` change places."""
+    other = {**dict(swap), **{right: left for left, right in swap}}
+    return [names.index(other.get(name, name)) for name in names]
+
+
+def mirrored_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in left and right (or l and r as a word of its own), e.g. `left_hand` and `right_hand`."""
+    known = {name.lower(): name for name in names}
+    rights = {name: LEFT.sub(lambda found: {"left": "right", "l": "r"}[found[0]], name.lower()) for name in names}
+    return [(name, known[right]) for name, right in rights.items() if right != name.lower() and right in known]
 
 
 def legend(maps: Sequence[Map], names: Sequence[str] | None, most: int = MAX_LEGEND) -> list[tuple[Any, str]]:

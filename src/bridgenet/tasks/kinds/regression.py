@@ -37,7 +37,7 @@ class Regression(Kind):
         "decode": "bridgenet.tasks.decoding:regression",
         "num_outputs": 1,
     }
-    label_keys = ("unit", "channels", "scale", "range")
+    label_keys = ("unit", "channels", "scale", "range", "negate_on_flip", "multiply_by_scale")
 
     def target_channels(self, num_outputs: int | None) -> int:
         return num_outputs or 1
