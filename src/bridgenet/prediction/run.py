@@ -19,7 +19,7 @@ from bridgenet.prediction.manifest import Manifest
 from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.video import StreamOptions, predict_stream
-from bridgenet.prediction.writing import check_outputs
+from bridgenet.prediction.writing import check_outputs, lost, save
 
 if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
@@ -239,9 +239,9 @@ class _Run:
             started = time.perf_counter()
             folder = self.out / read.entry.name
             outputs = self.options.outputs or ("raw", "panel")
-            files = [file.name for file in result.save(folder, outputs, **self.options.look())]
+            files = [file.name for file in save(result, folder, outputs, **self.options.look())]
             seconds = read.seconds + each + time.perf_counter() - started
-            self._done(read.entry, result, files, seconds, read.notes, {})
+            self._done(read.entry, result, files, seconds, read.notes + lost(result, outputs), {})
 
     def _without_memory(self, group: list[_Read]) -> None:
         """Predict the pictures of a batch one by one; skip a picture that does not fit into memory alone."""

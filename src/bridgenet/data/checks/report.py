@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridgenet import tasks as task_registry
+from bridgenet.data.folders.no_data import Mark
 from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
 from bridgenet.tasks.statistics import Statistics
@@ -41,12 +42,16 @@ class Findings:
         tasks: statistics of the labels by task.
         faults: all faults; empty if the folder is sound.
         before_range: sum and number of depths by task, including those outside of the stated range.
+        no_data: number of labelled pixels by task and mark of no data that they hold.
+        image_notes: number of images by what was left out in them.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     tasks: dict[str, Statistics] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
+    no_data: dict[str, Counter[Mark]] = field(default_factory=dict)
+    image_notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Findings) -> None:
         """Add the findings of other samples."""
@@ -57,6 +62,9 @@ class Findings:
         for task, (total, number) in other.before_range.items():
             before = self.before_range.get(task, (0.0, 0))
             self.before_range[task] = before[0] + total, before[1] + number
+        for task, marks in other.no_data.items():
+            self.no_data.setdefault(task, Counter()).update(marks)
+        self.image_notes.update(other.image_notes)
 
     @contextmanager
     def noting(self, split: str, subject: str, prefix: str = "") -> Iterator[None]:
