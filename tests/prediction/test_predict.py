@@ -95,6 +95,17 @@ def test_saved_files(model, tmp_path: Path) -> None:
     np.testing.assert_allclose(normals, result.normals, atol=1 / 255 + 1e-6)
 
 
+def test_what_depth_in_16_bits_cannot_hold_is_told(tmp_path: Path) -> None:
+    depth = np.full((10, 10), 2, np.float32)
+    depth[0], depth[1, :5] = 70, np.nan
+    result = Prediction(noise(10, 10), {"depth": depth})
+    said = "10 % are farther than 65.535 m and 5 % are no numbers, 0 in depth_mm.png, unlike in depth.npy"
+    with pytest.warns(UserWarning, match=said):
+        result.save(tmp_path / "out", ["raw"])
+    stored = cv2.imread(str(tmp_path / "out/depth_mm.png"), cv2.IMREAD_UNCHANGED)
+    assert stored[0, 0] == 65535 and stored[1, 0] == 0 and stored[2, 2] == 2000
+
+
 def test_panel(model) -> None:
     panel = model.predict(noise(24, 36)).panel()
     assert isinstance(panel, Image.Image)

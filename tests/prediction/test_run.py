@@ -75,6 +75,19 @@ def test_all_outputs(tmp_path: Path) -> None:
         assert image.getpixel((3, 3)) == (230, 159, 0) and image.height > 40  # class 1, and the key below
 
 
+def test_depth_that_16_bits_do_not_hold_is_noted(tmp_path: Path) -> None:
+    class Far(Fake):
+        def __call__(self, pictures: Any) -> list[Prediction]:
+            return [Prediction(x, {"depth": np.full(x.shape[:2], 66, np.float32)}, {}) for x in pictures]
+
+    note = "depth: 100 % are farther than 65.535 m in depth_mm.png, unlike in depth.npy"
+    for source in (save(tmp_path / "a.png"), video(tmp_path / "b.mp4", frames=3)):
+        said = run([source], tmp_path / "out", Far(), outputs=["raw"])[1]
+        assert said[-1].endswith(f"{note})")
+    assert [note in text for line in read_manifest(tmp_path / "out") for text in line["notes"]] == [True, True]
+    assert run([source], tmp_path / "out", Far(), outputs=["panel"])[1][-1].endswith("}")
+
+
 def test_outputs_are_checked_before_anything_is_written(tmp_path: Path) -> None:
     for options, words in (
         ({"outputs": ["pane"]}, r"not an output \(did you mean panel"),

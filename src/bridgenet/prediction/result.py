@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bridgenet.prediction.writing import save
+from bridgenet.prediction.writing import lost, save
 from bridgenet.tasks import visualize
 
 
@@ -66,5 +67,9 @@ class Prediction:
                 `panel`: `panel.png`. `ply`: `depth.ply`, see :func:`bridgenet.prediction.points.point_cloud`.
             field_of_view: horizontal [deg], for `ply`.
             opacity: opacity of the colours in overlays, 0 to 1.
+
+        Warns of values that a file cannot hold, like depths of more than 65.535 m in `depth_mm.png`.
         """
+        for note in lost(self, outputs):
+            warnings.warn(note, stacklevel=2)
         return save(self, Path(folder), outputs, field_of_view=field_of_view, opacity=opacity)

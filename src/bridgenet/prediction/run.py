@@ -19,7 +19,7 @@ from bridgenet.prediction.manifest import Manifest, is_inside
 from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.video import StreamOptions, predict_stream
-from bridgenet.prediction.writing import check_outputs
+from bridgenet.prediction.writing import check_outputs, lost, save
 
 if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
@@ -247,12 +247,12 @@ class _Run:
             folder = self.out / read.entry.name
             outputs = self.options.outputs or ("raw", "panel")
             try:
-                files = [file.name for file in result.save(folder, outputs, **self.options.look())]
+                files = [file.name for file in save(result, folder, outputs, **self.options.look())]
             except OSError as error:
                 self._without_place(read.entry, error)
                 continue
             seconds = read.seconds + each + time.perf_counter() - started
-            self._done(read.entry, result, files, seconds, read.notes, {})
+            self._done(read.entry, result, files, seconds, read.notes + lost(result, outputs), {})
 
     def _without_place(self, entry: Input, error: OSError) -> None:
         """Skip an input whose results cannot be at their place; other errors of writing are raised again."""

@@ -18,6 +18,7 @@ from PIL import Image
 from bridgenet.errors import UserError
 from bridgenet.prediction.inputs import Input
 from bridgenet.prediction.result import Prediction
+from bridgenet.prediction.writing import lost, save
 from bridgenet.system.files import writing_folder
 from bridgenet.tasks.visualize import MAX_LEGEND, panel, range_of
 
@@ -184,6 +185,7 @@ def predict_stream(
     of_frames = [output for output in outputs if output != "panel"]
     ranges: dict[str, tuple[float, float]] = {}
     files: list[str] = []
+    notes: list[str] = []
     count, last = 0, None
     with writing_folder(folder) as partial:
         with VideoFile(partial / "panel.mp4", frames.fps) as video:
@@ -194,7 +196,8 @@ def predict_stream(
                         video.write(_panel(found, ranges))
                     if of_frames:
                         of_frame = partial / "frames" / f"{number:06d}"
-                        saved = found.save(of_frame, of_frames, **how)
+                        saved = save(found, of_frame, of_frames, **how)
+                        notes = notes or [f"frame {number}: {note}" for note in lost(found, of_frames)]
                         files += [f"frames/{of_frame.name}/{file.name}" for file in saved]
                     count, last = count + 1, found
                     progress(count, frames.total)
@@ -204,7 +207,7 @@ def predict_stream(
         if last is None:
             raise UserError(f"{entry.source} has no frame that can be read")
     files = ["panel.mp4", *files] if "panel" in outputs else files
-    return Predicted(count, frames.fps, last, files, frames.notes)
+    return Predicted(count, frames.fps, last, files, [*frames.notes, *notes])
 
 
 def _panel(result: Prediction, ranges: dict[str, tuple[float, float]]) -> Image.Image:

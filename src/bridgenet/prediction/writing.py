@@ -28,6 +28,14 @@ def check_outputs(outputs: Sequence[str], tasks: Sequence[str], field_of_view: f
     check_field_of_view(field_of_view)
 
 
+def lost(result: Prediction, outputs: Sequence[str]) -> list[str]:
+    """Notes about values that the written files do not hold."""
+    if "raw" not in outputs:
+        return []
+    texts = {task: task_registry.get(task).kind.lost(task, values) for task, values in result.maps.items()}
+    return [f"{task}: {text}" for task, text in texts.items() if text]
+
+
 def save(
     result: Prediction, folder: Path, outputs: Sequence[str], *, field_of_view: float | None, opacity: float
 ) -> list[Path]:

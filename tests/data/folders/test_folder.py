@@ -163,6 +163,13 @@ def test_sound_folder(path: Path) -> None:
     assert report.text().splitlines()[-1] == f"→ {path} is sound"
 
 
+def test_check_notes_what_is_left_out_of_images(path: Path) -> None:
+    for name in NAMES[:2]:
+        transparent = np.full((*SIZE, 4), 100, np.uint8)
+        Image.fromarray(transparent).save(path.parent / f"images/{name}.png")
+    assert "image: 2 images: transparent parts are drawn on white" in check(str(path), workers=1).notes
+
+
 def test_all_faults_are_listed_together(path: Path) -> None:
     folder = path.parent
     train, val = both(path)

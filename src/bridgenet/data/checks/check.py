@@ -57,6 +57,8 @@ def check(
         if progress is not None:
             progress(done, len(samples))
     _compare(report)
+    report.notes += [f"image: {number} images: {note}" for note, number in report.image_notes.items()]
+    report.notes += check_folder.no_data_notes(report)
     for task, statistics in report.tasks.items():
         if isinstance(source, FolderSource):
             wrong = check_folder.doubtful(
@@ -117,7 +119,11 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
     size = None
     if dataset.image_path(index).is_file():
         with found.noting(dataset.split, "image"):
-            image = dataset.load_image(index)
+            if isinstance(dataset, FolderDataset):
+                image, notes = dataset.noted_image(index)
+                found.image_notes.update(notes)
+            else:
+                image = dataset.load_image(index)
             size = (image.shape[0], image.shape[1])
             found.sizes[size] += 1
             found.turned += isinstance(dataset, FolderDataset) and dataset.orientation(index) != 1
@@ -134,8 +140,10 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
             found.tasks[task] = statistics
             if isinstance(dataset, FolderDataset) and statistics.known < statistics.pixels:
                 found.left_out[task] = check_folder.left_out(dataset, task, index)
-            if isinstance(dataset, FolderDataset) and check_folder.has_range(dataset, task):
-                found.before_range[task] = check_folder.depth_before_range(dataset, task, index, size or (1, 1))
+            if isinstance(dataset, FolderDataset):
+                check_folder.add_stored(found, dataset, task, index, target)
+            if size is not None:
+                dataset.fit_target(task, index, target, size)
     return found
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
-from bridgenet.data.checks.report import Fault, Report
+from bridgenet.data.checks.report import Fault, Findings, Report
 from bridgenet.data.folders.folder import FilesById, FolderDataset, FolderSource
 from bridgenet.data.folders.labels import read_array
+from bridgenet.data.folders.no_data import marks_in
 from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.tasks.statistics import Statistics
 
@@ -82,17 +83,30 @@ def _ids(names: Sequence[str]) -> str:
     return f"{len(names)} ({', '.join(names[:SHOWN_IDS])}{more})"
 
 
-def depth_before_range(dataset: FolderDataset, task: str, index: int, size: tuple[int, int]) -> tuple[float, int]:
-    """Sum [m] and number of all depths in a file, including those outside of the stated range."""
-    labels = replace(dataset.description.entry(task).labels, range=(0, np.inf))
-    metres = labels(dataset.target_paths(task, index), size)
-    return float(metres.sum(dtype=np.float64)), int((metres > 0).sum())
-
-
-def has_range(dataset: FolderDataset, task: str) -> bool:
-    """Whether the entry of a task states a range of depths."""
+def add_stored(found: Findings, dataset: FolderDataset, task: str, index: int, target: np.ndarray) -> None:
+    """Add what the stored numbers of a label file tell beyond its `target` (h, w, C): marks of no data that are labels, and
+    depths before the range is applied."""
     labels = dataset.description.entry(task).labels
-    return labels.kind.needs_unit and labels.range is not None
+    if not (labels.kind.has_classes or "range" in labels.kind.label_keys):
+        return
+    path = dataset.target_paths(task, index)[0]
+    stored = labels.stored(path)
+    if not labels.kind.has_classes or stored.dtype != np.uint8:  # where 255 is often the foreground
+        kind = labels.kind
+        known = ~kind.is_unknown(kind.mark_unknown(dataset.task(task), target)[..., 0])
+        found.no_data[task] = marks_in(stored[known])
+    if labels.kind.needs_unit and labels.range is not None:
+        every = replace(labels, range=(0, float(np.finfo(np.float32).max)))
+        metres = every.kind.read(every, path, stored)
+        found.before_range[task] = float(metres.sum(dtype=np.float64)), int((metres > 0).sum())
+
+
+def no_data_notes(report: Report) -> Iterator[str]:
+    """Notes about marks of no data among the labels, with their share of all labelled pixels."""
+    for task, marks in report.no_data.items():
+        for mark, count in marks.items():
+            share = 100 * count / report.tasks[task].known
+            yield f"{task}: {share:.3g} % of the labelled pixels hold {mark}. If it is no label: `ignore: [{mark.value!r}]`"
 
 
 def left_out(dataset: FolderDataset, task: str, index: int) -> Counter[Any]:

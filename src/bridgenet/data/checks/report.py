@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bridgenet import tasks as task_registry
+from bridgenet.data.folders.no_data import Mark
 from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
 from bridgenet.tasks.statistics import Statistics
@@ -44,6 +45,8 @@ class Findings:
         faults: all faults; empty if the folder is sound.
         before_range: sum and number of depths by task, including those outside of the stated range.
         left_out: what is unknown by task though the description does not say so, see :meth:`bridgenet.tasks.Kind.left_out`.
+        no_data: number of labelled pixels by task and mark of no data that they hold.
+        image_notes: number of images by what was left out in them.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -52,6 +55,8 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     before_range: dict[str, tuple[float, int]] = field(default_factory=dict)
     left_out: dict[str, Counter[Any]] = field(default_factory=dict)
+    no_data: dict[str, Counter[Mark]] = field(default_factory=dict)
+    image_notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Findings) -> None:
         """Add the findings of other samples."""
@@ -65,6 +70,9 @@ class Findings:
             self.before_range[task] = before[0] + total, before[1] + number
         for task, values in other.left_out.items():
             self.left_out.setdefault(task, Counter()).update(values)
+        for task, marks in other.no_data.items():
+            self.no_data.setdefault(task, Counter()).update(marks)
+        self.image_notes.update(other.image_notes)
 
     @contextmanager
     def noting(self, split: str, subject: str, prefix: str = "") -> Iterator[None]:

@@ -242,7 +242,14 @@ class FolderDataset(DenseDataset):
 
     def load_image(self, index: int) -> np.ndarray:
         """The picture of a sample, (H, W, 3) uint8 RGB, rotated by its EXIF orientation as in prediction."""
-        return reading.read_picture(self.image_path(index))
+        return self.noted_image(index)[0]
+
+    def noted_image(self, index: int) -> tuple[np.ndarray, list[str]]:
+        """The picture of :meth:`load_image`, and notes about what was left out in it. Raises UserError if it cannot be read."""
+        path = self.image_path(index)
+        if not path.is_file():
+            raise UserError(f"no image at {path}")
+        return reading.read_encoded(path, str(path))
 
     def image_size(self, index: int) -> tuple[int, int]:
         return reading.picture_size(self.image_path(index))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bridgenet.data.folders.labels import read_array
+from bridgenet.data.folders.no_data import Mark, marks_in
 from bridgenet.errors import UserError
 from bridgenet.tasks import BUILT_IN, IGNORE
 from bridgenet.tasks.kinds.classes import mirrored_pairs
@@ -88,10 +89,12 @@ def guess(name: str, files: Sequence[Path], class_names: Sequence[str] = ()) -> 
         return f"{number} channels of {kind}: colours, not indices. Class labels are pictures of one channel (or a palette)"
     if kind == np.uint8:
         return _grey(name, wanted, files, arrays, class_names)
-    values = _range(arrays)
-    if wanted == "depth" or (wanted not in ("semseg", "human_parts") and values[1] > 1000):
-        text = f"{kind}, {values[0]:g} to {values[1]:g}"
-        return _named(name, "depth", "depth", text, UNIT, unit="mm")
+    marks = _marks(arrays)
+    low, high = _range(arrays, marks)
+    if wanted == "depth" or (wanted not in ("semseg", "human_parts") and high > 1000):
+        ignore: dict[str, Any] = {"ignore": [mark.value for mark in marks]} if marks else {}
+        text = f"{kind}, {low:g} to {high:g}{_ignored(marks)}"
+        return _named(name, "depth", "depth", text, UNIT, unit="mm", **ignore)
     return _classes(name, wanted, files, class_names)
 
 
@@ -108,10 +111,12 @@ def _named(name: str, task: str, kind: str, found: str, to_check: str = "", **en
 
 
 def _numbers(name: str, wanted: str, arrays: Sequence[np.ndarray], channels: int) -> Guess:
-    low, high = _range(arrays)
+    marks = _marks(arrays)
+    low, high = _range(arrays, marks)
     has_nan = not all(np.isfinite(array).all() for array in arrays)
-    ignore: dict[str, Any] = {"ignore": ["nan"]} if has_nan else {}
-    text = f"{arrays[0].dtype}, {low:.4g} to {high:.4g}" + (", NaN among them" if has_nan else "")
+    ignored = [*(["nan"] if has_nan else []), *(mark.value for mark in marks)]
+    ignore: dict[str, Any] = {"ignore": ignored} if ignored else {}
+    text = f"{arrays[0].dtype}, {low:.4g} to {high:.4g}" + (", NaN among them" if has_nan else "") + _ignored(marks)
     if wanted in ("edge", "sal") and low >= 0 and high <= 1 and channels == 1:
         return _named(name, wanted, "probability", text, **ignore)
     if wanted == "depth" and channels == 1:
@@ -141,13 +146,18 @@ def _grey(
 
 def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequence[str]) -> Guess:
     values: Counter[int] = Counter()
+    largest = {IGNORE}
     for path in _spread(files, COUNTED):
         try:
-            found, counts = np.unique(as_grey(read_array(path)), return_counts=True)
+            array = as_grey(read_array(path))
         except UserError:
             continue  # the check names it
-        values.update(dict(zip(found.astype(int).tolist(), counts.tolist())))
-    ignored = [value for value in values if (value == IGNORE and len(values) > 1) or value < 0]
+        if array.dtype.kind == "f":
+            continue
+        found, counts = np.unique(array, return_counts=True)
+        largest.add(int(np.iinfo(array.dtype).max))
+        values.update(dict(zip(found.tolist(), counts.tolist())))
+    ignored = [value for value in values if (value in largest and len(values) > 1) or value < 0]
     classes = sorted(value for value in values if value not in ignored)
     if classes[-1] < max(2 * len(classes), len(class_names)):  # classes without any pixel count, too
         names = list(class_names) if classes[-1] < len(class_names) else [f"class_{i}" for i in range(classes[-1] + 1)]
@@ -201,6 +211,17 @@ def _unknown_vectors(arrays: Sequence[np.ndarray]) -> list[Any]:
     return whole + ([] if all(np.isfinite(array).all() for array in arrays) else ["nan"])
 
 
-def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
-    finite = [array[np.isfinite(array)].astype(np.float64) for array in arrays]
+def _marks(arrays: Sequence[np.ndarray]) -> list[Mark]:
+    """The marks of no data in arrays of one channel, sorted."""
+    return sorted({mark for array in arrays if array.shape[2] == 1 for mark in marks_in(array)})
+
+
+def _ignored(marks: Sequence[Mark]) -> str:
+    return "".join(f"; {mark} (`ignore`)" for mark in marks)
+
+
+def _range(arrays: Sequence[np.ndarray], marks: Sequence[Mark]) -> tuple[float, float]:
+    """The smallest and the largest number that is finite and no mark of no data."""
+    unknown = [mark.value for mark in marks]
+    finite = [array[np.isfinite(array) & ~np.isin(array, unknown)].astype(np.float64) for array in arrays]
     return min(float(a.min(initial=np.inf)) for a in finite), max(float(a.max(initial=-np.inf)) for a in finite)

@@ -219,6 +219,10 @@ class Kind(str, ABC):
     def write(self, folder: Path, name: str, values: Map, num_names: int) -> None:
         """Write a prediction to files `name…` in the folder. `num_names`: number of class names."""
 
+    def lost(self, name: str, values: Map) -> str:
+        """A text about values that the files of :meth:`write` do not hold; empty if they hold all."""
+        return ""
+
     def change(self, expected: Map, found: Map) -> float:
         """The difference of a prediction from the expected one, see :attr:`change_measure`."""
         return 100 * float(np.abs(expected - found).mean()) / max(float(np.abs(expected).mean()), 1e-12)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST_DEPTH = 255.0
 """Without a stated range, larger values are considered a wrong unit [m]."""
+MOST_MILLIMETRES = 65535
+"""Largest depth in a file of 16 bits [mm]."""
 NEAREST_MEAN_DEPTH = 0.5
 """Smaller mean depths of a data set are considered implausible [m]."""
 
@@ -89,7 +91,17 @@ class Depth(Kind):
 
     def write(self, folder: Path, name: str, values: Map, num_names: int) -> None:
         write_npy(folder / f"{name}.npy", values)
-        write_png(folder / f"{name}_mm.png", (values * 1000).round().clip(0, 65535).astype(np.uint16))
+        millimetres = np.nan_to_num(values, posinf=np.inf) * 1000
+        write_png(folder / f"{name}_mm.png", millimetres.round().clip(0, MOST_MILLIMETRES).astype(np.uint16))
+
+    def lost(self, name: str, values: Map) -> str:
+        far, unknown = values > MOST_MILLIMETRES / 1000, np.isnan(values)
+        texts = []
+        if far.any():
+            texts.append(f"{100 * far.mean():.3g} % are farther than {MOST_MILLIMETRES / 1000} m")
+        if unknown.any():
+            texts.append(f"{100 * unknown.mean():.3g} % are no numbers, 0")
+        return f"{' and '.join(texts)} in {name}_mm.png, unlike in {name}.npy" if texts else ""
 
     def example(self, num_outputs: int, patches: Random, noise: Random) -> tuple[Tensor, Tensor]:
         target = patches(1) * 9 + 0.5

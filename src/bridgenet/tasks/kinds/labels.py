@@ -52,10 +52,10 @@ class LabelFormat:
         return found
 
     def finite(self, path: Path, array: np.ndarray) -> np.ndarray:
-        """The array as float32. Raises UserError for values that are neither finite nor ignored."""
+        """The array as float32. Raises UserError for values that are neither finite nor ignored, unless there is a range."""
         values = array.astype(np.float32)
         wrong = int((~np.isfinite(values)).sum())
-        if wrong and not self.ignores_nan:
+        if wrong and not self.ignores_nan and self.range is None:
             raise UserError(
                 f"{path}: {wrong} values are not finite (NaN or infinite), expected numbers, or `ignore: [nan]`"
             )
