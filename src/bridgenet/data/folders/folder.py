@@ -7,9 +7,11 @@ may be missing. :mod:`bridgenet.data.folders.description` reads the description 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,18 +19,20 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import SPLITS, DenseDataset, Target
+from bridgenet.data.base import SPLITS, DenseDataset, Target, fit
+from bridgenet.data.compact import expanded
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, read_array
+from bridgenet.data.folders.labels import SUFFIXES, Labels
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
-from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
 """Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
+NEAREST_BOUNDARY = 1.5
+"""Smallest distance at which boundary pixels match, whatever the size of the image: the neighbours of a pixel [pixels]."""
 
 
 def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[str, list[Path]]:
@@ -151,6 +155,19 @@ def _id_of(line: str, known: Mapping[str, Any]) -> str:
     return stem if line not in known and stem in known else line
 
 
+@dataclass(frozen=True)
+class BoundaryMap:
+    """Reader of edge files as maps of boundaries, in the `size` (H, W) of their image."""
+
+    labels: Labels
+    size: tuple[int, int]
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """The probability of a boundary, (H, W) float32, NaN where unknown. Raises UserError for a faulty file."""
+        target = fit(self.labels([path], self.size), self.size, "nearest", path)
+        return expanded("edge", target)[..., 0]
+
+
 class FolderDataset(DenseDataset):
     """One split of a custom folder. It can be sent to other processes.
 
@@ -222,8 +239,14 @@ class FolderDataset(DenseDataset):
 
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """The edge file read as a label map, (H, W), which is the protocol of NYUD-v2's published numbers."""
-        return single(path, read_array(path))[..., 0]
+        """Not used: :meth:`boundary_reader` returns a reader with the description of the files."""
+        raise NotImplementedError
+
+    def boundary_reader(self, index: int) -> BoundaryMap:
+        return BoundaryMap(self.description.entry("edge").labels, self.image_size(index))
+
+    def boundary_distance(self, index: int) -> float:
+        return max(BOUNDARY_DISTANCE, NEAREST_BOUNDARY / math.hypot(*self.image_size(index)))
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
         """Only images: labels may be missing."""
