@@ -309,3 +309,102 @@ def kill(_: None, job: BoundaryJob) -> None:
     import signal
 
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def drawn(width: int, size: tuple[int, int] = (96, 128), soft: bool = False) -> NDArray[np.uint8]:
+    """Closed and open lines of a width [pixels], 0 and 255, or smooth at their sides."""
+    image = np.zeros(size, np.uint8)
+    height, wide = size
+    cv2.ellipse(image, (wide // 2, height // 2), (wide // 3, height // 4), 20, 0, 360, 255, width)
+    cv2.line(image, (8, 8), (wide // 3, height - 9), 255, width)
+    return cv2.GaussianBlur(image, (0, 0), 1.0) if soft else image
+
+
+def own_edges(folder: Path, edges: list[NDArray], entry: str = "", size: tuple[int, int] = (96, 128)) -> Path:
+    for number, edge in enumerate(edges):
+        write(folder / "images" / f"{number}.png", np.full((*size, 3), 9 * number, np.uint8))
+        if edge.dtype == np.uint8:
+            write(folder / "edges" / f"{number}.png", edge)
+        else:
+            (folder / "edges").mkdir(exist_ok=True)
+            np.save(folder / "edges" / f"{number}.npy", edge)
+    path = folder / "data.yaml"
+    path.write_text(f"name: lines\nsplit: {{val: 0.5}}\ntasks:\n  edge: {{folder: edges{entry}}}\n")
+    return path
+
+
+def score_own(path: Path, predictions: list[NDArray[np.uint8]]) -> float:
+    dataset = data.get(str(path))("", "val", ["edge"])
+    folder = path.parent / "predictions"
+    for name in dataset.ids:
+        write(folder / f"{name}.png", predictions[int(name)])
+    return scores_of(evaluate_boundaries(jobs_of(dataset, folder), workers=1).values()).ods_f
+
+
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
+def test_own_edges_of_any_width(tmp_path: Path, width: int, soft: bool) -> None:
+    edges = [drawn(width, soft=soft)] * 4
+    assert score_own(own_edges(tmp_path, edges), edges) > 0.98
+
+
+def test_own_edges_are_the_lines_and_not_their_sides(tmp_path: Path) -> None:
+    line = np.zeros((96, 128), np.uint8)
+    line[40:47, 10:118] = 255
+    path = own_edges(tmp_path, [line] * 4)
+    thin, sides = np.zeros_like(line), np.zeros_like(line)
+    thin[43, 13:115] = 255
+    sides[39, 10:118] = sides[47, 10:118] = 255
+    assert score_own(path, [thin] * 4) > 0.98
+    assert score_own(path, [sides] * 4) < 0.02
+    dataset = data.get(str(path))("", "val", ["edge"])
+    truth = boundary.true_boundaries(dataset.boundary_labels(0))
+    assert 95 < truth.sum() < 110 and truth[43, 20:108].all()
+
+
+def test_own_edges_as_the_description_says(tmp_path: Path) -> None:
+    """0 and 1 with `scale`, a value without a label, and .npy in half the size of the image."""
+    line = drawn(3)
+    stored = (line > 0).astype(np.uint8)
+    stored[:, :50] = 9
+    told = own_edges(tmp_path / "scale", [stored] * 4, ", scale: 1, ignore: [9]")
+    assert score_own(told, [line] * 4) > 0.98  # what is predicted left of column 50 is not scored
+    half = drawn(3, (48, 64)).astype(np.float32) / 255
+    large = cv2.resize(half, (128, 96), interpolation=cv2.INTER_NEAREST)
+    assert score_own(own_edges(tmp_path / "half", [half] * 4), [(255 * large).astype(np.uint8)] * 4) > 0.98
+
+
+def test_counts_are_not_those_of_another_description(tmp_path: Path) -> None:
+    line = drawn(3)
+    keys = set()
+    for entry in ("", ", ignore: [0]", ", ignore: [128]"):
+        path = own_edges(tmp_path, [line] * 4, entry)
+        os.utime(path, ns=(len(keys), len(keys)))
+        (job, *_) = jobs_of(data.get(str(path))("", "val", ["edge"]), tmp_path / "predictions")
+        write(job.prediction, line)
+        keys.add(boundaries._key(job))
+    assert len(keys) == 3
+
+
+def test_command_on_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edges = [drawn(3)] * 4
+    path = own_edges(tmp_path, edges)
+    score_own(path, edges)
+    arguments = ["evaluate-boundaries", str(tmp_path / "predictions"), "--workers", "1", "--data"]
+    assert cli.run([*arguments, str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "SEISM boundaries, lines, 2 images, maxDist 0.00937" in said and "odsF 100.00 %" in said
+    assert cli.run([*arguments, str(tmp_path)]) == 0  # the folder of data.yaml
+    assert "2 images" in capsys.readouterr().out
+    path.write_text("split: {val: 0.5}\ntasks:\n  sal: {folder: edges}\n")
+    assert cli.run([*arguments, str(path)]) == 2
+    assert "has no edge (it offers sal)" in capsys.readouterr().err
+    path.write_text("split: {val: 0.5}\ntasks:\n  edge: {folder: edges, suffix: _none.png}\n")
+    assert cli.run([*arguments, str(path)]) == 2
+    assert "no image of the val split of" in capsys.readouterr().err
+
+
+def test_a_prediction_of_another_size_than_the_image(tmp_path: Path) -> None:
+    path = own_edges(tmp_path, [drawn(3, (48, 64))] * 4)
+    with pytest.raises(UserError, match=r"has 48×64 pixels .* has 96×128"):
+        score_own(path, [drawn(3, (48, 64))] * 4)

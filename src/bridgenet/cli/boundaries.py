@@ -25,7 +25,10 @@ def add_command(command: MakeParser) -> None:
     parser.add_argument(
         "predictions", type=Path, help="folder of 8-bit grey PNGs, ID.png, 255·probability, not thinned"
     )
-    parser.add_argument("--data", metavar="nyud|pascal", help="score a published data set by its protocol")
+    parser.add_argument(
+        "--data",
+        help="score a published data set by its protocol (nyud, pascal), or the YAML file of a folder of your own",
+    )
     parser.add_argument("--data-root", "--root", type=Path, help="data root (default: $BRIDGENET_DATA)")
     parser.add_argument("--split", default="val", choices=["train", "val"])
     parser.add_argument(
@@ -48,7 +51,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
     if not options.predictions.is_dir():
         raise UserError(f"no folder of predictions at {options.predictions}")
-    jobs, protocol, expected = _published(options) if options.data else _own(options)
+    jobs, protocol, expected = _of_data(options) if options.data else _of_folder(options)
     extra = sorted(path.name for path in options.predictions.iterdir() if _is_extra(path, expected))
     for name in extra[:SHOWN]:
         print(f"! {options.predictions / name} belongs to no image: not scored")
@@ -76,23 +79,25 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def _published(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]:
+def _of_data(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]:
     """The images of a data set to score, the name of the protocol, and the names of the expected predictions."""
     from bridgenet import data
     from bridgenet.evaluation.boundaries import jobs_of, protocol
 
     if options.ground_truth or options.max_dist is not None:
         raise UserError("--data has its own truth and distance: leave out --ground-truth and --max-dist")
-    known = data.published(options.data)
-    root = data.data_root(options.data_root, flag="--data-root")
-    if not (root / known.info.folder).is_dir():
-        known.require_folder(root, flag="--data-root")
-    dataset = known(root, options.split, ["edge"])
+    source = data.get(options.data)
+    root = data.data_root(options.data_root, flag="--data-root") if source.info.needs_root else ""
+    if isinstance(source, type) and not Path(root, source.info.folder).is_dir():
+        source.require_folder(root, flag="--data-root")
+    dataset = source(root, options.split, ["edge"])
     jobs = jobs_of(dataset, options.predictions)
+    if not jobs:
+        raise UserError(f"no image of the {options.split} split of {dataset.info.title} has a label of edge")
     return jobs, protocol(dataset, len(jobs)), {f"{name}.png" for name in dataset.ids}
 
 
-def _own(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]:
+def _of_folder(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[str]]:
     from bridgenet.evaluation.boundaries import BoundaryJob, read_label_png
 
     if options.ground_truth is None or options.max_dist is None:

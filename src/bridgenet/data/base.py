@@ -173,7 +173,10 @@ class DenseDataset(ABC):
     @staticmethod
     @abstractmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """Read an (H, W) integer map; the boundary evaluation takes changes of its labels as true boundaries."""
+        """Read an (H, W) map; the boundary evaluation takes changes of its labels as true boundaries.
+
+        A map of real numbers is a map of boundaries, see :func:`bridgenet.metrics.boundary.true_boundaries`.
+        """
 
     @property
     def is_synthetic(self) -> bool:

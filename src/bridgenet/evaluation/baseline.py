@@ -57,7 +57,7 @@ def _boundaries(probability: float, val_set: data.DenseDataset) -> dict[str, flo
     """Compute odsF, oisF and AP of a constant probability."""
     counts = []
     for index in val_set.boundary_indices():
-        truth = boundary.boundaries(val_set.boundary_labels(index))
+        truth = boundary.true_boundaries(val_set.boundary_labels(index))
         prediction = np.full(truth.shape, int(255 * probability), np.uint8)
         counts.append(boundary.count(prediction, truth, max_distance=val_set.boundary_distance(index)))
     matched, predicted, true = (np.array(values) for values in zip(*counts))

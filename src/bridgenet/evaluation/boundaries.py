@@ -36,14 +36,16 @@ ReadLabels = Callable[[Path], NDArray[Any]]
 
 @dataclass(frozen=True)
 class BoundaryJob:
-    """An image: its prediction, and the label map that defines its true boundaries.
+    """An image: its prediction, and the map that defines its true boundaries.
 
     Attributes:
         name: name of the image.
         prediction: 8-bit grey PNG, 255·probability, in the image's own size.
-        truth: file of the label map.
-        read_labels: function of a module that reads `truth` as an (H, W) array.
+        truth: file of the map.
+        read_labels: reads `truth` as an (H, W) array, see :func:`bridgenet.metrics.boundary.true_boundaries`: a function of a
+            module, or an object whose `repr` says how it reads. Pixels that are NaN are left out.
         max_distance: see :func:`bridgenet.metrics.boundary.count`.
+        size: (height, width) of what is read [pixels], if that is not the size of the file.
     """
 
     name: str
@@ -51,6 +53,7 @@ class BoundaryJob:
     truth: Path
     read_labels: ReadLabels
     max_distance: float
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def jobs_of(dataset: DenseDataset, predictions: Path) -> list[BoundaryJob]:
             truth=dataset.boundary_file(index),
             read_labels=dataset.boundary_reader(index),
             max_distance=dataset.boundary_distance(index),
+            size=getattr(dataset.boundary_reader(index), "size", None),
         )
         for index in dataset.boundary_indices()
     ]
@@ -129,8 +133,11 @@ def protocol(dataset: DenseDataset, images: int) -> str:
         split = "" if dataset.split == "val" else f" of the {dataset.split} split"
         published = "" if not known or (images == known and not split) else f" (published: {known})"
         what = f"{info.title}, {images} images{split}{published}"
-    distances = sorted({dataset.boundary_distance(index) for index in dataset.boundary_indices()})
-    return f"SEISM boundaries, {what}, maxDist {' and '.join(map(str, distances or [info.boundary_distance]))}"
+    distances = {dataset.boundary_distance(index) for index in dataset.boundary_indices()} or {info.boundary_distance}
+    shown = [f"{distance:.3g}" for distance in sorted(distances)]
+    return (
+        f"SEISM boundaries, {what}, maxDist {' and '.join(shown) if len(shown) < 3 else f'{shown[0]} to {shown[-1]}'}"
+    )
 
 
 def scores_of(counts: Iterable[BoundaryCounts]) -> BoundaryScores:
@@ -156,7 +163,7 @@ def check_predictions(jobs: Sequence[BoundaryJob]) -> None:
                     problems.append(
                         f"{job.prediction} is a {image.format} of mode {image.mode}, expected an 8-bit grey PNG"
                     )
-                elif job.truth.suffix == ".png" and (size := _png_size(job.truth)) and size != image.size:
+                elif (size := _expected_size(job)) and size != image.size:
                     problems.append(_another_size(job, image.size, size))
                 image.verify()
         except UserError as error:
@@ -171,10 +178,14 @@ def _unusable(problems: Sequence[str], number: int) -> UserError:
     return UserError(f"{len(problems)} of {number} predictions cannot be used:\n{shown}{more}")
 
 
-def _png_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) [pixels] from an image's header; None if it cannot be read, which is reported when it is used."""
+def _expected_size(job: BoundaryJob) -> tuple[int, int] | None:
+    """(width, height) of the truth [pixels]; None if it cannot be told yet, or not be read, which is reported later."""
+    if job.size is not None:
+        return job.size[1], job.size[0]
+    if job.truth.suffix != ".png":
+        return None
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(job.truth, formats=FORMATS) as image:
             return image.size
     except (OSError, ValueError, SyntaxError):
         return None
@@ -210,13 +221,17 @@ def _count(_: None, job: BoundaryJob) -> BoundaryCounts | str:
         return str(error)
     if prediction.shape != labels.shape:
         return _another_size(job, prediction.shape[::-1], labels.shape[::-1])
-    matched, predicted, true = boundary.count(prediction, boundary.boundaries(labels), max_distance=job.max_distance)
+    if labels.dtype.kind == "f":
+        prediction = np.where(np.isnan(labels), np.uint8(0), prediction)
+    truth = boundary.true_boundaries(labels)
+    matched, predicted, true = boundary.count(prediction, truth, max_distance=job.max_distance)
     return BoundaryCounts(matched.tolist(), predicted.tolist(), true)
 
 
 def _key(job: BoundaryJob) -> str:
     """A digest of everything that the counts depend on."""
-    digest = hashlib.sha256(json.dumps([VERSION, job.max_distance, job.read_labels.__qualname__]).encode())
+    reader = getattr(job.read_labels, "__qualname__", repr(job.read_labels))
+    digest = hashlib.sha256(json.dumps([VERSION, job.max_distance, reader]).encode())
     for path in (job.prediction, job.truth):
         with reading(path):
             digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from bridgenet import tasks as task_registry
-from bridgenet.data.base import SPLITS, DenseDataset, Target
+from bridgenet.data.base import SPLITS, DenseDataset, Target, fit
+from bridgenet.data.compact import expanded
 from bridgenet.data.folders.description import Description, read_description
-from bridgenet.data.folders.labels import SUFFIXES, check_upright, read_array
+from bridgenet.data.folders.labels import SUFFIXES, Labels
 from bridgenet.data.folders.lists import listed_ids
 from bridgenet.data.folders.task_entries import TaskFiles
 from bridgenet.data.info import DataSetInfo, DataSource
@@ -30,11 +32,12 @@ from bridgenet.imaging import reading
 from bridgenet.imaging.orientation import orientation
 from bridgenet.system.text_files import composed
 from bridgenet.system.walking import walk
-from bridgenet.tasks.kinds.labels import single
 
 SIZE_STEP = 32
 """Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
+NEAREST_BOUNDARY = 1.5
+"""Smallest distance at which boundary pixels match, whatever the size of the image: the neighbours of a pixel [pixels]."""
 
 
 @dataclass
@@ -194,6 +197,19 @@ def _meaning(entry: TaskFiles) -> dict[str, Any]:
     return json.loads(json.dumps({key: value for key, value in said.items() if value not in (None, [], ())}))
 
 
+@dataclass(frozen=True)
+class BoundaryMap:
+    """Reader of edge files as maps of boundaries, in the `size` (H, W) of their image."""
+
+    labels: Labels
+    size: tuple[int, int]
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """The probability of a boundary, (H, W) float32, NaN where unknown. Raises UserError for a faulty file."""
+        target = fit(self.labels([path], self.size), self.size, "nearest", path)
+        return expanded("edge", target)[..., 0]
+
+
 class FolderDataset(DenseDataset):
     """One split of a custom folder. It can be sent to other processes.
 
@@ -284,9 +300,14 @@ class FolderDataset(DenseDataset):
 
     @staticmethod
     def read_boundary_labels(path: Path) -> np.ndarray:
-        """The edge file read as a label map, (H, W), which is the protocol of NYUD-v2's published numbers."""
-        check_upright(path)
-        return single(path, read_array(path))[..., 0]
+        """Not used: :meth:`boundary_reader` returns a reader with the description of the files."""
+        raise NotImplementedError
+
+    def boundary_reader(self, index: int) -> BoundaryMap:
+        return BoundaryMap(self.description.entry("edge").labels, self.image_size(index))
+
+    def boundary_distance(self, index: int) -> float:
+        return max(BOUNDARY_DISTANCE, NEAREST_BOUNDARY / math.hypot(*self.image_size(index)))
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
         """Only images: labels may be missing."""

@@ -5,7 +5,8 @@
 
 The steps are :func:`orientation`, :func:`suppress`, :func:`thin`, :func:`boundaries`, :class:`Matcher` and
 :func:`summarise`. Differences from plain BSDS evaluation: non-maximum suppression is part of it, thresholds are exclusive,
-the best threshold is not interpolated, and true boundaries are made from label maps.
+the best threshold is not interpolated, and true boundaries are made from label maps. Of folders of one's own, which have maps of
+boundaries, they are thinned (:func:`true_boundaries`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bridgenet.imaging.thinning import thin
 from bridgenet.metrics.boundary.matching import Matcher, radius
 from bridgenet.metrics.boundary.scores import THRESHOLDS, BoundaryScores, precision_recall, summarise
 from bridgenet.metrics.boundary.suppression import non_maximum_suppression, orientation, suppress
-from bridgenet.metrics.boundary.truth import boundaries
+from bridgenet.metrics.boundary.truth import boundaries, true_boundaries
 
 __all__ = [
     "THRESHOLDS",
@@ -32,6 +33,7 @@ __all__ = [
     "summarise",
     "suppress",
     "thin",
+    "true_boundaries",
 ]
 
 

@@ -65,6 +65,11 @@ def orientation(probability: Float) -> Float:
 
 
 def suppress(probability: Float, angle: Float) -> Float:
+    """:func:`maxima`, lowered at the border of the image."""
+    return fade_border(maxima(probability, angle))
+
+
+def maxima(probability: Float, angle: Float) -> Float:
     """(H, W) float32: the probability where it is a maximum across the boundary, else 0."""
     y, x = np.nonzero(probability)
     value, cos, sin = probability[y, x], np.cos(angle[y, x]), np.sin(angle[y, x])
@@ -74,7 +79,7 @@ def suppress(probability: Float, angle: Float) -> Float:
         keep &= value * TOLERANCE >= beside
     result = np.zeros_like(probability)
     result[y[keep], x[keep]] = value[keep]
-    return fade_border(result)
+    return result
 
 
 def _bilinear(image: Float, x: Float, y: Float) -> Float:
