@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from annotated_types import Ge, Le
+
 from bridgenet import extensions
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong_options
 from bridgenet.model.legacy import in_parts
-from bridgenet.system.validation import Count, Rate, Words, lines, strict, validated
+from bridgenet.system.validation import Rate, Words, lines, strict, validated
 from bridgenet.tasks.naming import check_names
 
-Size = Annotated[tuple[Count, Count], Words("[height, width] in pixels")]
+MOST_PIXELS = 32_767
+"""Largest side of images [pixels]: OpenCV resizes none that are larger."""
+Side = Annotated[int, Ge(1), Le(MOST_PIXELS)]
+Size = Annotated[tuple[Side, Side], Words(f"[height, width] in pixels, 1 to {MOST_PIXELS}")]
+Channels = Annotated[int, Ge(1), Le(65_536)]
 
 
 class Part(dict[str, Any]):
@@ -49,6 +55,24 @@ class Part(dict[str, Any]):
         return core_schema.no_info_plain_validator_function(cls.of)
 
 
+def wrong_tasks(
+    num_outputs: Mapping[str, int], class_names: Mapping[str, list[str]], definitions: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Report class names and definitions in a file's description that do not belong to its tasks, a line for each problem."""
+    tasks = ", ".join(num_outputs)
+    problems = [f"class_names has {task}, expected tasks of {tasks}" for task in class_names if task not in num_outputs]
+    problems += [
+        f"class_names.{task} has {len(names)} names, expected {num_outputs[task]}, one for each channel"
+        for task, names in class_names.items()
+        if task in num_outputs and len(names) != num_outputs[task]
+    ]
+    return problems + [
+        f"task_definitions.{task} defines {definition.get('name')!r}, expected {task}, one of {tasks}"
+        for task, definition in definitions.items()
+        if definition.get("name") != task or task not in num_outputs
+    ]
+
+
 @strict
 @dataclass
 class NetworkConfig:
@@ -68,7 +92,7 @@ class NetworkConfig:
         task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not built in.
     """
 
-    num_outputs: dict[str, int]
+    num_outputs: dict[str, Channels]
     backbone: Part
     image_size: Size
     decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
@@ -92,6 +116,7 @@ class NetworkConfig:
         config, problems = validated(cls, in_parts(values)[0])
         if config is not None:
             problems = wrong_options(config.decoder.name, config.decoder.arguments)
+            problems += wrong_tasks(config.num_outputs, config.class_names, config.task_definitions)
         if config is None or problems:
             newer = " Is it from a newer version?" if any(line.startswith("unknown key") for line in problems) else ""
             raise UserError(lines(problems, "the network's description: ") + newer)

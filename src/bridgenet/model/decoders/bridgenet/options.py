@@ -16,7 +16,9 @@ MAX_STAGES = 4
 Stages = Annotated[int, Ge(1), Le(MAX_STAGES), Words(f"{NUM_STAGES} (as published), or 1 to {MAX_STAGES}")]
 Width = Annotated[int, Ge(2)]
 Depth = Count | list[Count]
-Chains = Sequence[Count] | Sequence[Sequence[Count]]
+Divisor = Annotated[int, Ge(1), Le(64)]
+Factor = Annotated[int, Ge(1), Le(1000)]
+Chains = Sequence[Factor] | Sequence[Sequence[Factor]]
 """A list that is repeated over the refiner blocks of every stage, or one list per stage."""
 
 
