@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import bridgenet
 from bridgenet import UserError
 from bridgenet.checkpoints import read_information, read_own, reference
 from bridgenet.checkpoints.backbone import load_backbone
+from bridgenet.checkpoints.files import read_file
+from bridgenet.checkpoints.inspect import inspect
 from bridgenet.model.backbones import build_backbone
 from tests.model.networks import BACKBONES, build, config, config_of, images
 
@@ -87,6 +90,38 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
         ),
         ({"network": config().as_dict() | {"embed_dim": 10**6}}, "embed_dim is 1000000, expected "),
         ({"network": config().as_dict() | {"embed_dim": 1000}}, "weights do not fit this network"),
+        ({"network": config("resnet").as_dict() | {"backbone_kwargs": {"layers": [10**6] * 4}}}, "far larger network"),
+        (
+            {"network": config("resnet").as_dict() | {"backbone_kwargs": {"layers": [10**9] * 4}}},
+            "backbone.layers 1000000000",
+        ),
+        ({"network": config().as_dict() | {"num_stages": 10**9}}, "num_stages is 1000000000, expected 3"),
+        ({"network": config().as_dict() | {"dilations": [10**9]}}, "dilations is .*1000000000"),
+        (
+            {"network": config().as_dict() | {"base_divisor": 10**9}},
+            "base_divisor is 1000000000, expected .* at most 64",
+        ),
+        ({"network": config().as_dict() | {"image_size": [0, 0]}}, r"image_size is \[0, 0\], expected"),
+        ({"network": config().as_dict() | {"image_size": [64, 10**9]}}, r"image_size is .* 1 to 32767"),
+        ({"network": config().as_dict() | {"num_outputs": {"depth": 10**9}}}, "num_outputs.depth is 1000000000"),
+        ({"network": config().as_dict() | {"num_outputs": {"../x": 1}}}, "num_outputs: '../x' is no name of a task"),
+        (
+            {"network": config().as_dict() | {"class_names": {"semseg": ["a"]}}},
+            "class_names.semseg has 1 names, expected 5",
+        ),
+        (
+            {"network": config().as_dict() | {"class_names": {"x": ["a"]}}},
+            "class_names has x, expected tasks of semseg",
+        ),
+        (
+            {"network": config().as_dict() | {"task_definitions": {"depth": {"name": "x"}}}},
+            "task_definitions.depth defines 'x'",
+        ),
+        ({"network": config().as_dict() | {"task_definitions": {"depth": "text"}}}, "task_definitions.depth is 'text'"),
+        (
+            {"network": config().as_dict() | {"task_definitions": {"depth": {"name": "depth"}}}},
+            "does not describe a task: title",
+        ),
         (
             {"network": config().as_dict() | {"backbone_kwargs": {"checkpoint_path": "/x"}}},
             "has checkpoint_path, which is no",
@@ -129,15 +164,65 @@ def test_a_runs_last_has_scores_of_an_earlier_step(tmp_path: Path) -> None:
     assert read_information(tmp_path / "last.safetensors") == information  # what the run is resumed from
 
 
-def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
-    network = build()
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
+    network, path = build(), tmp_path / "x.safetensors"
     with torch.no_grad():
-        network.heads["depth"].bias.fill_(torch.nan)
-    bridgenet.save(network, tmp_path / "x.safetensors")
-    with pytest.warns(
-        UserWarning, match=r"x\.safetensors: 1 weights hold NaN or infinity \(first: heads\.depth\.bias\)"
-    ):
-        bridgenet.load(tmp_path / "x.safetensors", device="cpu")
+        network.heads["depth"].bias.fill_(value)
+    bridgenet.save(network, path)
+    words = r"1 of \d+ weights hold NaN or infinity \(first: heads\.depth\.bias\)"
+    with pytest.raises(UserError, match=rf"x\.safetensors: {words}"):
+        bridgenet.load(path, device="cpu")
+    assert any(re.search(words, problem) for problem in inspect(path).problems)
+
+
+@pytest.mark.parametrize("part", ["model.heads.depth.weight", "optimizer.heads.depth.weight/exp_avg"])
+def test_flipped_bits_are_told(tmp_path: Path, part: str) -> None:
+    path = tmp_path / "last.safetensors"
+    bridgenet.save(build(), path, optimizer={"heads.depth.weight/exp_avg": torch.ones(3)})
+    content = bytearray(path.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    start, _ = json.loads(content[8 : 8 + length])[part]["data_offsets"]
+    content[8 + length + start + 1] ^= 16
+    path.write_bytes(content)
+    damaged = rf"last\.safetensors is damaged: the checksum of {part.partition('.')[0]} is another"
+    with pytest.raises(UserError, match=damaged):
+        inspect(path)
+    with pytest.raises(UserError, match=damaged):
+        read_own(path, whole=True)
+    if part.startswith("model"):
+        with pytest.raises(UserError, match=damaged):
+            bridgenet.load(path)
+
+
+def test_weights_and_description_belong_together(tmp_path: Path) -> None:
+    """What the format itself does not tell: two weights of one shape exchanged, and another name of a class."""
+    path = tmp_path / "x.safetensors"
+    bridgenet.save(build(class_names={"semseg": list("abcde")}), path)
+    content = path.read_bytes()
+    for change in ((b"preliminary.semseg.0.conv", b"preliminary.depth.0.conv"), (b'\\"a\\"', b'\\"A\\"')):
+        one, two = change
+        assert one in content
+        marked = content.replace(one, b"@").replace(two, one).replace(b"@", two)
+        path.write_bytes(marked if len(marked) == len(content) else content.replace(one, two, 1))
+        with pytest.raises(UserError, match=r"x\.safetensors"):
+            bridgenet.load(path)
+
+
+@pytest.mark.parametrize("sums", ["", "[]", '{"model": 3}', "{}", "[" * 100_000])
+def test_checksums_that_are_none(tmp_path: Path, sums: str) -> None:
+    path = tmp_path / "x.safetensors"
+    bridgenet.save(build(), path)
+    content, metadata = read_file(path)
+    save_file(content, str(path), metadata=metadata | {"bridgenet_checksums": sums})
+    with pytest.raises(UserError, match=r"checksum of (bridgenet_checksums|model) is another"):
+        bridgenet.load(path)
+
+
+def test_files_without_a_checksum_are_read_with_a_note(saved: Path) -> None:
+    rewrite(saved, {"network": config().as_dict()})
+    with pytest.warns(UserWarning, match=r"best\.safetensors has no checksum"):
+        bridgenet.load(saved)
 
 
 def test_failed_save_leaves_the_old_file(saved: Path, monkeypatch) -> None:

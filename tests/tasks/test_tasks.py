@@ -57,6 +57,25 @@ def test_what_describes_no_task() -> None:
         tasks.from_dict(tasks.of_kind("height", "regression").as_dict() | {"kind": "sound"})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("loss_weight", -1.0, "loss_weight is -1.0, expected a number, at least 0"),
+        ("loss_weight", "a", "loss_weight is 'a', expected a number"),
+        ("num_outputs", 0, "num_outputs is 0, expected a whole number, at least 1"),
+        ("interpolation", "linear", "interpolation is 'linear', expected nearest or cubic"),
+        ("negate_on_flip", "x", "negate_on_flip is 'x', expected"),
+        ("loss", None, "loss is nothing, expected text"),
+        ("full_headline", {"key": "a"}, "full_headline is missing"),
+        ("decode", "bridgenet.cli.main:run", "has the decode bridgenet.cli.main:run, which is none"),
+        ("metric", "bridgenet.__main__:main", "has the metric bridgenet.__main__:main, which is none"),
+    ],
+)
+def test_definitions_out_of_files_are_checked(key: str, value: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        tasks.from_dict(tasks.of_kind("height", "regression", num_outputs=1).as_dict() | {key: value})
+
+
 def test_a_callable_is_written_by_its_name() -> None:
     from bridgenet.losses import l1
 

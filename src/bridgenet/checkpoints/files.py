@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import pickle
 import re
 import zipfile
@@ -44,6 +45,10 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
         _check_zip(path, whole)
     elif start[:1] != b"\x80":  # the first byte of every pickle of torch.save
         raise UserError(f"{path} is neither a PyTorch nor a safetensors file" + ("" if start else ": it is empty"))
+    if _holds_bytearray(
+        path, is_zip
+    ):  # the only one of torch's permitted types that takes as much memory as a number says
+        raise UserError(f"{path} was refused: it holds a bytearray, expected only weights")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
@@ -59,6 +64,16 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected a dictionary of weights")
     return content, {}
+
+
+def _holds_bytearray(path: Path, is_zip: bool) -> bool:
+    """Whether a PyTorch file, whose parts are not compressed, asks for Python's type of that name."""
+    if is_zip:
+        with zipfile.ZipFile(path) as opened:
+            pickles = [opened.read(name) for name in opened.namelist() if name.endswith(".pkl")]
+        return any(b"bytearray" in each for each in pickles)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"bytearray") >= 0
 
 
 def weights_digest(path: Path) -> str:
@@ -132,7 +147,9 @@ def state_of(content: Mapping[str, Any], path: Path) -> State:
     tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     state = without_prefix(tensors, "module.", path)
     if not state:
-        raise UserError(f"{path} holds no weights (keys: {', '.join(list(map(str, content))[:5]) or 'none'})")
+        raise UserError(
+            f"{path} holds no weights (keys: {', '.join([key for key in content if isinstance(key, str)][:5]) or 'none'})"
+        )
     return state
 
 
@@ -195,6 +212,12 @@ def problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: 
             kinds = (str(value.dtype).removeprefix("torch."), str(tensor.dtype).removeprefix("torch."))
             found.append(f"{key} has numbers of kind {kinds[0]}, expected {kinds[1]}")
     return found
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str:
+    """How many weights hold NaN or infinity, in words; an empty string if none does."""
+    bad = [key for key, x in state.items() if x.is_floating_point() and not (x.is_meta or torch.isfinite(x).all())]
+    return f"{len(bad)} of {len(state)} weights hold NaN or infinity (first: {bad[0]})" if bad else ""
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

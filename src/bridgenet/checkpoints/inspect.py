@@ -1,4 +1,4 @@
-"""Inspection of weight files by names and shapes: no memory is allocated for a network, and few weights are read."""
+"""Inspection of weight files: they are read once, and no memory is allocated for a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bridgenet.checkpoints import (
     weights_path,
 )
 from bridgenet.checkpoints.detection import detect, internimage_size, internimage_style
-from bridgenet.checkpoints.files import problems, read_config, read_state
+from bridgenet.checkpoints.files import not_finite, problems, read_config, read_state
 from bridgenet.checkpoints.reference import DROPPED, is_reference
 from bridgenet.config.resolved import network_size
 from bridgenet.config.settings import RunConfig
@@ -128,14 +128,14 @@ def inspect(source: str | Path, *, config: Mapping[str, Any] | str | Path | None
 
 def _inspected(path: Path, config: Mapping[str, Any] | str | Path | None) -> Inspection:
     given = read_config(config) if isinstance(config, str | Path) else config
-    if own := read_own(path):
+    if own := read_own(path, whole=True):
         state, _, network_config, information = own
         kind = {BEST: "best weights of a run", LAST: "last weights of a run", HUB_WEIGHTS: "own weights, as on the hub"}
         found = Inspection(str(path), kind.get(path.name, "own weights"))
         _describe(found, network_config, information)
         _compare(found, network_config, state, path, reference=False)
         return found
-    state, content = read_state(path, whole=False)
+    state, content = read_state(path, whole=True)
     if not is_reference(state):
         return _backbone(path, state)
     found = Inspection(str(path), "BridgeNet in the authors' names")
@@ -189,6 +189,8 @@ def _compare(
 ) -> None:
     """Add the weights that do not fit the network to the problems."""
     _count_parameters(found, state)
+    if bad := not_finite(state):
+        found.problems.append(bad)
     try:
         network = meta_network(config, state, path)
     except UserError as error:
@@ -246,6 +248,8 @@ def _backbone(path: Path, state: dict[str, Tensor]) -> Inspection:
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
     found = Inspection(str(path), f"unknown weights (first: {', '.join(list(state)[:3])})")
     _count_parameters(found, state)
+    if bad := not_finite(state):
+        found.problems.append(bad)
     if "patch_embed.conv2.weight" in state and any(".dcn." in key for key in state):
         found.kind = "InternImage backbone in OpenGVLab's names"
         try:

@@ -1,13 +1,15 @@
 """This project's own weight files.
 
 A file is in the safetensors format. It has the weights under `model.` and, in a run's `last`, the optimiser's state under
-`optimizer.`; the network's description and everything else that is not a tensor is JSON in the metadata key `bridgenet`.
+`optimizer.`; the network's description and everything else that is not a tensor is JSON in the metadata key `bridgenet`. The
+checksums of description and weights, and of the optimiser's state, are JSON in the metadata key `bridgenet_checksums`.
 Files are written atomically and load without further arguments.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bridgenet.checkpoints.checksum import checksum
 from bridgenet.checkpoints.files import State, is_safetensors, read_file
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNet
@@ -26,6 +29,7 @@ from bridgenet.system.files import replacing
 FORMAT = 1
 BEST, LAST = "best.safetensors", "last.safetensors"
 HUB_WEIGHTS = "model.safetensors"
+CHECKSUMS = "bridgenet_checksums"
 
 
 def save(
@@ -51,11 +55,14 @@ def save(
     path = Path(path)
     known = required_record(network, config)
     described = description(known.config, information or {}, known.information)
-    tensors = {f"model.{key}": value.detach().contiguous().cpu() for key, value in network.state_dict().items()}
-    tensors |= {f"optimizer.{key}": value.detach().contiguous().cpu() for key, value in (optimizer or {}).items()}
+    text = json.dumps(described)
+    parts = {"model": network.state_dict(), "optimizer": optimizer or {}}
+    plain = {part: {key: x.detach().contiguous().cpu() for key, x in state.items()} for part, state in parts.items()}
+    tensors = {f"{part}.{key}": x for part, state in plain.items() for key, x in state.items()}
+    sums = {part: checksum(text, state) for part, state in plain.items()}
     with replacing(path) as partial:
         try:
-            save_file(tensors, str(partial), metadata={"bridgenet": json.dumps(described)})
+            save_file(tensors, str(partial), metadata={"bridgenet": text, CHECKSUMS: json.dumps(sums)})
         except SafetensorError as error:
             raise UserError(f"{path} could not be written: {error}") from None
 
@@ -84,8 +91,15 @@ def description(
     return {"format": FORMAT, "network": config.as_dict(), "information": kept}
 
 
-def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
-    """Read weights, optimiser tensors, description and information of a file; None if it is another kind of file."""
+def read_own(path: Path, *, whole: bool = False) -> tuple[State, State, NetworkConfig, dict[str, Any]] | None:
+    """Read weights, optimiser tensors, description and information of a file; None if it is another kind of file.
+
+    Args:
+        whole: verify the checksum of the optimiser's state, too, for which all of it is read.
+
+    Raises:
+        UserError: the file is damaged, or its description is.
+    """
     if not is_safetensors(path):
         return None
     content, metadata = read_file(path)
@@ -96,7 +110,25 @@ def read_own(path: Path) -> tuple[State, State, NetworkConfig, dict[str, Any]] |
     def part(prefix: str) -> State:
         return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
 
-    return part("model."), part("optimizer."), config, information
+    model, optimizer = part("model."), part("optimizer.")
+    parts = {"model": model, "optimizer": optimizer} if whole else {"model": model}
+    _check_sums(metadata, parts, path)
+    return model, optimizer, config, information
+
+
+def _check_sums(metadata: Mapping[str, str], parts: Mapping[str, State], path: Path) -> None:
+    if CHECKSUMS not in metadata:
+        warnings.warn(f"{path} has no checksum, so that damage would go unnoticed", stacklevel=4)
+        return
+    try:
+        sums = json.loads(metadata[CHECKSUMS])
+        different = [part for part, state in parts.items() if sums[part] != checksum(metadata["bridgenet"], state)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        different = [CHECKSUMS]
+    if different:
+        raise UserError(
+            f"{path} is damaged: the checksum of {' and '.join(different)} is another; copy or download it again"
+        )
 
 
 def parse_description(text: str, path: Path) -> tuple[NetworkConfig, dict[str, Any]]:

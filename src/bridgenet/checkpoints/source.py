@@ -14,8 +14,17 @@ from torch.overrides import TorchFunctionMode
 
 from bridgenet import extensions
 from bridgenet.checkpoints.detection import detect_network
-from bridgenet.checkpoints.files import State, check_state_dict, is_safetensors, read_config, read_state, weights_digest
+from bridgenet.checkpoints.files import (
+    State,
+    check_state_dict,
+    is_safetensors,
+    not_finite,
+    read_config,
+    read_state,
+    weights_digest,
+)
 from bridgenet.checkpoints.hub import download, is_hub_name
+from bridgenet.checkpoints.limits import limited
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
 from bridgenet.checkpoints.reference import DROPPED, is_reference, reference_name
 from bridgenet.errors import UserError
@@ -170,7 +179,7 @@ def meta_network(config: NetworkConfig, state: Mapping[str, Tensor], path: Path)
             for depth in found if isinstance(found, list | tuple) else [found]:
                 if isinstance(depth, int) and depth > len(state):
                     raise UserError(f"{path}: its description says {name} {depth}, but there are {len(state)} weights")
-    with torch.device("meta"):
+    with torch.device("meta"), limited(config, len(state), path):
         return _built(config, path)
 
 
@@ -184,13 +193,12 @@ def _filled(
     drawn = meta_network(config, state, path)
     names = names_of(drawn) if names_of else {key: key for key in drawn.state_dict()}
     check_state_dict(state, {names[key]: value for key, value in drawn.state_dict().items() if key in names}, path)
+    if bad := not_finite({key: state[name] for key, name in names.items() if name in state}):
+        raise UserError(f"{path}: {bad}: its training diverged, or the file is damaged; take an earlier one")
     with _NoRandomNumbers():  # every weight is about to be replaced
         network = _built(config, path)
     # The authors' names omit num_batches_tracked, which is not used with a fixed momentum.
     network.load_state_dict({key: state[name] for key, name in names.items()}, strict=False)
-    bad = [key for key, x in network.state_dict().items() if x.is_floating_point() and not torch.isfinite(x).all()]
-    if bad:
-        warnings.warn(f"{path}: {len(bad)} weights hold NaN or infinity (first: {bad[0]})", stacklevel=3)
     if wide := [key for key, x in state.items() if x.dtype == torch.float64]:
         warnings.warn(f"{path}: {len(wide)} weights are float64 and are rounded to float32", stacklevel=3)
     return network

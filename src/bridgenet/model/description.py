@@ -11,7 +11,7 @@ from bridgenet import extensions
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong_options
 from bridgenet.model.legacy import in_parts
-from bridgenet.system.validation import PART_OF_VALUE, Rate, Size, absurd, lines, strict, validated
+from bridgenet.system.validation import PART_OF_VALUE, Count, Rate, Size, absurd, lines, strict, validated
 from bridgenet.tasks.naming import check_names
 
 
@@ -55,6 +55,24 @@ class Part(dict[str, Any]):
         return core_schema.no_info_plain_validator_function(checked)
 
 
+def wrong_tasks(
+    num_outputs: Mapping[str, int], class_names: Mapping[str, list[str]], definitions: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Report class names and definitions in a file's description that do not belong to its tasks, a line for each problem."""
+    tasks = ", ".join(num_outputs)
+    problems = [f"class_names has {task}, expected tasks of {tasks}" for task in class_names if task not in num_outputs]
+    problems += [
+        f"class_names.{task} has {len(names)} names, expected {num_outputs[task]}, one for each channel"
+        for task, names in class_names.items()
+        if task in num_outputs and len(names) != num_outputs[task]
+    ]
+    return problems + [
+        f"task_definitions.{task} defines {definition.get('name')!r}, expected {task}, one of {tasks}"
+        for task, definition in definitions.items()
+        if definition.get("name") != task or task not in num_outputs
+    ]
+
+
 @strict
 @dataclass
 class NetworkConfig:
@@ -76,7 +94,7 @@ class NetworkConfig:
         task_definitions: :meth:`bridgenet.tasks.Task.as_dict` of each task that is not built in.
     """
 
-    num_outputs: dict[str, int]
+    num_outputs: dict[str, Count]
     backbone: Part
     image_size: Size
     decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
@@ -102,6 +120,7 @@ class NetworkConfig:
         config, problems = validated(cls, in_parts(values)[0])
         if config is not None:
             problems = wrong_options(config.decoder.name, config.decoder.arguments) + config._wrong_classes()
+            problems += wrong_tasks(config.num_outputs, config.class_names, config.task_definitions)
         if config is None or problems:
             newer = " Is it from a newer version?" if any(line.startswith("unknown key") for line in problems) else ""
             raise UserError(lines(problems, "the network's description: ") + newer)

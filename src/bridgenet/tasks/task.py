@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, get_type_hints
+
+from annotated_types import Ge, Le, MinLen
 
 from bridgenet.errors import UserError
 from bridgenet.moved import renamed
+from bridgenet.system.validation import NotNegative, lines, said, strict, validated
 from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.base import Kind
 from bridgenet.tasks.naming import wrong_name
 from bridgenet.tasks.references import Reference, name_of
 
 
+@strict
 @dataclass(frozen=True)
 class Headline:
     """The score that represents a task in tables.
@@ -78,9 +83,9 @@ class Task:
     name: str
     title: str
     kind: Kind
-    num_outputs: int | None
+    num_outputs: Annotated[int, Ge(1), Le(65_536)] | None
     loss: Reference
-    loss_weight: float = 1.0
+    loss_weight: NotNegative = 1.0
     metric: Reference
     headline: str
     headline_title: str
@@ -125,14 +130,30 @@ class Task:
 
 def from_dict(values: Mapping[str, Any]) -> Task:
     """The inverse of :meth:`Task.as_dict`. Raises UserError if the values do not describe a task."""
-    try:
-        headline = values.get("full_headline")
-        full_headline = Headline(**headline) if headline else None
-        flips = tuple(values.get("negate_on_flip", ()))
-        named = {key: renamed(values[key]) for key in ("loss", "metric", "decode") if isinstance(values.get(key), str)}
-        return Task(**{**values, **named, "full_headline": full_headline, "negate_on_flip": flips})
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"{values!r} does not describe a task: {error}") from None
+    found, problems = validated(_definition(), values)
+    if found is None:
+        name = said(values.get("name")) if isinstance(values, Mapping) else said(values)
+        raise UserError(lines(problems, f"what defines {name} does not describe a task: "))
+    given = {entry.name: getattr(found, entry.name) for entry in fields(Task)}
+    named = {key: renamed(given[key]) for key in ("loss", "metric", "decode")}
+    for key, text in named.items():
+        if text.startswith("bridgenet.") and not text.startswith(_OWN[key]):
+            raise UserError(f"the task '{found.name}' has the {key} {text}, which is none (expected {_OWN[key]}…)")
+    return Task(**given | named)
+
+
+_OWN = {"loss": "bridgenet.losses", "metric": "bridgenet.metrics", "decode": "bridgenet.tasks."}
+"""Where this package has what a definition may name."""
+
+
+@cache
+def _definition() -> type[Any]:
+    """The types of the fields in :meth:`Task.as_dict`, where functions and the kind are text."""
+    names = {key: Annotated[str, MinLen(1)] for key in ("kind", "loss", "metric", "decode")}
+    types = get_type_hints(Task, include_extras=True) | names
+    given = [(x.name, types[x.name], field(default=x.default)) for x in fields(Task) if x.default is not MISSING]
+    required = [(x.name, types[x.name]) for x in fields(Task) if x.default is MISSING]
+    return strict(make_dataclass("Definition", required + given, kw_only=True))
 
 
 def of_kind(name: str, kind: str | Kind, **changes: Any) -> Task:

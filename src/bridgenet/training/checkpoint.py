@@ -87,7 +87,7 @@ def load_last(
     Raises:
         UserError: `path` is not a checkpoint of a run, or belongs to another network.
     """
-    own = read_own(path)
+    own = read_own(path, whole=True)
     if own is None:
         raise UserError(f"{path} is not a checkpoint of a run")
     weights, tensors, _, information = own

@@ -19,6 +19,7 @@ from bridgenet.model.decoders.bridgenet.options import (
     NUM_STAGES,
     Chains,
     Depth,
+    Divisor,
     Stages,
     Width,
     chains_of,
@@ -28,7 +29,7 @@ from bridgenet.model.decoders.bridgenet.options import (
 from bridgenet.model.decoders.bridgenet.tfr import BridgeSum, TaskFeatureRefiner
 from bridgenet.model.decoders.bridgenet.tpp import TaskPatternPropagation
 from bridgenet.model.layers import ConvBNReLU, resize, sum_of
-from bridgenet.system.validation import Count, CountOrNone, Rate
+from bridgenet.system.validation import CountOrNone, Rate
 
 
 class UpBlock(nn.Module):
@@ -119,7 +120,7 @@ class BridgeNetDecoder(nn.Module):
         refine_depth: Depth = 18,
         dilations: Chains = (1, 2, 5),
         squeezes: Chains = (2,),
-        base_divisor: Count | None = None,
+        base_divisor: Divisor | None = None,
         drop_path: Rate = 0.15,
         tpp: bool = True,
         bfe: bool = True,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from bridgenet.errors import UserError
-from bridgenet.system.validation import MOST, Count, Layers, Words
+from bridgenet.system.validation import MOST, Layers, Words
 
 NUM_STAGES = 3
 MAX_STAGES = 4
@@ -16,7 +16,9 @@ MAX_STAGES = 4
 Stages = Annotated[int, Ge(1), Le(MAX_STAGES), Words(f"{NUM_STAGES} (as published), or 1 to {MAX_STAGES}")]
 Width = Annotated[int, Ge(2), Le(MOST)]
 Depth = Layers | list[Layers]
-Chains = Sequence[Count] | Sequence[Sequence[Count]]
+Divisor = Annotated[int, Ge(1), Le(64)]
+Factor = Annotated[int, Ge(1), Le(1000)]
+Chains = Sequence[Factor] | Sequence[Sequence[Factor]]
 """A list that is repeated over the refiner blocks of every stage, or one list per stage."""
 
 
