@@ -47,6 +47,14 @@ SETTINGS = {
     "settings": "settings.yaml",
     "baseline": "baseline.yaml",
 }
+ADDED = {
+    "data.mirror": True,
+    "init_from": None,
+    "optimizer.milestones": [0.6, 0.9],
+    "optimizer.schedule": "poly",
+    "optimizer.warmup": 0,
+}
+"""Settings that version 0.1.0 does not have, with the values that do what it did."""
 DESCRIPTIONS = ("data", "short", "folders")
 ROOMS = ["--train", "4", "--val", "2", "--size", "32", "48"]
 """Options of `bridgenet data generate` that made the data of the run."""
@@ -103,7 +111,7 @@ def effective(settings: dict[str, Any]) -> dict[str, Any]:
     parts, sizes = ["tpp", "bfe", "tfr", "num_stages", "refine_depth"], ["embed_dim", "extra_channels", "dilations"]
     others = [*parts, *sizes, "refiner_drop_path"]
     unused = [] if settings["network.decoder"] == "bridgenet" else [f"network.{name}" for name in others]
-    return {name: value for name, value in settings.items() if name not in unused}
+    return {name: value for name, value in settings.items() if name not in unused} | ADDED
 
 
 def settings_in(source: Path) -> dict[str, Any]:

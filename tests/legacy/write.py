@@ -139,6 +139,11 @@ def write_folder() -> None:
     """Pictures of the folder of one's own, 4 × 6 pixels; one has labels of all tasks."""
     rng = np.random.default_rng(0)
     size, own = (4, 6), DATA / "own"
+    directions = np.random.default_rng(3)
+
+    def unit_vectors(size: tuple[int, int]) -> np.ndarray:
+        found = directions.normal(size=(*size, 3))
+        return found / np.linalg.norm(found, axis=2, keepdims=True)
 
     def write(name: str, array: Any) -> None:
         path = own / name
@@ -154,10 +159,10 @@ def write_folder() -> None:
         write(f"labels/{name}_mask.png", rng.choice(np.array([0, 1, 2, 255], np.uint8), size))
         write(f"depth/{name}.png", rng.choice(np.array([0, 50, 1000, 9000, 65535], np.uint16), size))
         write(f"height/{name}.npy", rng.uniform(-100, 1000, size).astype(np.float32))
-    normals = rng.integers(0, 256, (*size, 3), np.uint8)
+    normals = np.rint((unit_vectors(size) + 1) * 127.5).astype(np.uint8)
     normals[0, :2] = 0
     write("normals/north/a.png", normals)
-    write("slope/north/a.npy", rng.uniform(-1, 1, (*size, 3)).astype(np.float32))
+    write("slope/north/a.npy", unit_vectors(size).astype(np.float32))
     write("edges/north/a.png", rng.integers(0, 256, size, np.uint8))
     write("damage/north/b.png", rng.choice(np.array([3, 7, 9], np.uint8), size))
     write("wet/north/a.png", rng.integers(0, 2, size, np.uint8))
