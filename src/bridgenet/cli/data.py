@@ -10,6 +10,7 @@ from typing import Any
 
 from bridgenet.cli.arguments import INTERRUPTED, PARTLY_DONE, MakeParser
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.cli.terminal import printable
 from bridgenet.downloads.fetch import partial_size
 from bridgenet.downloads.weights import WEIGHTS, download, find
 from bridgenet.errors import UserError
@@ -165,7 +166,7 @@ def _check(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     progress = ProgressLine("checking")
     report = check(options.dataset, root, tasks=options.tasks, workers=options.workers, progress=progress)
-    print(report.text(everything=options.all))
+    print(printable(report.text(everything=options.all)))
     print(f"  {sum(report.counts.values())} samples checked in {time.perf_counter() - started:.1f} s")
     return PARTLY_DONE if report.faults else 0
 
@@ -196,7 +197,7 @@ def _show(options: argparse.Namespace) -> int:
 def _init(options: argparse.Namespace) -> int:
     from bridgenet.data.folders.initial import write_description
 
-    print(write_description(options.folder, options.out, overwrite=options.overwrite))
+    print(printable(write_description(options.folder, options.out, overwrite=options.overwrite)))
     return 0
 
 
