@@ -10,12 +10,12 @@ from typing import Any
 
 from bridgenet.cli.arguments import INTERRUPTED, PARTLY_DONE, MakeParser
 from bridgenet.cli.progress import ProgressLine
-from bridgenet.cli.terminal import printable
 from bridgenet.downloads.fetch import partial_size
 from bridgenet.downloads.weights import WEIGHTS, download, find
 from bridgenet.errors import UserError
 from bridgenet.synthetic import SCENES, generate
 from bridgenet.system.files import replacing
+from bridgenet.system.terminal import printable
 
 SCENES_BY_DEFAULT = {"layout": "nyud", "train": 240, "val": 60, "size": (96, 128), "seed": 0, "difficulty": "plain"}
 """Defaults of `bridgenet data generate`."""

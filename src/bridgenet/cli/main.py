@@ -26,10 +26,10 @@ from bridgenet.cli import (
     weights,
 )
 from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
-from bridgenet.cli.terminal import give_up_streams, prepare_streams, tell
 from bridgenet.config import KEYS
 from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.terminal import give_up_streams, prepare_streams, tell
 from bridgenet.version import __version__
 
 

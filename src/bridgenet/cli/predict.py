@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
 from bridgenet.cli.progress import ProgressLine
-from bridgenet.cli.terminal import one_line, tell
+from bridgenet.system.terminal import one_line, tell
 
 if TYPE_CHECKING:
     from bridgenet.prediction.run import Predictor

@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import timedelta
 
-from bridgenet.cli.terminal import one_line
+from bridgenet.system.terminal import one_line
 
 
 class ProgressLine:

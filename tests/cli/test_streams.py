@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridgenet.cli import main as cli
-from bridgenet.cli.terminal import one_line, printable
+from bridgenet.system.terminal import one_line, printable
 
 LISTED = "import sys; from bridgenet.cli.main import run; sys.exit(run(sys.argv[1:]))"
 
