@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -20,6 +22,7 @@ from PIL import EpsImagePlugin, Image
 
 import bridgenet
 from bridgenet import app
+from bridgenet.app.guard import is_own, own_names
 from bridgenet.cli.main import run
 from bridgenet.errors import UserError
 
@@ -142,6 +145,86 @@ def test_browser_is_told_to_fetch_nothing_from_elsewhere(address: str) -> None:
     with urllib.request.urlopen(address) as answer:
         policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'self'") and "http" not in policy
+
+
+def asked(address: str, path: str, host: str, method: str = "GET", body: Any = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(address.rstrip("/").removeprefix("http://"), timeout=20)
+    headers = {"Host": host, "Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def call(address: str, data: Any) -> str:
+    """What the page answers to a request that another program than the page wrote."""
+    status, text = asked(address, "/gradio_api/call/predict", "localhost", "POST", {"data": data})
+    assert status == 200
+    return asked(address, f"/gradio_api/call/predict/{json.loads(text)['event_id']}", "localhost")[1]
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info", "/gradio_api/file=a.png"])
+def test_only_its_own_names_are_answered(address: str, path: str) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:7860", "192.0.2.1", "", "[::1"):
+        status, text = asked(address, path, host)
+        assert status == 403 and "only for its own names" in text
+    for host in ("127.0.0.1", "LOCALHOST:1234", "[::1]:7860"):
+        assert asked(address, path, host)[0] != 403 or "file=" in path
+    assert asked(address, "/gradio_api/call/predict", "evil.example", "POST", {"data": ["", [], None]})[0] == 403
+
+
+def test_own_names() -> None:
+    assert is_own("192.0.2.1:80", own_names("192.0.2.1")) and not is_own("192.0.2.2", own_names("192.0.2.1"))
+    everywhere = own_names("0.0.0.0")
+    assert is_own("192.0.2.1:7860", everywhere) and is_own("[2001:db8::1]", everywhere)
+    assert is_own(socket.gethostname(), everywhere) and not is_own("evil.example", everywhere)
+
+
+def test_refusals_are_one_line_and_have_no_path(
+    address: str, pictures: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    temporary = os.environ["GRADIO_TEMP_DIR"]
+    file = Path(temporary) / "up/<b>no.png"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("no picture")
+
+    def sent(path: Any) -> dict[str, Any]:
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    for data in (
+        ["", [sent("/etc/passwd")], None],
+        ["", None, sent("/etc/passwd")],
+        ["", [sent("http://127.0.0.1:9/x.png")], None],
+        ["", [sent(str(file))], None],
+        ["", None, sent(str(file))],
+        ["", [sent(f"{temporary}/up/none.png")], None],
+        ["", [sent(temporary)], None],
+        ["", [sent(str(file))] * 21, None],
+        ["", [], None],
+        ["", 7, 8],
+        [],
+    ):
+        answer = call(address, data)
+        said = capfd.readouterr()
+        assert "event: error" in answer and temporary not in answer and "/etc" not in answer, data
+        lines = (said.out + said.err).splitlines()
+        assert 1 <= len(lines) <= 2 and all(line.startswith("! ") for line in lines), said
+        assert temporary not in said.err and "<b>" not in answer
+
+
+def test_requests_of_no_page_are_refused_in_a_line(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for path, body in [
+        ("run/predict", {"fn_index": 99, "data": []}),
+        ("call/nope", {"data": []}),
+        ("queue/join", {"fn_index": 99, "data": [], "session_hash": "a"}),
+        ("queue/join", []),
+        ("upload", {}),
+    ]:
+        status, text = asked(address, f"/gradio_api/{path}", "localhost", "POST", body)
+        assert 400 <= status < 500 and "Traceback" not in text and "/" not in text
+        said = capfd.readouterr().err.splitlines()
+        assert len(said) <= 1 and all(line.startswith("! /gradio_api/") for line in said)
 
 
 def test_limits(pictures: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

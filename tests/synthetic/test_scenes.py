@@ -250,6 +250,7 @@ def test_an_interrupted_run_leaves_nothing(error: type[BaseException], tmp_path:
     [
         ({"layout": "nyu"}, "did you mean nyud"),
         ({"size": (16, 64)}, "at least 32"),
+        ({"size": (100_000, 64)}, "at most 8192"),
         ({"train": -1}, "train -1"),
         ({"train": 0}, "at least one image"),
         ({"seed": -1}, "seed -1"),

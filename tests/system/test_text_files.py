@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
 import pytest
 
+from bridgenet.data.folders.description import read_description
 from bridgenet.errors import UserError
 from bridgenet.system.text_files import as_on_disk, composed, read_text
 
@@ -38,8 +40,18 @@ def test_what_is_no_text_is_told(content: bytes, words: str, tmp_path: Path) -> 
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"list\.txt cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"list\.txt does not exist"):
         read_text(tmp_path / "list.txt")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.txt")
+    for path, words in [(tmp_path / "list.txt", "is a named pipe"), (Path("/dev/zero"), "is a device")]:
+        with pytest.raises(UserError, match=words):
+            read_text(path)
+        with pytest.raises(UserError, match=words):
+            read_description(path)
 
 
 def test_names_in_another_unicode_form(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import socket
@@ -12,11 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from bridgenet.app.guard import Guard, own_names
 from bridgenet.app.results import MOST_KEPT, Results, unused
+from bridgenet.downloads.pictures import is_address
 from bridgenet.errors import UserError
 from bridgenet.imaging.reading import picture_size, read_picture
 from bridgenet.prediction import Prediction, check_request
 from bridgenet.prediction.model import Model
+from bridgenet.system.terminal import one_line, tell
 
 MOST_PIXELS = 24_000_000
 """Largest number of pixels of a picture."""
@@ -24,29 +28,8 @@ MOST_PICTURES = 20
 """Largest number of pictures in a prediction."""
 KEPT_SECONDS = 3600
 """Files of a session are deleted after this time [s], and all files when the page ends."""
-POLICY = (
-    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
-    b"frame-ancestors 'self'"
-)
-"""Content security policy: the browser loads nothing from other servers."""
-
 FETCH = "() => setTimeout(() => (document.querySelector('#made a') ?? document.querySelector('#made')).click(), 200)"
 """JavaScript that starts the download of the zip, which is made on request."""
-
-
-class OwnContentOnly:
-    """ASGI middleware that sends :data:`POLICY` with every response."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def with_policy(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"content-security-policy", POLICY)]
-            await send(message)
-
-        await self.app(scope, receive, with_policy)
 
 
 def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None = None) -> Any:
@@ -70,12 +53,12 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         photo: str | None,
         progress: Any = gr.Progress(),  # noqa: B008
     ) -> Any:
-        entries: list[tuple[str, Any]] = [(Path(file).name, file) for file in files or ()]
+        entries = [(Path(file).name, file) for file in files or ()]
         entries += [("camera", photo)] if photo is not None else []
         if not entries:
-            raise gr.Error("Drop a picture first, or take one with the camera.")
+            raise refused("Drop a picture first, or take one with the camera.")
         if len(entries) > MOST_PICTURES:
-            raise gr.Error(f"{len(entries)} pictures at once; at most {MOST_PICTURES}.")
+            raise refused(f"{len(entries)} pictures at once; at most {MOST_PICTURES}.")
         place, found = results.make(), list[str]()
         for number, (name, source) in enumerate(entries):
             progress((number, len(entries)), desc=name)
@@ -84,15 +67,17 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
                 one.submit(answer, place, name, source).result()
                 found.append(name)
             except UserError as error:
-                gr.Warning(str(error).replace(str(source), name))
+                told = str(error).replace(str(source), name)
+                tell(one_line(f"! {told}"))
+                gr.Warning(html.escape(told))
         if not found:
             results.delete(place)
-            raise gr.Error("None of the pictures could be read.")
+            raise refused("None of the pictures could be read.")
         results.delete(kept)
         choice = gr.Dropdown(choices=found, value=found[0], visible=len(found) > 1)
         return place, choice, results.view(place, found[0]), gr.Button(interactive=True)
 
-    def answer(place: str, name: str, source: Any) -> None:
+    def answer(place: str, name: str, source: str) -> None:
         results.put(place, name, predicted(model, source, max_pixels))
 
     def show(kept: str, name: str) -> str:
@@ -105,7 +90,12 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         try:
             return call(*arguments)
         except UserError as error:
-            raise gr.Error(str(error)) from None
+            raise refused(str(error)) from None
+
+    def refused(text: str) -> Exception:
+        """An error that the page shows and the console has as one line."""
+        tell(one_line(f"! {text}"))
+        return gr.Error(html.escape(text), print_exception=False)
 
     with gr.Blocks(title=f"BridgeNet: {title}", analytics_enabled=False, delete_cache=(600, KEPT_SECONDS)) as page:
         kept = gr.State("", time_to_live=KEPT_SECONDS, delete_callback=results.delete)
@@ -116,9 +106,9 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
             with gr.Column(scale=1, min_width=340):
                 files = gr.File(label="Pictures", file_count="multiple", elem_id="pictures", height=160)
                 with gr.Accordion("Camera", open=False):
-                    photo = gr.Image(
-                        label="Camera", sources=["webcam", "clipboard"], type="filepath", image_mode=None, height=200
-                    )
+                    photo = gr.Image(label="Camera", sources=["webcam", "clipboard"], type="filepath", height=200)
+                    # Opened here as other pictures are: Gradio would open it in any format.
+                    photo.preprocess = lambda payload: payload and payload.path  # type: ignore[method-assign]
                 button = gr.Button("Predict", variant="primary", elem_id="predict")
                 choice = gr.Dropdown(label="Picture", choices=[], visible=False, elem_id="choice")
                 download = gr.Button("Download all (zip)", interactive=False, elem_id="download")
@@ -140,15 +130,33 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         choice.input(show, [kept, choice], shown, api_visibility="private")
         packing = download.click(pack, kept, made, api_visibility="private")
         packing.success(None, js=FETCH)
+    take = page.preprocess_data
+
+    async def take_or_refuse(*arguments: Any, **named: Any) -> Any:
+        """Refuse in one line what is no request of this page; Gradio's errors are tracebacks with paths of this machine."""
+        if any(map(_has_address, (*arguments, *named.values()))):
+            raise refused("An address was sent instead of a picture; nothing is fetched from elsewhere.")
+        try:
+            return await take(*arguments, **named)
+        except Exception as error:
+            raise refused(f"A request of another form than the page's was refused ({type(error).__name__}).") from None
+
+    page.preprocess_data = take_or_refuse  # type: ignore[method-assign]
     return page.queue(max_size=32)
 
 
-def predicted(model: Model, source: Any, max_pixels: int | None = None) -> Prediction:
-    """Predict an uploaded file or a picture. UserError if it cannot be read or is too large."""
-    if isinstance(source, str):
-        height, width = picture_size(Path(source))
-        if height * width > MOST_PIXELS:
-            raise UserError(f"{source} has {width}×{height} pixels, at most {MOST_PIXELS / 1e6:.0f} million are taken")
+def _has_address(value: Any) -> bool:
+    """Whether a request names a file that Gradio would fetch from another server."""
+    if isinstance(value, dict):
+        return is_address(str(value.get("path"))) or any(map(_has_address, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_address, value))
+
+
+def predicted(model: Model, source: str, max_pixels: int | None = None) -> Prediction:
+    """Predict an uploaded file. UserError if it cannot be read or is too large."""
+    height, width = picture_size(Path(source))
+    if height * width > MOST_PIXELS:
+        raise UserError(f"{source} has {width}×{height} pixels, at most {MOST_PIXELS / 1e6:.0f} million are taken")
     return model.predict(read_picture(source), max_pixels=max_pixels)
 
 
@@ -194,10 +202,11 @@ def serve(
             theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
             css=(own / "viewer.css").read_text(encoding="utf-8"),
             head=f"<script>{(own / 'viewer.js').read_text(encoding='utf-8')}</script>",
-            app_kwargs={"middleware": [Middleware(OwnContentOnly)]},
+            app_kwargs={"middleware": [Middleware(Guard, names=own_names(host))]},
             footer_links=[],
             ssr_mode=False,
             share=False,
+            enable_monitoring=False,
             state_session_capacity=MOST_KEPT,
         )
         if block:

@@ -65,6 +65,8 @@ def convert(
     opened = open_source(source, config=config)
     network, information = opened.network(), opened.information
     if licence is not None:
+        if not licence.strip():
+            raise UserError("the licence (--license) is empty, expected a name like mit or cc-by-4.0")
         information = description(opened.config, {"licence": licence_id(licence)}, information)["information"]
         record(network, opened.config, information)
     try:

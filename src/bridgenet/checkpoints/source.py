@@ -27,6 +27,7 @@ from bridgenet.checkpoints.hub import download, is_hub_name
 from bridgenet.checkpoints.limits import limited
 from bridgenet.checkpoints.own import BEST, HUB_WEIGHTS, LAST, parse_description, read_description, read_own
 from bridgenet.checkpoints.reference import DROPPED, is_reference, reference_name
+from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import ANCESTRY
 from bridgenet.model.bridgenet import BridgeNet
@@ -129,6 +130,7 @@ def weights_path(source: str | Path) -> Path:
 
     For a hub name `owner/name` that is not a local path, the weights in this project's format are downloaded.
     """
+    refuse_address(source)
     path = Path(source)
     if path.is_dir():
         for name in (BEST, LAST, HUB_WEIGHTS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from bridgenet.cli.arguments import MakeParser, add_device, add_trust
 from bridgenet.errors import UserError
@@ -38,5 +39,11 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
 
     network = load(options.source, device=options.device, precision=options.precision)
     with terminated_like_interrupted():  # a service manager sends SIGTERM: temporary files are deleted then, too
-        serve(network, options.source, host=options.host, port=options.port, max_pixels=options.max_pixels)
+        serve(
+            network,
+            Path(options.source).absolute().name,
+            host=options.host,
+            port=options.port,
+            max_pixels=options.max_pixels,
+        )
     return 0

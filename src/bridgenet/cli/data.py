@@ -15,6 +15,7 @@ from bridgenet.downloads.weights import WEIGHTS, download, find
 from bridgenet.errors import UserError
 from bridgenet.synthetic import SCENES, generate
 from bridgenet.system.files import replacing
+from bridgenet.system.terminal import printable
 
 SCENES_BY_DEFAULT = {"layout": "nyud", "train": 240, "val": 60, "size": (96, 128), "seed": 0, "difficulty": "plain"}
 """Defaults of `bridgenet data generate`."""
@@ -165,7 +166,7 @@ def _check(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     progress = ProgressLine("checking")
     report = check(options.dataset, root, tasks=options.tasks, workers=options.workers, progress=progress)
-    print(report.text(everything=options.all))
+    print(printable(report.text(everything=options.all)))
     print(f"  {sum(report.counts.values())} samples checked in {time.perf_counter() - started:.1f} s")
     return PARTLY_DONE if report.faults else 0
 
@@ -196,7 +197,7 @@ def _show(options: argparse.Namespace) -> int:
 def _init(options: argparse.Namespace) -> int:
     from bridgenet.data.folders.initial import write_description
 
-    print(write_description(options.folder, options.out, overwrite=options.overwrite))
+    print(printable(write_description(options.folder, options.out, overwrite=options.overwrite)))
     return 0
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from bridgenet.cli import (
@@ -25,7 +26,9 @@ from bridgenet.cli import (
 )
 from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
 from bridgenet.config import KEYS
+from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.terminal import give_up_streams, prepare_streams, tell
 from bridgenet.trust import trust
 from bridgenet.version import __version__
 
@@ -68,32 +71,57 @@ def split_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code: 0, 1 if inputs were skipped or data have faults, 2 for user errors, 130 if interrupted."""
-    warnings.showwarning = lambda message, *_: print(f"! {message}", file=sys.stderr)  # type: ignore[assignment]
+    prepare_streams()
+    warnings.showwarning = lambda message, *_: tell(f"! {message}")  # type: ignore[assignment]
     try:
-        parser = build_parser()
-        takes_settings = bool(arguments) and arguments[0] in ("train", "evaluate")
-        own, settings = split_settings(arguments) if takes_settings else (list(arguments), [])
-        options, unknown = parser.parse_known_args(own)
-        if unknown:
-            known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
-            name = unknown[0].partition("=")[0]  # may be a flag of another subcommand
-            raise UserError(f"unknown argument {unknown[0]}{nearest(name, [flag for flag in known if flag != name])}")
-        trust(getattr(options, "trust", []))
-        return COMMANDS[options.command](options, settings)
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         return USER_ERROR
     except BrokenPipeError:  # the reader of the output ended, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return INTERRUPTED
     except OSError as error:
         if error.errno is None:
             raise
-        print(f"error: {error.strerror}: {error.filename or 'writing'}", file=sys.stderr)
+        tell(f"error: {error.strerror}: {error.filename or 'writing'}")
         return USER_ERROR
+    finally:
+        give_up_streams()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if with_zero := next((text for text in arguments if "\0" in text), None):
+        raise UserError(f"the argument {with_zero!r} has a zero byte, which no path or value may have")
+    parser = build_parser()
+    takes_settings = bool(arguments) and arguments[0] in ("train", "evaluate")
+    own, settings = split_settings(arguments) if takes_settings else (list(arguments), [])
+    try:
+        options, unknown = parser.parse_known_args(own)
+    except UserError as error:
+        raise UserError(f"{error}{_dashed(own)}") from None
+    if unknown:
+        known = [*_flags(parser, options.command), *(f"--{key}" for key in KEYS if takes_settings)]
+        name = unknown[0].partition("=")[0]  # may be a flag of another subcommand
+        hint = _dashed(unknown) or nearest(name, [flag for flag in known if flag != name])
+        raise UserError(f"unknown argument {unknown[0]}{hint}")
+    paths = [value for value in vars(options).values() if isinstance(value, Path)]
+    for text in own:
+        value = text.partition("=")[2] if text.startswith("--") else text
+        if Path(value) in paths:
+            refuse_address(value)
+    trust(getattr(options, "trust", []))
+    return COMMANDS[options.command](options, settings)
+
+
+def _dashed(arguments: Sequence[str]) -> str:
+    """How to give a file whose name begins like a flag; empty if there is none among the arguments."""
+    files = (text for text in arguments if text.startswith("-") and text != "-" and os.path.lexists(text))
+    return "".join(f"\n       a file {text} is here: give ./{text}" for text in files)
 
 
 def _flags(parser: argparse.ArgumentParser, command: str | None = None) -> list[str]:

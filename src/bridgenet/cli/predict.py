@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.system.terminal import one_line, tell
 
 if TYPE_CHECKING:
     from bridgenet.prediction.run import Predictor
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     def say(line: str) -> None:
         for kept in lines[:1]:
             kept.give_way()
-        print(line, flush=True)
+        print(one_line(line), flush=True)
 
     run_options = RunOptions(
         outputs=options.outputs,
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     seconds = time.perf_counter() - started
     print(f"{process}{counts['images']} images, {counts['skipped']} skipped{existing}, {seconds:.1f} s")
     if counts["skipped"] and not counts["images"] and not counts["existing"] and world == 1:
-        print("error: nothing could be predicted; see above", file=sys.stderr)
+        tell("error: nothing could be predicted; see above")
         return USER_ERROR
     return PARTLY_DONE if counts["skipped"] and world == 1 else 0  # torchrun stops all where one process fails
 

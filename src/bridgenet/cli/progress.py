@@ -6,6 +6,8 @@ import sys
 import time
 from datetime import timedelta
 
+from bridgenet.system.terminal import one_line
+
 
 class ProgressLine:
     """A callback ``(done, total or None)`` that prints progress to standard error.
@@ -18,7 +20,7 @@ class ProgressLine:
     """
 
     def __init__(self, what: str, unit: str = "") -> None:
-        self.what = what
+        self.what = one_line(what)
         self.unit = unit
         self.terminal = sys.stderr.isatty()
         self.started = self.shown = time.monotonic()

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from bridgenet.cli.arguments import PARTLY_DONE, MakeParser, add_network_config, add_trust
+from bridgenet.system.terminal import printable
 
 
 def add_command(command: MakeParser) -> None:
@@ -53,5 +54,5 @@ def run_inspect(options: argparse.Namespace, settings: list[str]) -> int:
     if options.json:
         print(json.dumps(found.as_dict(), indent=2))
     else:
-        print(found)
+        print(printable(str(found)))
     return PARTLY_DONE if found.problems else 0

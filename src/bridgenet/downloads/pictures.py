@@ -24,6 +24,12 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def refuse_address(text: object) -> None:
+    """UserError for an address where a path is needed: as a path it would lose a slash and its meaning."""
+    if is_address(str(text)):
+        raise UserError(f"{text} is an address, expected a path here. Download it first and give the file")
+
+
 def fetch_picture(url: str, *, max_bytes: int = MAX_BYTES, max_seconds: float = MAX_SECONDS) -> bytes:
     """Download an image. Redirections are followed from https to https, from http to both.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, Description
@@ -138,6 +139,7 @@ def open_exported(path: str | Path, **how: Any) -> ExportedPredictor:
     Raises:
         UserError: the file does not exist, is damaged or of another kind, or a package is missing.
     """
+    refuse_address(path)
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no exported network at {path}")

@@ -38,7 +38,7 @@ def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str
     Sides are rounded up to multiples of the backbone's divisor; the overlap is a quarter of the shorter side by default.
 
     Raises:
-        UserError: another word, a side of less than 1, or an overlap of more than half a tile.
+        UserError: another word, a side below the backbone's divisor, or an overlap of more than half a tile.
     """
     if tile == "off":
         if overlap is not None:
@@ -53,6 +53,8 @@ def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str
     else:
         raise UserError(f"tile is {tile!r}, expected a size in pixels, auto or off")
     divisor = network.backbone.size_divisor
+    if min(sides) < divisor:
+        raise UserError(f"tile is {min(sides)}, expected at least {divisor} pixels, the smallest size of this network")
     height, width = (-(-side // divisor) * divisor for side in sides)
     overlap = min(height, width) // 4 if overlap is None else overlap
     if not 0 <= overlap <= min(height, width) // 2:

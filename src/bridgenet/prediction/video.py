@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ class StreamOptions:
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not self.fps > 0:
-            raise UserError(f"fps is {self.fps:g}, expected more than 0")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise UserError(f"fps is {self.fps:g}, expected a number above 0")
         if self.max_frames is not None and self.max_frames < 1:
             raise UserError(f"max_frames is {self.max_frames}, expected at least 1")
 

@@ -15,6 +15,7 @@ from bridgenet import data
 from bridgenet.checkpoints import LAST
 from bridgenet.config.loading import load as load_config
 from bridgenet.config.settings import RunConfig
+from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError
 from bridgenet.synthetic import SCENES
 from bridgenet.tasks.scores import Scores, read_scores
@@ -119,6 +120,8 @@ def read_sources(paths: Sequence[str | Path]) -> list[Source]:
     Raises:
         UserError: no evaluation there, a damaged one, or the same given twice.
     """
+    for path in paths:
+        refuse_address(path)
     files = [_evaluation_file(Path(path)) for path in paths]
     resolved = [file.resolve() for file in files]
     for number, path in enumerate(resolved):

@@ -25,7 +25,7 @@ SCENES: dict[str, str] = {"nyud": "rooms", "pascal": "rooms", "cityscapes": "str
 Difficulty = Literal["plain", "hard"]
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
 VERSION = 1  # incremented when the same arguments give other bytes; benchmarks (data/benchmarks.py) are of one version
-SMALLEST = 32  # shorter side of an image [pixels]
+SMALLEST, LARGEST = 32, 8192  # sides of an image [pixels]
 
 __all__ = ["DIFFICULTIES", "LAYOUTS", "SCENES", "SMALLEST", "VERSION", "Difficulty", "Layout", "generate", "render"]
 
@@ -75,7 +75,7 @@ def generate(
     Args:
         layout: "nyud" writes `out/NYUDv2`, "pascal" `out/PASCALContext`, the others the folder of their name.
         train, val: images per split.
-        size: height and width [pixels], at least 32 each.
+        size: height and width [pixels], 32 to 8192 each.
         difficulty: of rooms, see `render`.
         progress: called with (images done, images in all) after every image.
 
@@ -144,7 +144,9 @@ def _check(layout: str, train: int, val: int, size: tuple[int, int], seed: int) 
         raise UserError(f"layout: {layout!r} is not a layout{nearest(str(layout), LAYOUTS)}; give {known}")
     if train < 0 or val < 0 or train + val == 0:
         raise UserError(f"train {train}, val {val}: give counts of 0 or more, at least one image in all")
-    if len(size) != 2 or min(size) < SMALLEST:
-        raise UserError(f"size {tuple(size)}: give height and width, at least {SMALLEST} pixels each")
+    if len(size) != 2 or min(size) < SMALLEST or max(size) > LARGEST:
+        raise UserError(
+            f"size {tuple(size)}: give height and width, at least {SMALLEST} and at most {LARGEST} pixels each"
+        )
     if seed < 0:
         raise UserError(f"seed {seed}: give 0 or a positive number")

@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 from bridgenet.errors import UserError
+from bridgenet.system.walking import why_no_file
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -24,13 +25,19 @@ def read_text(path: Path) -> str:
     """Read a file of UTF-8 or UTF-16, with or without a byte order mark.
 
     Raises:
-        UserError: the file is missing, has another encoding, or is no text.
+        UserError: the file is missing or no regular one, has another encoding, or is no text.
     """
+    return decoded(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file. Raises UserError if that fails, or for a pipe or device, which may never end."""
+    if why := why_no_file(path):
+        raise UserError(why)
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return decoded(content, path)
 
 
 def decoded(content: bytes, path: Path) -> str:

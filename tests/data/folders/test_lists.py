@@ -122,3 +122,11 @@ class TestLinks:
                 for split in ("train", "val"):
                     FolderSource(path)("", split)
             file.rmdir() if file.is_dir() else file.unlink()
+
+    def test_names_that_are_no_text_are_a_fault(self, tmp_path: Path) -> None:
+        path = make(tmp_path, ("a", "b", "c"))
+        (tmp_path / "images/a.png").rename(tmp_path / "images/a\udcff.png")
+        words = "has a name that is not UTF-8. Rename it"
+        assert sum(words in fault.text for fault in check(str(path), workers=1).faults) == 1
+        with pytest.raises(UserError, match=words):
+            FolderSource(path)("", "train")

@@ -26,7 +26,7 @@ from annotated_types import Gt, Lt, MinLen
 
 from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles
 from bridgenet.errors import UserError
-from bridgenet.system.text_files import as_on_disk, decoded
+from bridgenet.system.text_files import as_on_disk, decoded, read_bytes
 from bridgenet.system.validation import Count, Words, lines, said, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
@@ -104,10 +104,12 @@ def read_description(path: Path) -> Description:
     """
     path = Path(path).expanduser().absolute()
     try:
-        content = path.read_bytes()
-        values = load_yaml(decoded(content, path))
+        path.stat()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}. `bridgenet data init FOLDER` writes a description") from None
+    content = read_bytes(path)
+    try:
+        values = load_yaml(decoded(content, path))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     reader = _Reader(path)

@@ -77,10 +77,13 @@ def files_by_id(folder: Path, suffix: str, suffixes: Collection[str], *, each_on
 
     found = walk(folder, is_wanted)
     names: dict[str, list[Path]] = defaultdict(list)
-    for path in found.files if each_once else sorted([*found.files, *found.again]):
-        names[id_of(path)].append(path)
     odd = {id_of(path): reason for path, reason in found.odd.items() if is_wanted(path.name)}
     odd |= {id_of(path): f"{path} is a folder, expected a file" for path in found.folders}
+    for path in found.files if each_once else sorted([*found.files, *found.again]):
+        if any("\ud800" <= letter <= "\udfff" for letter in id_of(path)):
+            odd[id_of(path)] = f"{path} has a name that is not UTF-8. Rename it"
+        else:
+            names[id_of(path)].append(path)
     unread = [reason for path, reason in found.odd.items() if not is_wanted(path.name)]
     again = {id_of(path): id_of(first) for path, first in found.again.items()} if each_once else {}
     return FilesById(dict(sorted(names.items())), again, odd, [*unread, *found.loops.values()])
