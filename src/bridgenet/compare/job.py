@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.system.files import write_json
+from bridgenet.system.parallel import stop_with_parent
 
 RESULT = "result.json"
 INTERRUPTED, USER_ERROR = 130, 2
@@ -97,17 +96,11 @@ def as_config(settings: dict[str, Any]) -> RunConfig:
     return configuration.load(None, changes={"the run's settings": settings})
 
 
-def _stop_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def main(path: str) -> int:
     """Run a job; returns the exit code: 0, 2 for user errors, 130 if interrupted."""
     from bridgenet.training.run import Interrupted
 
-    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=stop_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         job = Job(**json.loads(Path(path).read_text(encoding="utf-8")))
         # The process of a comparison that was killed may still be saving.

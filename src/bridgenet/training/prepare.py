@@ -117,7 +117,7 @@ def prepare(
     A collective call. The folder is not changed.
     """
     check_folder(out, resume=resume, overwrite=overwrite)
-    if resume:
+    if resume and (out / "config.yaml").is_file():
         check_settings(config, out)
     check_trackers(config.trackers)
     check_exclusive(config)
