@@ -49,6 +49,7 @@ from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.processes import distribute
 from bridgenet.training.progress import Progress
 from bridgenet.training.reporting import check_trackers
+from bridgenet.training.rows import METRICS, check_rows
 from bridgenet.training.schedule import make_schedule
 from bridgenet.training.step import TrainingStep
 from bridgenet.training.weighting import WEIGHTINGS, LossWeighting
@@ -139,6 +140,7 @@ def prepare(
     progress = Progress()
     if last is not None:
         progress, information = load_last(last, network, optimizer, weighting)
+        check_rows(out / METRICS, progress.step, progress.rows)
         record(network, description, information)
     if lacking:
         record(network, description, {**required_record(network).information, "labels": lacking})

@@ -90,6 +90,7 @@ def run_steps(run: Prepared) -> Scores:
             if evaluating:
                 evaluate_and_save_best(run, reporter)
             if saving:
+                progress.rows = reporter.rows
                 save_last(run.out, run.network, run.step.optimizer, run.step.weighting, progress, accelerator)
             if stopping:
                 raise Interrupted
