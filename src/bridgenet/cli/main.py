@@ -26,7 +26,7 @@ from bridgenet.cli import (
 )
 from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
 from bridgenet.config import KEYS
-from bridgenet.errors import UserError, nearest
+from bridgenet.errors import UserError, failure_of_machine, nearest
 from bridgenet.version import __version__
 
 
@@ -89,6 +89,11 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except (RuntimeError, MemoryError) as error:
+        if (failure := failure_of_machine(error)) is None:
+            raise
+        print(f"error: {failure}", file=sys.stderr)
+        return USER_ERROR
     except OSError as error:
         if error.errno is None:
             raise

@@ -21,7 +21,7 @@ from bridgenet import config as configuration
 from bridgenet import extensions
 from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.config.settings import RunConfig
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, failure_of_machine
 from bridgenet.system.files import write_json
 from bridgenet.system.parallel import stop_with_parent
 
@@ -108,6 +108,11 @@ def main(path: str) -> int:
             run_job(job)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except (RuntimeError, MemoryError) as error:
+        if (failure := failure_of_machine(error)) is None:
+            raise
+        print(f"error: {failure}", file=sys.stderr)
         return USER_ERROR
     except (Interrupted, KeyboardInterrupt):
         return INTERRUPTED

@@ -64,6 +64,15 @@ def load_optimizer_tensors(
         )
 
 
+def check_weights(network: nn.Module, step: int) -> None:
+    """UserError if a weight or statistic is not finite: the loss of a step is of the weights before it."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f"the weight {name} is not a number after step {step}. Lower optimizer.lr. Nothing of this step was saved"
+            )
+
+
 def save_last(
     folder: Path,
     network: BridgeNet,

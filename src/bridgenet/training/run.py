@@ -21,7 +21,7 @@ from bridgenet.config.settings import RunConfig
 from bridgenet.system import parallel
 from bridgenet.system.locks import only_writer
 from bridgenet.tasks.scores import Scores
-from bridgenet.training.checkpoint import save_last
+from bridgenet.training.checkpoint import check_weights, save_last
 from bridgenet.training.evaluating import evaluate_and_save_best
 from bridgenet.training.folder import check_folder, prepare_folder
 from bridgenet.training.prepare import Prepared, prepare
@@ -84,6 +84,8 @@ def run_steps(run: Prepared) -> Scores:
                 if logging:
                     reporter.log(row)
                 check_finite(row)
+            if saving:
+                check_weights(run.network, done)
             seconds = time.perf_counter() - started
             progress.seconds += seconds
             reporter.advance(done, seconds)
