@@ -120,7 +120,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_made(
     plan: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     values = yaml.safe_load(plan.read_text())
-    values["configurations"]["bridgenet"] = {"optimizer": {"lr": 1e30}}
+    values["configurations"]["bridgenet"] = {"optimizer": {"lr": 100, "weight_decay": 1_000_000}}
     values["configurations"]["heads"]["steps"] = 1
     values["reference"] = values["against"] = "heads"
     plan.write_text(yaml.safe_dump(values, sort_keys=False))

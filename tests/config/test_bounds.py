@@ -121,3 +121,8 @@ def test_large_but_possible() -> None:
     settings = config.load(None, [word for name, value in flags.items() for word in (name, str(value))])
     assert settings.seed == 2**63 - 1
     assert isinstance(settings.network, NetworkSettings)
+
+
+def test_a_task_given_twice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.tasks names depth twice"):
+        read(tmp_path, "data.tasks", ["depth", "semseg", "depth"])

@@ -318,3 +318,46 @@ def test_internimage_takes_its_style_from_the_file(nyud_root: Path, tmp_path: Pa
     trained = bridgenet.load(tmp_path / "run", device="cpu")
     assert set(trained.network.backbone.state_dict()) == set(backbone.state_dict())
     assert trained.config.backbone.arguments == size | style
+
+
+def test_weights_that_are_no_numbers_are_not_saved(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of a step is of the weights before it."""
+    step = training.make_step
+
+    def poisoned(run: Prepared, number: int, batches: Any) -> object:
+        result = step(run, number, batches)
+        if number == 3:
+            next(run.network.parameters()).data.fill_(float("inf"))
+        return result
+
+    monkeypatch.setattr(training, "make_step", poisoned)
+    with pytest.raises(UserError, match="is not a number after step 4"):
+        train(tiny_config(nyud_root), tmp_path / "run", device="cpu")
+    assert read_information(tmp_path / "run" / LAST)["step"] == 3
+
+
+def test_nothing_to_learn_is_refused(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root)
+    config.loss.weights = dict.fromkeys(["semseg", "depth", "normals", "edge"], 0.0)
+    with pytest.raises(UserError, match=r"loss\.weights is 0 for semseg, depth, normals, edge"):
+        train(config, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_worker_is_told_in_a_line(
+    nyud_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bridgenet.cli.main import run as command
+    from bridgenet.data.pipeline.loading import TransformedDataset
+
+    config = tiny_config(nyud_root)
+    config.data.workers = 1
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(config.as_dict()))
+    monkeypatch.setattr(TransformedDataset, "__getitems__", lambda *_: signal.raise_signal(signal.SIGKILL))
+    assert command(["train", str(file), "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: a process that loads data was killed")
+    assert told.count("\n") == 1

@@ -27,7 +27,7 @@ from bridgenet.cli import (
 from bridgenet.cli.arguments import INTERRUPTED, USER_ERROR
 from bridgenet.config import KEYS
 from bridgenet.downloads.pictures import refuse_address
-from bridgenet.errors import UserError, nearest
+from bridgenet.errors import UserError, failure_of_machine, nearest
 from bridgenet.system.terminal import give_up_streams, prepare_streams, tell
 from bridgenet.trust import trust
 from bridgenet.version import __version__
@@ -85,6 +85,11 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         tell("interrupted")
         return INTERRUPTED
+    except (RuntimeError, MemoryError) as error:
+        if (failure := failure_of_machine(error)) is None:
+            raise
+        tell(f"error: {failure}")
+        return USER_ERROR
     except OSError as error:
         if error.errno is None:
             raise

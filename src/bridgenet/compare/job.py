@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,9 @@ from filelock import FileLock
 from bridgenet import config as configuration
 from bridgenet.benchmark.machine import describe, in_words, versions
 from bridgenet.config.settings import RunConfig
-from bridgenet.errors import UserError
+from bridgenet.errors import UserError, failure_of_machine
 from bridgenet.system.files import write_json
+from bridgenet.system.parallel import stop_with_parent
 from bridgenet.trust import trust
 
 RESULT = "result.json"
@@ -97,17 +96,11 @@ def as_config(settings: dict[str, Any]) -> RunConfig:
     return configuration.load(None, changes={"the run's settings": settings})
 
 
-def _stop_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def main(path: str) -> int:
     """Run a job; returns the exit code: 0, 2 for user errors, 130 if interrupted."""
     from bridgenet.training.run import Interrupted
 
-    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=stop_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         job = Job(**json.loads(Path(path).read_text(encoding="utf-8")))
         # The process of a comparison that was killed may still be saving.
@@ -115,6 +108,11 @@ def main(path: str) -> int:
             run_job(job)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except (RuntimeError, MemoryError) as error:
+        if (failure := failure_of_machine(error)) is None:
+            raise
+        print(f"error: {failure}", file=sys.stderr)
         return USER_ERROR
     except (Interrupted, KeyboardInterrupt):
         return INTERRUPTED

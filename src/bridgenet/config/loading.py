@@ -267,6 +267,8 @@ def _wrong_names(values: Mapping[str, Any]) -> list[str]:
                 problems += str(error).split("\n       ")
         elif path is not None:
             return problems  # opening it reports the problem; its tasks are unknown
+    listed = [task for task in _as_list(given("data.tasks")) if isinstance(task, str)]
+    problems += [f"data.tasks names {task} twice" for task in sorted({x for x in listed if listed.count(x) > 1})]
     for key in ("data.tasks", "loss.weights", "loss.functions", "metrics"):
         problems += [
             f"{key}: '{task}' is not a task{nearest(str(task), tasks.names())} ({', '.join(tasks.names())})"

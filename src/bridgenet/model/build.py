@@ -23,6 +23,7 @@ from bridgenet.model.records import record, record_of
 
 __all__ = ["NetworkConfig", "build_network", "try_custom_parts"]
 
+_SETTING_OF = {"image_size": "data.size", "drop_path": "network.drop_path", "pretrained": "network.pretrained"}
 BATCH = 2
 """Number of images in the check of custom parts."""
 
@@ -44,13 +45,16 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
         tasks.ensure(tasks.from_dict(definition))
 
     def make_backbone() -> Backbone:
-        return build_backbone(
-            config.backbone.name,
-            image_size=config.image_size,
-            drop_path=config.drop_path,
-            pretrained=pretrained,
-            **config.backbone.arguments,
-        )
+        own = {"image_size": config.image_size, "drop_path": config.drop_path, "pretrained": pretrained}
+        given = config.backbone.arguments
+        if twice := own.keys() & given:
+            key = min(twice)
+            raise UserError(f"network.backbone.{key} is no setting of a backbone, see {_SETTING_OF[key]}; leave it out")
+        try:
+            return build_backbone(config.backbone.name, **own, **given)
+        except UserError as error:
+            where = "" if "network." in str(error) else "network.backbone: "
+            raise UserError(f"{where}{error}") from None
 
     backbone = make_backbone()
     name, options = config.decoder.name, config.decoder.arguments

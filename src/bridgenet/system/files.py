@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
+import platform
+import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from bridgenet.errors import UserError
 
+PARTIAL = re.compile(r"\..+\.partial-(?P<process>\d+)(-(?P<host>[0-9a-f]{4})(-\w+)?)?")
+"""Names of files and folders that are being written."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`. It replaces `path` when the block succeeds, else it is deleted."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    clear_partial(path.parent)
+    partial = path.with_name(f".{path.name}.{_mark()}")
     try:
         partial.touch()  # not every writer has a readable error for this
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
     try:
         yield partial
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:  # Windows syncs no file that is open for reading
             os.fsync(file.fileno())
         partial.chmod(0o666 & ~_umask())  # some writers create files that only their owner may read
         partial.replace(path)
+        sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -37,7 +46,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def writing_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder. Its files are moved to `folder` when the block succeeds, else it is deleted."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    clear_partial(folder.parent)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.{_mark()}-"))
     partial.chmod(0o755)
     try:
         yield partial
@@ -49,8 +59,54 @@ def writing_folder(folder: Path) -> Iterator[Path]:
                 path.replace(target)
         else:
             partial.rename(folder)
+        sync_folder(folder)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@functools.lru_cache(maxsize=256)  # once a process: not for each of thousands of files
+def clear_partial(folder: Path) -> None:
+    """Delete what :func:`replacing` and :func:`writing_folder` left in a folder when their processes were killed."""
+    for left in folder.glob(".*.partial-*"):
+        found = PARTIAL.fullmatch(left.name)
+        if found and found["host"] in (None, _host()) and not _is_running(int(found["process"])):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _mark() -> str:
+    """The end of a temporary name: it tells the process that writes, so that others know whether it still does."""
+    return f"partial-{os.getpid()}-{_host()}"
+
+
+@functools.cache
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()) & 0xFFFF:04x}"  # folders may be shared by many machines
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there os.kill would end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder survive a loss of power, where the system can."""
+    with suppress(OSError):  # Windows opens no folders, and some file systems do not sync them
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

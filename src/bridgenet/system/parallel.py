@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -73,6 +75,35 @@ def _start_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the processes are the parallelism
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the main process, which ends the workers
+
+
+GRACE = 60.0
+"""Time that a process may take to save its work after its launcher was killed [s]."""
+
+
+def is_first() -> bool:
+    """Whether this is the first, or only, process that torchrun started."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+@functools.cache
+def end_with_launcher() -> None:
+    """Let a process that torchrun started end when torchrun is killed: it would train on, where no one sees it.
+
+    It is asked to stop by SIGTERM, as torchrun does, and ends after :data:`GRACE` in any case.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        threading.Thread(target=stop_with_parent, args=(os.getppid(), GRACE), daemon=True).start()
+
+
+def stop_with_parent(parent: int, grace: float | None = None) -> None:
+    """Wait until the process `parent`, which started this one, ends; then send this one SIGTERM, and end it after `grace` [s]."""
+    while os.getppid() == parent:  # another process becomes the parent then
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    if grace is not None:  # the other processes may be gone, and waiting for them has no end
+        time.sleep(grace)
+        os._exit(1)
 
 
 def end_with_parent() -> None:

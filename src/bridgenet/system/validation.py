@@ -72,9 +72,11 @@ PART_OF_VALUE = "part_of_value"
 """Type of pydantic's custom errors whose message begins with the name of an entry of the value."""
 
 
-def strict(kind: type[T]) -> type[T]:
-    """Make :func:`validated` refuse unknown keys and infinite numbers for a dataclass."""
-    kind.__pydantic_config__ = _CONFIG  # type: ignore[attr-defined]
+def strict(kind: type[T] | None = None, *, finite: bool = True) -> Any:
+    """Make :func:`validated` refuse unknown keys and, if `finite`, NaN and infinities for a dataclass."""
+    if kind is None:
+        return functools.partial(strict, finite=finite)
+    kind.__pydantic_config__ = _CONFIG | {"allow_inf_nan": not finite}  # type: ignore[attr-defined]
     return kind
 
 

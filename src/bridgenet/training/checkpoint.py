@@ -16,6 +16,7 @@ from bridgenet.errors import UserError
 from bridgenet.model.backbones.licences import ANCESTRY
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.system.memory import peak_memory
+from bridgenet.system.validation import read
 from bridgenet.training.progress import Progress
 from bridgenet.training.weighting import LossWeighting
 
@@ -53,7 +54,23 @@ def load_optimizer_tensors(
             value = value.to(parameter.device if optimizer.param_groups[0].get("fused") else "cpu")
         elif value.shape == parameter.shape:  # fused kernels expect the parameter's memory format
             value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        elif value.numel() != 1:
+            raise UserError(f"{path}: optimiser state {entry} of '{name}' has shape {tuple(value.shape)}")
         optimizer.state[parameter][entry] = value
+    kinds = {frozenset(state) for state in optimizer.state.values()}
+    if len(kinds) > 1:
+        raise UserError(
+            f"{path}: the optimiser's state is not complete; resume from another copy, or start the run anew"
+        )
+
+
+def check_weights(network: nn.Module, step: int) -> None:
+    """UserError if a weight or statistic is not finite: the loss of a step is of the weights before it."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UserError(
+                f"the weight {name} is not a number after step {step}. Lower optimizer.lr. Nothing of this step was saved"
+            )
 
 
 def save_last(
@@ -85,7 +102,7 @@ def load_last(
         The progress of the run, and the recorded origin of its backbone's initial weights.
 
     Raises:
-        UserError: `path` is not a checkpoint of a run, or belongs to another network.
+        UserError: `path` is not a checkpoint of a run, is damaged, lacks the optimiser's state, or belongs to another network.
     """
     own = read_own(path, whole=True)
     if own is None:
@@ -93,7 +110,17 @@ def load_last(
     weights, tensors, _, information = own
     network.load_state_dict(check_state_dict(weights, network.state_dict(), path))
     load_optimizer_tensors(optimizer, network, tensors, path, weighting.named_parameters())
-    if "loss_weighting" in information:
-        weighting.load_state(information["loss_weighting"])
+    if weighting.state():
+        try:
+            weighting.load_state(information["loss_weighting"])
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError):
+            raise UserError(f"{path}: the state of the loss weighting is missing or damaged") from None
+    if "step" not in information:
+        raise UserError(f"{path} is not a checkpoint of a run: its step is missing")
     known = {entry.name: information[entry.name] for entry in fields(Progress) if entry.name in information}
-    return Progress(**known), {key: information[key] for key in ANCESTRY if key in information}
+    progress = read(Progress, known, str(path))
+    if progress.step and not tensors:
+        raise UserError(
+            f"{path} has no state of the optimiser, which a run cannot be resumed without; start the run anew"
+        )
+    return progress, {key: information[key] for key in ANCESTRY if key in information}

@@ -47,4 +47,8 @@ def make_criterion(config: RunConfig, chosen: Sequence[str]) -> MultiTaskLoss:
         if task in chosen
     }
     weights = {task: weight for task, weight in config.loss.weights.items() if task in chosen}
+    if not any(weights.get(task, tasks.get(task).loss_weight) for task in chosen):
+        raise UserError(
+            f"loss.weights is 0 for {', '.join(chosen)}: nothing would be learned; give one of them a weight"
+        )
     return MultiTaskLoss(chosen, weights, config.loss.intermediate_weight, process_mean, functions)

@@ -18,7 +18,8 @@ from bridgenet.checkpoints import BEST, LAST, read_description, read_information
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.extensions import remember_loaded
-from bridgenet.system.files import write_atomically
+from bridgenet.system.files import PARTIAL, write_atomically
+from bridgenet.system.locks import LOCK
 from bridgenet.system.yaml_text import load_yaml
 from bridgenet.training.rows import METRICS, truncate_rows
 
@@ -26,8 +27,8 @@ RUN_ENTRIES = {
     "config.yaml", METRICS, BEST, LAST, "tensorboard", "wandb",
     "evaluation.json", "result.json", "edge", "boundary_counts.jsonl", "per_image.csv", "report.html", "report.md",
 }  # fmt: skip
-PARTIAL = re.compile(r"\..+\.partial-\d+|boundary_counts\.\d+\.jsonl")
-"""What a run's folder holds; --overwrite deletes nothing else."""
+"""What a run's folder holds, besides what is being written; --overwrite deletes nothing else."""
+COUNTS = re.compile(r"boundary_counts\.\d+\.jsonl")
 MAY_CHANGE = {
     "init_from",
     "network.pretrained",
@@ -55,16 +56,22 @@ LATER = {"compile", "init_from", "metrics"}
 
 
 def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that is in use: UserError names the flag that resolves it. Changes nothing."""
+    """Refuse a folder that is in use: UserError names the flag that resolves it. Changes nothing.
+
+    A folder that holds only what a killed process was writing before there were settings is as good as an empty one.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file, expected a folder for the run")
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
+    entries = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    if entries and all(_is_left(name) for name in entries):
+        return
     if resume:
         if not (out / "config.yaml").is_file():
             raise UserError(f"{out} holds no run to resume (looked for config.yaml); leave out --resume to start one")
-    elif out.is_dir() and (entries := sorted(path.name for path in out.iterdir())):
-        foreign = [name for name in entries if name not in RUN_ENTRIES and not PARTIAL.fullmatch(name)]
+    elif entries:
+        foreign = [name for name in entries if not _is_ours(name)]
         if foreign or not _is_run(out):
             found = ", ".join((foreign or entries)[:3])
             raise UserError(f"{out} is not empty and holds other files than a run's ({found}); choose another --out")
@@ -72,6 +79,14 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
             raise UserError(
                 f"{out} holds a run (step {_step_of(out)}). Use --resume to continue or --overwrite to start again."
             )
+
+
+def _is_left(name: str) -> bool:
+    return name == LOCK or PARTIAL.fullmatch(name) is not None
+
+
+def _is_ours(name: str) -> bool:
+    return name in RUN_ENTRIES or COUNTS.fullmatch(name) is not None or _is_left(name)
 
 
 def _is_run(out: Path) -> bool:
@@ -153,7 +168,7 @@ def clear_folder(out: Path) -> None:
     """Create the folder, and delete the run in it, if any: only what a run writes."""
     out.mkdir(parents=True, exist_ok=True)
     for path in out.iterdir():
-        if path.name in RUN_ENTRIES or PARTIAL.fullmatch(path.name):
+        if _is_ours(path.name) and path.name != LOCK:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -172,8 +187,9 @@ def prepare_folder(
     rows: list[dict[str, Any]] = []
     if accelerator.is_main_process:
         if is_resumed:
-            for partial in out.glob(".*.partial-*"):  # of a write that was killed
-                partial.unlink()
+            for path in out.iterdir():
+                if PARTIAL.fullmatch(path.name):  # of a write that was killed
+                    path.unlink()
             rows = truncate_rows(out / METRICS, step)
         else:
             clear_folder(out)

@@ -50,6 +50,7 @@ from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.processes import distribute
 from bridgenet.training.progress import Progress
 from bridgenet.training.reporting import check_trackers
+from bridgenet.training.rows import METRICS, check_rows
 from bridgenet.training.schedule import make_schedule
 from bridgenet.training.step import TrainingStep
 from bridgenet.training.weighting import WEIGHTINGS, LossWeighting
@@ -119,7 +120,7 @@ def prepare(
     A collective call. The folder is not changed.
     """
     check_folder(out, resume=resume, overwrite=overwrite)
-    if resume:
+    if resume and (out / "config.yaml").is_file():
         check_settings(config, out)
     check_trackers(config.trackers)
     check_exclusive(config)
@@ -145,6 +146,7 @@ def prepare(
     progress = Progress()
     if last is not None:
         progress, information = load_last(last, network, optimizer, weighting)
+        check_rows(out / METRICS, progress.step, progress.rows)
         record(network, description, information)
     recorded = {"labels": lacking, MEANING: dict(train_set.info.meaning)}
     recorded = {key: value for key, value in recorded.items() if value}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
+
+from bridgenet.system.validation import strict
 from bridgenet.tasks.scores import Scores, gains, relative_gain
 
 
+@strict(finite=False)
 @dataclass
 class Progress:
     """The progress of a run.
@@ -18,14 +23,16 @@ class Progress:
         scores: scores of the last evaluation.
         seconds: time that the steps took [s].
         memory: peak memory [bytes], 0 where the system does not report it.
+        rows: number of rows in `metrics.jsonl`; None if it is not known.
     """
 
-    step: int = 0
+    step: Annotated[int, Ge(0)] = 0
     first_scores: Scores | None = None
     best_gain: float | None = None
     scores: Scores | None = None
-    seconds: float = 0.0
-    memory: int = 0
+    seconds: Annotated[float, Ge(0)] = 0.0
+    memory: Annotated[int, Ge(0)] = 0
+    rows: Annotated[int, Ge(0)] | None = None
 
     def add_scores(self, scores: Scores) -> tuple[float, bool]:
         """Add the scores of an evaluation; returns their gain over the first ones, and whether they are the best so far."""

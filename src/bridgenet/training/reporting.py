@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -47,6 +48,7 @@ class Reporter:
     def __init__(self, accelerator: Accelerator, config: RunConfig, out: Path, rows: Sequence[Mapping[str, Any]]):
         self.accelerator, self.config, self.out = accelerator, config, out
         self.active = accelerator.is_main_process
+        self.rows = len(rows)
         known = (row["loss"] for row in reversed(rows) if row["kind"] == "train" and row["loss"] is not None)
         self.loss = next(known, float("nan"))
         self.seconds_per_step: float | None = None
@@ -80,6 +82,9 @@ class Reporter:
             return
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite(row), allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # what is saved afterwards counts on it
+        self.rows += 1
         if row["kind"] == "train":
             self.loss = row["loss"]
         numbers = {f"{row['kind']}/{name}": value for name, value in _numbers(row) if name != "step"}

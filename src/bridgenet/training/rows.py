@@ -67,14 +67,48 @@ def truncate_rows(path: Path, step: int) -> list[dict[str, Any]]:
     return kept
 
 
+def check_rows(path: Path, step: int, count: int | None) -> None:
+    """UserError if `metrics.jsonl` has not the `count` rows that were written up to a step; None: not known."""
+    found = sum(row["step"] <= step for row in read_rows(path))
+    if count is not None and found != count:
+        raise UserError(
+            f"{path} has {found} rows up to step {step}, {count} were written: some are missing or were added. Put the whole "
+            "file back, or start the run anew with --overwrite"
+        )
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The complete rows of a `metrics.jsonl`, oldest first; none if there is no such file."""
+    """The rows of a `metrics.jsonl`, oldest first; none if there is no such file.
+
+    The last one is left out if the process was stopped while writing it.
+
+    Raises:
+        UserError: another line is no row of a run.
+    """
     if not path.is_file():
         return []
+    *lines, last = path.read_bytes().split(b"\n")
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:  # the process was stopped while writing this row
-            break
-    return rows
+    for number, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is None:
+            raise UserError(
+                f"{path} is damaged: line {number} is no row of a run: {line[:60].decode('utf-8', 'replace')}"
+            )
+        rows.append(row)
+    cut = _row(last)
+    return rows if cut is None else [*rows, cut]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row in a line of text; None if it is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        return None
+    if row.get("kind") == "evaluation":
+        return row if isinstance(row.get("scores"), dict) else None
+    is_number = row.get("loss", "") is None or isinstance(row.get("loss"), int | float)
+    return row if row.get("kind") == "train" and is_number and isinstance(row.get("losses", {}), dict) else None

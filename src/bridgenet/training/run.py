@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from torch import Tensor
 
 from bridgenet.checkpoints import LAST
 from bridgenet.config.settings import RunConfig
+from bridgenet.system import parallel
+from bridgenet.system.locks import only_writer
 from bridgenet.tasks.scores import Scores
-from bridgenet.training.checkpoint import save_last
+from bridgenet.training.checkpoint import check_weights, save_last
 from bridgenet.training.evaluating import evaluate_and_save_best
-from bridgenet.training.folder import prepare_folder
+from bridgenet.training.folder import check_folder, prepare_folder
 from bridgenet.training.prepare import Prepared, prepare
 from bridgenet.training.reporting import Reporter
 from bridgenet.training.rows import METRICS, check_finite, training_row
@@ -46,10 +49,15 @@ def train(
         device: `"auto"` or `"cpu"`.
 
     Raises:
-        UserError: the folder is in use, data or weights are missing or bad, or the loss is not a number.
+        UserError: the folder is in use, another process writes it, data or weights are missing or bad, or the loss is not a
+            number.
         Interrupted: stopped by Ctrl-C or SIGTERM; the step was finished and `last` written.
     """
-    return run_steps(prepare(config, Path(out), resume=resume, overwrite=overwrite, device=device))
+    out = Path(out)
+    parallel.end_with_launcher()
+    check_folder(out, resume=resume, overwrite=overwrite)
+    with only_writer(out) if parallel.is_first() else nullcontext():
+        return run_steps(prepare(config, out, resume=resume, overwrite=overwrite, device=device))
 
 
 def run_steps(run: Prepared) -> Scores:
@@ -76,12 +84,15 @@ def run_steps(run: Prepared) -> Scores:
                 if logging:
                     reporter.log(row)
                 check_finite(row)
+            if saving:
+                check_weights(run.network, done)
             seconds = time.perf_counter() - started
             progress.seconds += seconds
             reporter.advance(done, seconds)
             if evaluating:
                 evaluate_and_save_best(run, reporter)
             if saving:
+                progress.rows = reporter.rows
                 save_last(run.out, run.network, run.step.optimizer, run.step.weighting, progress, accelerator)
             if stopping:
                 raise Interrupted

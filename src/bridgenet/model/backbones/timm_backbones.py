@@ -19,8 +19,13 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.model.backbones.base import Backbone
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
-_NOT_SETTINGS = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+_FILES = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "pretrained_strict")
 """Arguments of `timm.create_model` that read files or the network, which a weight file's description must not do."""
+_FIXED = (
+    "features_only", "out_indices", "in_chans", "num_classes", "img_size", "dynamic_img_size", "strict_img_size",
+    "scriptable", "exportable", "no_jit",
+)  # fmt: skip
+"""Arguments that are not a choice: what a network needs defines them."""
 
 
 class TimmBackbone(Backbone):
@@ -172,10 +177,13 @@ def build_timm(
     """
     if not timm.is_model(name):
         raise UserError(f"backbone '{name}' is neither InternImage nor a timm model{nearest(name, timm.list_models())}")
-    if foreign := [key for key in kwargs if key in _NOT_SETTINGS]:
+    if foreign := [key for key in kwargs if key in _FILES]:
         raise UserError(
-            f"backbone_kwargs has {foreign[0]}, which is no setting of a backbone; weights are given with "
-            "network.backbone_checkpoint"
+            f"network.backbone.{foreign[0]} is no setting of a backbone; weights are given with network.backbone_checkpoint"
+        )
+    if fixed := [key for key in kwargs if key in _FIXED]:
+        raise UserError(
+            f"network.backbone.{fixed[0]} is no setting of a backbone: the network defines it; leave it out"
         )
     if drop_path:  # not every model has this argument
         kwargs["drop_path_rate"] = drop_path
