@@ -135,14 +135,27 @@ class DenseDataset(ABC):
             if odd := next((path for path in absent if os.path.lexists(path)), None):
                 raise UserError(why_no_file(odd))
             return unlabelled(self.task(task), size)
-        target = self.targets[task].read(paths, size)
+        target = self._read(task, paths, size)
         if target.shape[:2] != size and self.task(task).interpolation == "cubic":
             target = expanded(self.task(task), target)
         return self.fit_target(task, index, target, size)
 
     def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task in its stored size, (h, w, C) float32, for an image of `size` (H, W)."""
-        return expanded(self.task(task), self.targets[task].read(self.target_paths(task, index), size))
+        return expanded(self.task(task), self._read(task, self.target_paths(task, index), size))
+
+    def _read(self, task: str, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+        """Read a stored target. Raises UserError for indices that are none of the classes."""
+        target = self.targets[task].read(paths, size)
+        number = len(self.info.class_names.get(task, ()))
+        if number and self.task(task).kind.has_classes:
+            wrong = ((target < 0) | (target >= number)) & (target != IGNORE)
+            if wrong.any():
+                raise UserError(
+                    f"{paths[0]}: found class {target[wrong][0]:g} of {task}, expected 0 to {number - 1}, or {IGNORE} for no "
+                    "label. Are all classes named?"
+                )
+        return target
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Resize a stored target (h, w, C) to the image's `size` (H, W), see :func:`fit`.

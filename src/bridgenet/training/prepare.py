@@ -28,7 +28,7 @@ from bridgenet.config.resolved import (
     weighting_note,
 )
 from bridgenet.config.settings import RunConfig, check_exclusive
-from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unswapped
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unlearnable, unswapped
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
@@ -127,7 +127,7 @@ def prepare(
     last = out / LAST if resume and (out / LAST).is_file() else None
     initial = open_source(config.init_from) if config.init_from is not None and last is None else None
     description = describe_network(config, last, initial)
-    train_set, val_set, lacking = open_data(config)
+    train_set, val_set, lacking, unvaried = open_data(config)
     if last is not None:
         check_meaning(train_set.info, last)
     accelerator = make_accelerator(config, out, device)
@@ -152,6 +152,8 @@ def prepare(
     if accelerator.is_main_process:
         if transferred is not None:
             print(f"weights from {config.init_from}\n{transferred.table()}")
+        for text in unvaried:
+            print(f"note: {text}")
         for note in notes(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
         ):
@@ -204,14 +206,15 @@ def describe_network(config: RunConfig, last: Path | None, initial: Source | Non
     return description
 
 
-def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str]:
-    """Open and check the training and validation splits; also returns a text on missing labels of the training split."""
+def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str, list[str]]:
+    """Open and check the training and validation splits; also returns texts on missing labels, and on those that do not vary."""
     train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
     check_canvas(val_set, evaluation_size(config))
     labels = check_labels(train_set)
     if config.data.weights is not None:
         drawn(train_set.parts, config.data.weights)
-    return train_set, val_set, labels_in_words(labels, len(train_set))
+    unvaried = [*unlearnable(train_set), *unlearnable(val_set)]
+    return train_set, val_set, labels_in_words(labels, len(train_set)), unvaried
 
 
 def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:

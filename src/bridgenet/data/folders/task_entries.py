@@ -73,6 +73,7 @@ OF_EVERY_TASK = ("folder", "suffix", "ignore")
 OF_OWN_TASKS = ("title", "weight", "loss", "metric")
 SET_ELSEWHERE = {"weight": "loss.weights", "loss": "loss.functions", "metric": "metrics"}
 """Settings of a run in place of keys that published tasks do not have."""
+ONE_CLASS = "name what is around it as a class, too, or make it a task of `kind: probability`"
 _DEFINED_IN: dict[str, Path] = {}
 """The first description that defined each task."""
 
@@ -229,6 +230,8 @@ class TaskEntries:
         """Stored values and names of the classes."""
         by_value = dict(classes) if isinstance(classes, Mapping) else dict(enumerate(classes))
         names = tuple(by_value.values())
+        if len(names) == 1:
+            self.wrong(f"{prefix}classes", f"has {names[0]} alone, which needs no learning: {ONE_CLASS}")
         if len(names) > IGNORE:
             self.wrong(f"{prefix}classes", f"has {len(names)} classes, expected at most {IGNORE}")
         if twice := [name for number, name in enumerate(names) if name in names[:number]]:
