@@ -127,9 +127,10 @@ def prepare(
     last = out / LAST if resume and (out / LAST).is_file() else None
     initial = open_source(config.init_from) if config.init_from is not None and last is None else None
     description = describe_network(config, last, initial)
-    train_set, val_set, lacking, unvaried = open_data(config)
+    train_set, val_set, lacking = open_data(config)
     if last is not None:
         check_meaning(train_set.info, last)
+    unvaried = [*unlearnable(train_set), *unlearnable(val_set)]
     accelerator = make_accelerator(config, out, device)
     check_precision(config, accelerator.device.type)
     if config.compile:
@@ -206,15 +207,14 @@ def describe_network(config: RunConfig, last: Path | None, initial: Source | Non
     return description
 
 
-def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str, list[str]]:
-    """Open and check the training and validation splits; also returns texts on missing labels, and on those that do not vary."""
+def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str]:
+    """Open and check the training and validation splits; also returns a text on missing labels of the training split."""
     train_set, val_set = open_dataset(config, "train"), open_dataset(config, "val")
     check_canvas(val_set, evaluation_size(config))
     labels = check_labels(train_set)
     if config.data.weights is not None:
         drawn(train_set.parts, config.data.weights)
-    unvaried = [*unlearnable(train_set), *unlearnable(val_set)]
-    return train_set, val_set, labels_in_words(labels, len(train_set)), unvaried
+    return train_set, val_set, labels_in_words(labels, len(train_set))
 
 
 def make_accelerator(config: RunConfig, out: Path, device: str) -> Accelerator:

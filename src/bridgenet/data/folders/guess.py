@@ -160,10 +160,10 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
     ignored = [value for value in values if (value in largest and len(values) > 1) or value < 0]
     classes = sorted(value for value in values if value not in ignored)
     to_check = "" if class_names else "the classes' names"
-    if len(classes) == 1 and IGNORE in ignored:
-        ignored.remove(IGNORE)
-        classes.append(IGNORE)
-        to_check = f"the classes' names: if {IGNORE} were no label, {classes[0]} would be the only class, which needs no learning"
+    if len(classes) == 1 and (marks := [value for value in ignored if value > 0]):
+        ignored.remove(marks[0])
+        classes.append(marks[0])
+        to_check = f"the classes' names: if {marks[0]} were no label, {classes[0]} would be the only class, which needs no learning"
     if len(classes) < 2:
         return f"every pixel has the value {', '.join(map(str, values))}: there is nothing to learn"
     if classes[-1] < max(2 * len(classes), len(class_names)):  # classes without any pixel count, too
