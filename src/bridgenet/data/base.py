@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,6 +25,7 @@ from bridgenet.imaging.reading import FORMATS
 from bridgenet.system.text_files import read_text
 from bridgenet.system.walking import why_no_file
 from bridgenet.tasks import IGNORE, Task
+from bridgenet.tasks.kinds.classes import pairs_of_indices
 
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
@@ -112,8 +113,10 @@ class DenseDataset(ABC):
         }
 
     def task(self, name: str) -> Task:
-        """The task of that name, from `definitions` or the registry."""
-        return self.definitions.get(name) or task_registry.get(name)
+        """The task of that name, from `definitions` or the registry, with the classes that the data set swaps in mirrors."""
+        task = self.definitions.get(name) or task_registry.get(name)
+        pairs = self.info.swap.get(name)
+        return replace(task, swap_on_flip=pairs_of_indices(self.info.class_names[name], pairs)) if pairs else task
 
     def compact(self, index: int) -> Sample:
         """The sample of :meth:`load` in the smallest dtypes: the image uint8, targets uint8 where that is exact.

@@ -69,6 +69,7 @@ class Task:
         divide_by_scale: the target shrinks when the image is enlarged (metric depth).
         multiply_by_scale: the target grows with the image (disparity in pixels).
         negate_on_flip: channels that change sign in a horizontal flip (x of normals).
+        swap_on_flip: pairs of class indices that change places in a horizontal flip (left and right hands).
         interpolation: how a target stored in another size than its image is resized, ``"nearest"`` or ``"cubic"``.
             (Augmentation resizes every target by nearest neighbour, as published.)
 
@@ -93,6 +94,7 @@ class Task:
     divide_by_scale: bool = False
     multiply_by_scale: bool = False
     negate_on_flip: tuple[int, ...] = ()
+    swap_on_flip: tuple[tuple[int, int], ...] = ()
     interpolation: Literal["nearest", "cubic"] = "nearest"
 
     def __post_init__(self) -> None:
@@ -112,6 +114,13 @@ class Task:
         """Channels of the target: 3 for normals, `num_outputs` for a regression, else 1."""
         return self.kind.target_channels(self.num_outputs)
 
+    def mirrored_classes(self, number: int) -> list[int]:
+        """Index of the class that takes the place of each of `number` classes in a horizontal flip, see `swap_on_flip`."""
+        order = list(range(number))
+        for one, other in self.swap_on_flip:
+            order[one], order[other] = other, one
+        return order
+
     def as_dict(self) -> dict[str, Any]:
         """The fields that differ from the defaults, as JSON types; callables as ``"module:attribute"``. See :func:`from_dict`."""
         found = {}
@@ -128,10 +137,13 @@ def from_dict(values: Mapping[str, Any]) -> Task:
     try:
         headline = values.get("full_headline")
         full_headline = Headline(**headline) if headline else None
-        flips = tuple(values.get("negate_on_flip", ()))
+        flips = {
+            "negate_on_flip": tuple(values.get("negate_on_flip", ())),
+            "swap_on_flip": tuple((one, other) for one, other in values.get("swap_on_flip", ())),
+        }
         named = {key: renamed(values[key]) for key in ("loss", "metric", "decode") if isinstance(values.get(key), str)}
-        return Task(**{**values, **named, "full_headline": full_headline, "negate_on_flip": flips})
-    except (TypeError, AttributeError) as error:
+        return Task(**{**values, **named, "full_headline": full_headline, **flips})
+    except (TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{values!r} does not describe a task: {error}") from None
 
 

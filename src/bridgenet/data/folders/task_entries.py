@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.system.text_files import as_on_disk
 from bridgenet.system.validation import Count, Positive, Words, said, strict, validated
 from bridgenet.tasks import IGNORE, Kind, Task, kinds
+from bridgenet.tasks.kinds.classes import pairs_of_indices
 from bridgenet.tasks.kinds.normals import DIRECTIONS
 from bridgenet.tasks.naming import check_names
 
@@ -168,9 +169,12 @@ class TaskEntries:
             folder = self._folder(given["folder"], f"{prefix}folder", root)
         if entry is None:
             return None
-        task = task or self._made(name, kind, entry, prefix)
         values, names = self._classes(getattr(entry, "classes", ()), entry.ignore, prefix)
         swap = self._swap(getattr(entry, "swap", ()), names, prefix)
+        if task is None:
+            task = self._made(name, kind, entry, prefix)
+            if swap:
+                task = replace(task, swap_on_flip=pairs_of_indices(names, swap))
         has = {key: getattr(entry, key) for key in ("range", "axes", "scale") if hasattr(entry, key)}
         if kind.needs_unit:
             has["scale"] = UNITS.get(entry.unit, entry.unit)
@@ -247,7 +251,7 @@ class TaskEntries:
                 self.wrong(f"{prefix}swap", f"has {name}, which is no class{nearest(name, names)}")
             elif name in named[:number]:
                 self.wrong(f"{prefix}swap", f"has {name} twice")
-        return tuple(pairs)
+        return tuple(pair for pair in pairs if set(pair) <= set(names))
 
     def _load(self, where: Any, key: str, check: extensions.Check) -> Any:
         """Load the object of a dotted path `package.module:name`; None, and a problem, if that fails."""
