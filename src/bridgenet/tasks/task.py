@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Lt
 
 from bridgenet.errors import UserError
 from bridgenet.moved import renamed
@@ -12,6 +14,8 @@ from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.base import Kind
 from bridgenet.tasks.naming import wrong_name
 from bridgenet.tasks.references import Reference, name_of
+
+_Index = Annotated[int, Ge(0), Lt(65_536)]
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ class Task:
     unknown: Literal["none", "zero", "no_foreground"] = "none"
     divide_by_scale: bool = False
     multiply_by_scale: bool = False
-    negate_on_flip: tuple[int, ...] = ()
-    swap_on_flip: tuple[tuple[int, int], ...] = ()
+    negate_on_flip: tuple[_Index, ...] = ()
+    swap_on_flip: tuple[tuple[_Index, _Index], ...] = ()
     interpolation: Literal["nearest", "cubic"] = "nearest"
 
     def __post_init__(self) -> None:
@@ -118,7 +122,8 @@ class Task:
         """Index of the class that takes the place of each of `number` classes in a horizontal flip, see `swap_on_flip`."""
         order = list(range(number))
         for one, other in self.swap_on_flip:
-            order[one], order[other] = other, one
+            if max(one, other) < number:
+                order[one], order[other] = other, one
         return order
 
     def as_dict(self) -> dict[str, Any]:
