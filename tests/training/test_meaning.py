@@ -68,6 +68,14 @@ def test_classes_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture
     assert other == pytest.approx(own)
 
 
+def test_reference_of_other_classes_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"scores": {"meaning_damage": {"mIoU": 0.5}}, "class_names": {"meaning_damage": ["none", "slight"]}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(own))
+    how = ["--out", str(tmp_path / "scores"), "--device", "cpu", "--reference", str(tmp_path)]
+    assert run(["evaluate", str(folder / "run"), *how]) == 0
+    assert "the reference has other classes of meaning_damage" in capsys.readouterr().err
+
+
 def test_other_names_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for classes in ("{3: none, 7: slight, 9: heavy}", "{3: none, 7: slight, 9: heavy, 11: gone}"):
         with pytest.raises(UserError, match="has other classes of meaning_damage than meaning") as error:

@@ -288,3 +288,8 @@ def _warn_of_other_reference(source: str, results: Mapping[str, Any]) -> None:
     for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):
         if key in other and other[key] != results[key]:
             warnings.warn(f"the reference has {key} {other[key]}, this evaluation {results[key]}", stacklevel=2)
+    names = other.get("class_names")
+    for task, own in results["class_names"].items():
+        known = names.get(task) if isinstance(names, dict) else None
+        if known and sorted(map(str, known)) != sorted(own):
+            warnings.warn(f"the reference has other classes of {task} than this evaluation", stacklevel=2)

@@ -67,6 +67,11 @@ def test_names_of_classes_are_read_as_they_were_written(folder: Path) -> None:
     assert (damage.task, damage.class_names, damage.labels.values) == ("no", ("on", "true"), (10, 16))
 
 
+def test_letters_with_accents_have_one_form(folder: Path) -> None:
+    (folder / "accents.yaml").write_text("tasks:\n  semseg: {folder: labels, classes: [Geba\u0308ude, Baum]}")
+    assert read_description(folder / "accents.yaml").tasks[0].class_names == ("Geb\u00e4ude", "Baum")
+
+
 def test_numbers_are_those_of_a_run(folder: Path) -> None:
     (folder / "numbers.yaml").write_text(
         "tasks:\n"

@@ -16,7 +16,7 @@ from bridgenet import extensions
 from bridgenet import tasks as task_registry
 from bridgenet.data.folders.labels import UNITS, Labels
 from bridgenet.errors import UserError, nearest
-from bridgenet.system.text_files import as_on_disk
+from bridgenet.system.text_files import as_on_disk, composed
 from bridgenet.system.validation import Count, Positive, Words, said, strict, validated
 from bridgenet.tasks import IGNORE, Kind, Task, kinds
 from bridgenet.tasks.kinds.classes import pairs_of_indices
@@ -170,7 +170,8 @@ class TaskEntries:
         if entry is None:
             return None
         values, names = self._classes(getattr(entry, "classes", ()), entry.ignore, prefix)
-        swap = self._swap(getattr(entry, "swap", ()), names, prefix)
+        pairs = [(composed(one), composed(other)) for one, other in getattr(entry, "swap", ())]
+        swap = self._swap(pairs, names, prefix)
         if task is None:
             task = self._made(name, kind, entry, prefix)
             if swap:
@@ -233,7 +234,7 @@ class TaskEntries:
     ) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Stored values and names of the classes."""
         by_value = dict(classes) if isinstance(classes, Mapping) else dict(enumerate(classes))
-        names = tuple(by_value.values())
+        names = tuple(map(composed, by_value.values()))
         if len(names) == 1:
             self.wrong(f"{prefix}classes", f"has {names[0]} alone, which needs no learning: {ONE_CLASS}")
         if len(names) > IGNORE:
