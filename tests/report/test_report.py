@@ -12,7 +12,9 @@ import pytest
 from bridgenet import UserError, data
 from bridgenet.cli import main as cli
 from bridgenet.report import report
-from bridgenet.report.tables import published
+from bridgenet.report.blocks import Table
+from bridgenet.report.sources import read_sources
+from bridgenet.report.tables import per_class, published
 from tests.report import runs
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -190,3 +192,17 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert str(run / "report.html") in capsys.readouterr().out
     assert read(run / "report.html").row("best 1") == ["best 1", "0002", "0.250 m"]
     assert json.loads((run / "evaluation.json").read_text())["images"] == 654  # only read
+
+
+def test_classes_of_runs_are_matched_by_name(tmp_path: Path) -> None:
+    first = runs.write(tmp_path / "first", class_names={"semseg": ["wall", "floor", "sofa"]})
+    other = {"semseg": {"per_class_iou": [0.9, 0.8, 0.7]}}
+    second = runs.write(tmp_path / "second", class_names={"semseg": ["sofa", "wall", "lamp"]}, details=other)
+    table = per_class("semseg", read_sources([first, second]))[0]
+    assert isinstance(table, Table)
+    assert [[cell.text for cell in row.cells] for row in table.rows] == [
+        ["wall", "25.0", "80.0", "50.00"],
+        ["floor", "does not occur", "does not occur", "0.00"],
+        ["sofa", "50.0", "90.0", "50.00"],
+        ["lamp", "does not occur", "70.0"],
+    ]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from bridgenet import data
 from bridgenet.cli.main import run
 from bridgenet.config.settings import DataSettings
 from bridgenet.errors import UserError
+from bridgenet.prediction.model import load
 from bridgenet.training import prepare
 from bridgenet.training.run import train
 from tests.data.layouts import write
@@ -65,6 +68,14 @@ def test_classes_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture
     assert other == pytest.approx(own)
 
 
+def test_reference_of_other_classes_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"scores": {"meaning_damage": {"mIoU": 0.5}}, "class_names": {"meaning_damage": ["none", "slight"]}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(own))
+    how = ["--out", str(tmp_path / "scores"), "--device", "cpu", "--reference", str(tmp_path)]
+    assert run(["evaluate", str(folder / "run"), *how]) == 0
+    assert "the reference has other classes of meaning_damage" in capsys.readouterr().err
+
+
 def test_other_names_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for classes in ("{3: none, 7: slight, 9: heavy}", "{3: none, 7: slight, 9: heavy, 11: gone}"):
         with pytest.raises(UserError, match="has other classes of meaning_damage than meaning") as error:
@@ -112,3 +123,40 @@ def test_runs_of_older_versions_are_resumed(
     (edited / "data.yaml").write_text(YAML.replace(CLASSES, "{9: heavy, 7: light, 3: none}"))
     assert run(command) == 2
     assert "meaning_damage.classes was ['none', 'light', 'heavy'], now" in capsys.readouterr().err
+
+
+def test_predictions_in_the_values_of_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture, out = folder / "images/a.png", folder / "predicted"
+    command = ["predict", str(folder / "run"), str(picture), "--out", str(out), "--outputs", "raw", "labels"]
+    assert run([*command, "--device", "cpu"]) == 0, capsys.readouterr().err
+    raw = np.asarray(Image.open(out / "a/meaning_damage.png"))
+    labels = np.asarray(Image.open(out / "a/meaning_damage_labels.png"))
+    assert np.array_equal(np.array([3, 7, 9], np.uint8)[raw], labels)
+    assert json.loads((out / "classes.json").read_text()) == {
+        "meaning_damage": [
+            {"index": 0, "value": 3, "name": "none"},
+            {"index": 1, "value": 7, "name": "light"},
+            {"index": 2, "value": 9, "name": "heavy"},
+        ]
+    }
+
+
+def test_values_of_labels_that_are_not_known(folder: Path, tmp_path: Path) -> None:
+    """Weights of older versions do not record them."""
+    result = load(folder / "run", device="cpu").predict(folder / "images/a.png")
+    result.class_values = {"meaning_damage": [300, 7, 65535]}
+    result.save(tmp_path / "wide", ["labels"])
+    assert np.asarray(Image.open(tmp_path / "wide/meaning_damage_labels.png")).max() > 255
+    result.class_values = {}
+    with pytest.raises(UserError, match="not known which values label files have for the classes of meaning_damage"):
+        result.save(tmp_path / "none", ["labels"])
+    with pytest.raises(UserError, match="labels are written for classes, which are not among the tasks"):
+        result.maps.pop("meaning_damage")
+        result.save(tmp_path / "none", ["labels"])
+
+
+def test_values_of_published_labels() -> None:
+    cityscapes, nyud = (data.info(name).stored_values("semseg") for name in ("cityscapes", "nyud"))
+    assert cityscapes == [7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33]
+    assert nyud == list(range(1, 41))
+    assert data.info("pascal").stored_values("human_parts") == list(range(7))

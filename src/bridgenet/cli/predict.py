@@ -32,7 +32,7 @@ def add_command(command: MakeParser) -> None:
         "--outputs",
         nargs="+",
         metavar="OUTPUT",
-        help="raw colour panel overlay ply (default: raw panel; for videos: panel)",
+        help="raw labels colour panel overlay ply (default: raw panel; for videos: panel)",
     )
     parser.add_argument("--opacity", type=float, default=0.5, help="opacity of overlays, 0 to 1")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -25,6 +25,7 @@ from bridgenet.imaging.reading import FORMATS
 from bridgenet.system.text_files import read_text
 from bridgenet.system.walking import why_no_file
 from bridgenet.tasks import IGNORE, Task
+from bridgenet.tasks.kinds.classes import pairs_of_indices
 
 Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
@@ -112,8 +113,10 @@ class DenseDataset(ABC):
         }
 
     def task(self, name: str) -> Task:
-        """The task of that name, from `definitions` or the registry."""
-        return self.definitions.get(name) or task_registry.get(name)
+        """The task of that name, from `definitions` or the registry, with the classes that the data set swaps in mirrors."""
+        task = self.definitions.get(name) or task_registry.get(name)
+        pairs = self.info.swap.get(name)
+        return replace(task, swap_on_flip=pairs_of_indices(self.info.class_names[name], pairs)) if pairs else task
 
     def compact(self, index: int) -> Sample:
         """The sample of :meth:`load` in the smallest dtypes: the image uint8, targets uint8 where that is exact.
@@ -135,14 +138,27 @@ class DenseDataset(ABC):
             if odd := next((path for path in absent if os.path.lexists(path)), None):
                 raise UserError(why_no_file(odd))
             return unlabelled(self.task(task), size)
-        target = self.targets[task].read(paths, size)
+        target = self._read(task, paths, size)
         if target.shape[:2] != size and self.task(task).interpolation == "cubic":
             target = expanded(self.task(task), target)
         return self.fit_target(task, index, target, size)
 
     def stored_target(self, task: str, index: int, size: tuple[int, int]) -> np.ndarray:
         """The target of a task in its stored size, (h, w, C) float32, for an image of `size` (H, W)."""
-        return expanded(self.task(task), self.targets[task].read(self.target_paths(task, index), size))
+        return expanded(self.task(task), self._read(task, self.target_paths(task, index), size))
+
+    def _read(self, task: str, paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+        """Read a stored target. Raises UserError for indices that are none of the classes."""
+        target = self.targets[task].read(paths, size)
+        number = len(self.info.class_names.get(task, ()))
+        if number and self.task(task).kind.has_classes:
+            wrong = ((target < 0) | (target >= number)) & (target != IGNORE)
+            if wrong.any():
+                raise UserError(
+                    f"{paths[0]}: found class {target[wrong][0]:g} of {task}, expected 0 to {number - 1}, or {IGNORE} for no "
+                    "label. Are all classes named?"
+                )
+        return target
 
     def fit_target(self, task: str, index: int, target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Resize a stored target (h, w, C) to the image's `size` (H, W), see :func:`fit`.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
-from bridgenet.tasks.kinds.classes import mirrored_order
 
 if TYPE_CHECKING:
     from bridgenet.data.base import DenseDataset
@@ -73,11 +72,6 @@ class DataSetInfo:
         if not self.boundary_list:
             return frozenset()
         return frozenset((Path(__file__).parent / self.boundary_list).read_text(encoding="utf-8").split())
-
-    @property
-    def mirrored_classes(self) -> dict[str, list[int]]:
-        """Index of the class that takes the place of each class in a mirrored picture, by task with classes to `swap`."""
-        return {task: mirrored_order(self.class_names[task], pairs) for task, pairs in self.swap.items()}
 
     def stored_values(self, task: str) -> list[int]:
         """The stored value of each class of a task."""

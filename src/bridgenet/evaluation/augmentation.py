@@ -26,7 +26,7 @@ class TestTimeAugmentation(nn.Module):
         network: the network, in evaluation mode.
         flip: predict the mirrored image of each scale, too.
         scales: factors of the image's height and width.
-        swap: see :attr:`bridgenet.data.DataSetInfo.mirrored_classes`.
+        definitions: tasks by name that differ from the registered ones, e.g. in the classes that change places in mirrors.
 
     Raises:
         UserError: there is no scale, or one below 0.1 or above 4.
@@ -40,14 +40,15 @@ class TestTimeAugmentation(nn.Module):
         *,
         flip: bool = True,
         scales: Sequence[float] = (1.0,),
-        swap: Mapping[str, Sequence[int]] | None = None,
+        definitions: Mapping[str, tasks.Task] | None = None,
     ) -> None:
         super().__init__()
         check_scales(scales)
         self.network = network
         self.training = network.training
         self.mean, self.deviation = network.mean, network.deviation
-        self.flip, self.swap = flip, swap or {}
+        self.flip = flip
+        self.definitions = dict(definitions or {})
         self.scales = tuple(float(scale) for scale in scales)
 
     @property
@@ -70,9 +71,9 @@ class TestTimeAugmentation(nn.Module):
             for mirrored in (False, True) if self.flip else (False,):
                 logits = self.network(scaled.flip(-1) if mirrored else scaled).logits
                 for name, x_BCHW in logits.items():
-                    task = tasks.get(name)
+                    task = self.definitions.get(name) or tasks.get(name)
                     value = resize(task.kind.averaged(task, x_BCHW.float()), size)
-                    value = _mirrored(task, value, self.swap.get(name)) if mirrored else value
+                    value = _mirrored(task, value) if mirrored else value
                     value = value * scale if task.divide_by_scale else value
                     value = value / scale if task.multiply_by_scale else value
                     sums[name] = sums[name] + value if name in sums else value
@@ -88,11 +89,11 @@ def check_scales(scales: Sequence[float]) -> None:
         )
 
 
-def _mirrored(task: tasks.Task, value: Tensor, order: Sequence[int] | None) -> Tensor:
+def _mirrored(task: tasks.Task, value: Tensor) -> Tensor:
     """Mirror the prediction for a mirrored image back."""
     value = value.flip(-1)
-    if order is not None:
-        value = value[:, list(order)]
+    if task.swap_on_flip:
+        value = value[:, task.mirrored_classes(value.shape[1])]
     if channels := task.negate_on_flip:
         sign = torch.ones(value.shape[1], 1, 1, device=value.device)
         sign[list(channels)] = -1

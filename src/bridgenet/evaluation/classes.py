@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from bridgenet.data.base import DenseDataset
 from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
 from bridgenet.model.bridgenet import BridgeNetOutput
 from bridgenet.model.description import NetworkConfig
-from bridgenet.tasks.kinds.classes import mirrored_order
+from bridgenet.tasks import Task
+from bridgenet.tasks.kinds.classes import pairs_of_indices
 
 
 class ReorderedClasses(nn.Module):
@@ -69,7 +72,10 @@ def check_classes(info: DataSetInfo, config: NetworkConfig, task: str, source: s
         )
 
 
-def mirrored_classes(info: DataSetInfo, config: NetworkConfig) -> dict[str, list[int]]:
-    """:attr:`DataSetInfo.mirrored_classes`, of the pairs that the data set or else the network names."""
-    pairs = {task: info.swap.get(task) or config.swap.get(task, ()) for task in info.class_names}
-    return {task: mirrored_order(info.class_names[task], found) for task, found in pairs.items() if found}
+def definitions(dataset: DenseDataset, config: NetworkConfig) -> dict[str, Task]:
+    """The tasks of a data set, with the classes to swap in mirrors that it or else the network names."""
+    found = {name: dataset.task(name) for name in dataset.tasks}
+    for name, pairs in config.swap.items():
+        if name in found and name not in dataset.info.swap and (names := dataset.info.class_names.get(name)):
+            found[name] = replace(found[name], swap_on_flip=pairs_of_indices(names, pairs))
+    return found

@@ -31,7 +31,7 @@ from bridgenet.evaluation.boundaries import (
     protocol,
     scores_of,
 )
-from bridgenet.evaluation.classes import check_classes, in_order_of, mirrored_classes
+from bridgenet.evaluation.classes import check_classes, definitions, in_order_of
 from bridgenet.evaluation.evaluate import Evaluation, Progress, gathered, score_split
 from bridgenet.metrics.boundary import precision_recall
 from bridgenet.model.description import NetworkConfig
@@ -162,8 +162,8 @@ def load(
     model: Any = consume(network) if config.precision == "float32" else accelerate_network(network)
     model = in_order_of(dataset.info, model, opened.config, dataset.tasks, source)
     if options.flip or options.scales != (1.0,):
-        swap = mirrored_classes(dataset.info, opened.config)
-        model = TestTimeAugmentation(model, flip=options.flip, scales=options.scales, swap=swap)
+        known = definitions(dataset, opened.config)
+        model = TestTimeAugmentation(model, flip=options.flip, scales=options.scales, definitions=known)
     return Loaded(source, opened.path, opened.digest, opened.information, model, config, dataset, reference, processes)
 
 
@@ -288,3 +288,8 @@ def _warn_of_other_reference(source: str, results: Mapping[str, Any]) -> None:
     for key in ("data", "synthetic", "images", "canvas", "test_time_augmentation"):
         if key in other and other[key] != results[key]:
             warnings.warn(f"the reference has {key} {other[key]}, this evaluation {results[key]}", stacklevel=2)
+    names = other.get("class_names")
+    for task, own in results["class_names"].items():
+        known = names.get(task) if isinstance(names, dict) else None
+        if known and sorted(map(str, known)) != sorted(own):
+            warnings.warn(f"the reference has other classes of {task} than this evaluation", stacklevel=2)

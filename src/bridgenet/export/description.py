@@ -31,6 +31,7 @@ class Description:
         tasks: {task: its definition}, :meth:`bridgenet.Task.as_dict`: title, kind, unit, decode.
         num_outputs: {task: channels of its logits}.
         class_names: {task: names of its classes, in the order of the indices}.
+        class_values: {task: values of its classes in label files of the training data}, in the same order.
         mean, std: normalisation of values in [0, 1]: (value − mean) / std, by channel.
         image_size: (H, W) of the training images [pixels]; larger pictures are shrunk to about this number of pixels.
         size_divisor: H and W must be multiples of it; pictures are padded with 0 below and to the right.
@@ -57,6 +58,7 @@ class Description:
     backbone: str
     version: str
     quantised: str | None = None
+    class_values: dict[str, list[int]] = field(default_factory=dict)
     dataset: str | None = None
     information: dict[str, Any] = field(default_factory=dict)
     deviation: dict[str, float] = field(default_factory=dict)

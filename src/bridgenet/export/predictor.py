@@ -38,6 +38,7 @@ class ExportedPredictor:
     Attributes:
         tasks: names of the tasks that are predicted.
         class_names: {task: names of its classes}.
+        class_values: {task: their values in label files}.
 
     Raises:
         UserError: the network does not have a task, only PyTorch can decode it, or an option is out of range.
@@ -59,7 +60,7 @@ class ExportedPredictor:
         self.definitions = {task: known[task] for task in self.tasks}
         for task in self.definitions.values():
             decoding_of(task)
-        self.class_names = description.class_names
+        self.class_names, self.class_values = description.class_names, description.class_values
         self.max_pixels = max_pixels or description.image_size[0] * description.image_size[1]
         self.batch_size = batch_size
 
@@ -116,7 +117,7 @@ class ExportedPredictor:
         size = (picture.shape[0], picture.shape[1])
         known = self.definitions
         maps = {task: known[task].kind.enlarge_array(known[task], x, size) for task, x in logits.items()}
-        return Prediction(picture, maps, self.class_names)
+        return Prediction(picture, maps, self.class_names, self.class_values)
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
         if self.description.size is not None:

@@ -121,6 +121,7 @@ def describe(network: BridgeNet) -> Description:
         tasks={name: task_registry.get(name).as_dict() for name in network.tasks},
         num_outputs=network.tasks,
         class_names={task: list(names) for task, names in config.class_names.items()},
+        class_values=dict(config.class_values),
         mean=[round(value, 6) for value in network.mean.flatten().tolist()],
         std=[round(value, 6) for value in network.deviation.flatten().tolist()],
         image_size=list(config.image_size),

@@ -68,6 +68,7 @@ class NetworkPredictor:
         if self.tiling and max_pixels is not None:
             raise UserError("max_pixels shrinks pictures and tiles keep them large: give one of the two")
         self.class_names = dict(config.class_names) if config is not None else {}
+        self.class_values = dict(config.class_values) if config is not None else {}
         if max_pixels is None and config is not None:
             max_pixels = config.image_size[0] * config.image_size[1]
         self.max_pixels = max_pixels
@@ -82,7 +83,10 @@ class NetworkPredictor:
         """Predict pictures (H, W, 3) uint8 RGB of one input size (:meth:`network_size`) in one batch."""
         if self.tiling is not None and self._is_tiled(pictures[0]):
             maps = [predict_tiled(self.network, x, self.tiling, self.tasks, self.tile_batch_size) for x in pictures]
-            return [Prediction(picture, found, self.class_names) for picture, found in zip(pictures, maps)]
+            return [
+                Prediction(picture, found, self.class_names, self.class_values)
+                for picture, found in zip(pictures, maps)
+            ]
         logits = self._logits(pictures)
         return [
             self._decoded(picture, {task: x[number : number + 1] for task, x in logits.items()})
@@ -126,7 +130,7 @@ class NetworkPredictor:
         size = (picture.shape[0], picture.shape[1])
         known = {task: task_registry.get(task) for task in logits}
         maps = {task: known[task].kind.enlarge(known[task], x, size) for task, x in logits.items()}
-        return Prediction(picture, maps, self.class_names)
+        return Prediction(picture, maps, self.class_names, self.class_values)
 
 
 def predict_image(network: BridgeNet | Model, image: Any, **how: Any) -> Prediction:

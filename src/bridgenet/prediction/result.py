@@ -26,11 +26,13 @@ class Prediction:
             normals (H, W, 3) float32 unit vectors in the training data's convention (NYUD-v2's, PASCAL-Context's),
             regressions (H, W) or (H, W, C) float32 in the task's unit.
         class_names: names of the classes by task, in the order of their indices, for tasks that have classes.
+        class_values: values of the classes in label files of the training data by task, in the same order, if known.
     """
 
     image: NDArray[np.uint8]
     maps: dict[str, NDArray[Any]]
     class_names: dict[str, list[str]] = field(default_factory=dict)
+    class_values: dict[str, list[int]] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         maps = self.__dict__.get("maps", {})
@@ -63,7 +65,8 @@ class Prediction:
             folder: folder of the files.
             outputs: `raw`: classes `TASK.png`, class index, 8 bits (16 for more than 256 classes); probabilities
                 `TASK.png`, 0..255; depth `depth.npy` float32 [m] and `depth_mm.png`, 16 bits [mm]; normals `normals.png`,
-                255·(n + 1)/2; regressions `TASK.npy` float32. `colour`: `TASK_colour.png`. `overlay`: `TASK_overlay.png`.
+                255·(n + 1)/2; regressions `TASK.npy` float32. `labels`: classes `TASK_labels.png` with the values of the
+                label files, e.g. Cityscapes' label ids. `colour`: `TASK_colour.png`. `overlay`: `TASK_overlay.png`.
                 `panel`: `panel.png`. `ply`: `depth.ply`, see :func:`bridgenet.prediction.points.point_cloud`.
             field_of_view: horizontal [deg], for `ply`.
             opacity: opacity of the colours in overlays, 0 to 1.

@@ -20,6 +20,7 @@ from bridgenet.prediction.points import ASSUMED_FIELD_OF_VIEW
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.video import StreamOptions, predict_stream
 from bridgenet.prediction.writing import check_outputs, lost, save
+from bridgenet.system.files import write_json
 
 if TYPE_CHECKING:
     from bridgenet.model.bridgenet import BridgeNet
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """Errors of writing that concern the place of one input only."""
+CLASSES = "classes.json"
+"""File with the meaning of class indices, beside the manifest."""
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
 Picture = NDArray[np.uint8]
@@ -130,7 +133,7 @@ def run_inputs(
         UserError: an option is invalid, before anything is written; or the disk is full.
     """
     options = options or RunOptions()
-    check_outputs(options.outputs or (), predictor.tasks, options.field_of_view)
+    check_outputs(options.outputs or (), predictor.tasks, getattr(predictor, "class_values", {}), options.field_of_view)
     if not 0 <= options.opacity <= 1:
         raise UserError(f"opacity is {options.opacity:g}, expected 0 to 1")
     predictor.stream(options.stream.smoothing)
@@ -164,6 +167,17 @@ def run_inputs(
     return run.counts
 
 
+def _classes(predictor: Predictor) -> dict[str, list[dict[str, Any]]]:
+    """Index, name and, if known, value in label files of each class by task, of a predictor that knows them."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    known = getattr(predictor, "class_values", {})
+    for task, names in getattr(predictor, "class_names", {}).items():
+        values = [{"value": value} for value in known.get(task, ())] or [{}] * len(names)
+        if task in predictor.tasks:
+            found[task] = [{"index": i, **value, "name": name} for i, (name, value) in enumerate(zip(names, values))]
+    return found
+
+
 class _Run:
     def __init__(
         self,
@@ -181,6 +195,7 @@ class _Run:
         self.manifest = manifest
         self.progress = progress
         self.settings = options.recorded(predictor.tasks)
+        self.classes = _classes(predictor)
         self.counts = {"images": 0, "skipped": 0, "existing": 0}
         self.most = predictor.batch_size
         self.waiting: dict[tuple[int, int], list[_Read]] = {}
@@ -299,6 +314,9 @@ class _Run:
         tasks = list(result.maps)
         line = {"input": entry.source, "name": entry.name, "width": width, "height": height, **about, "tasks": tasks}
         details = {"files": list(files), "seconds": round(seconds, 3), "notes": list(notes), "settings": self.settings}
+        if self.classes:
+            write_json(self.out / CLASSES, self.classes)
+            self.classes = {}
         self.manifest.clear(entry.source, entry.name, self.settings, files)
         self.manifest.append({**line, **details})
         self.counts["images"] += 1

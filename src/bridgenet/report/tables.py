@@ -184,21 +184,27 @@ def _gain(value: float | None) -> Cell:
 
 
 def per_class(task: str, sources: Sequence[Source]) -> list[Block]:
-    """A table with bars of the IoU of each class, and its fraction of the truth."""
+    """A table with bars of the IoU of each class, matched by name, and its fraction of the truth."""
     having = [source for source in sources if source.details(task).get("per_class_iou")]
     if not having:
         return [Text(f"IoU per class. {NOT_COMPUTED}", note=True)]
-    names = max((source.class_names(task) for source in having), key=len)
-    lists = [source.details(task)["per_class_iou"] for source in having]
+    longest = max((source.class_names(task) for source in having), key=len)
+
+    def by_class(source: Source, values: Sequence[Any]) -> dict[str, Any]:
+        names = source.class_names(task) or longest
+        return {_class(names, index): value for index, value in enumerate(values)}
+
+    found = [by_class(source, source.details(task)["per_class_iou"]) for source in having]
     shares = _true_shares(having[0].details(task).get("confusion"))
+    shares_of = by_class(having[0], [] if shares is None else shares)
     rows = []
-    for index in range(max(map(len, lists))):
-        cells = [Cell(_class(names, index))]
-        for values in lists:
-            value = values[index] if index < len(values) else None
+    for name in dict.fromkeys(name for values in found for name in values):
+        cells = [Cell(name)]
+        for values in found:
+            value = values.get(name)
             cells.append(Cell("does not occur") if value is None else Cell(f"{100 * value:.1f}", value, share=value))
-        if shares is not None and index < len(shares):
-            cells.append(Cell(f"{100 * shares[index]:.2f}", float(shares[index])))
+        if name in shares_of:
+            cells.append(Cell(f"{100 * shares_of[name]:.2f}", float(shares_of[name])))
         rows.append(Row(cells))
     columns = [Column("class", numeric=False), *(Column(source.name, "IoU ↑ [%]") for source in having)]
     columns += [Column("true pixels", "[%]")] if shares is not None else []

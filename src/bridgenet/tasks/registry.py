@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from bridgenet.errors import UserError, nearest
@@ -19,15 +20,20 @@ def register(task: Task, *, replace: bool = False) -> Task:
 
 
 def ensure(task: Task) -> Task:
-    """Register a task unless an equal one is registered. Raises UserError if a different task has its name."""
-    known = _TASKS.setdefault(task.name, task)
+    """Register a task unless an equal one is registered. Raises UserError if a different task has its name.
+
+    Which classes a mirror swaps is up to the data: the last one counts.
+    """
+    known = dataclasses.replace(_TASKS.setdefault(task.name, task), swap_on_flip=task.swap_on_flip)
     if known.as_dict() != task.as_dict():  # one may hold names of functions, the other the functions
         other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
         raise UserError(
             f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "
             "give yours another name"
         )
-    return known
+    if known.swap_on_flip != _TASKS[task.name].swap_on_flip:
+        _TASKS[task.name] = known
+    return _TASKS[task.name]
 
 
 def get(task: str | Task) -> Task:

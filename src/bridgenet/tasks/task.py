@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclas
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le, Lt, MinLen
 
 from bridgenet.errors import UserError
 from bridgenet.moved import renamed
@@ -16,6 +16,8 @@ from bridgenet.tasks import kinds
 from bridgenet.tasks.kinds.base import Kind
 from bridgenet.tasks.naming import wrong_name
 from bridgenet.tasks.references import Reference, name_of
+
+_Index = Annotated[int, Ge(0), Lt(65_536)]
 
 
 @strict
@@ -74,6 +76,7 @@ class Task:
         divide_by_scale: the target shrinks when the image is enlarged (metric depth).
         multiply_by_scale: the target grows with the image (disparity in pixels).
         negate_on_flip: channels that change sign in a horizontal flip (x of normals).
+        swap_on_flip: pairs of class indices that change places in a horizontal flip (left and right hands).
         interpolation: how a target stored in another size than its image is resized, ``"nearest"`` or ``"cubic"``.
             (Augmentation resizes every target by nearest neighbour, as published.)
 
@@ -97,7 +100,8 @@ class Task:
     unknown: Literal["none", "zero", "no_foreground"] = "none"
     divide_by_scale: bool = False
     multiply_by_scale: bool = False
-    negate_on_flip: tuple[int, ...] = ()
+    negate_on_flip: tuple[_Index, ...] = ()
+    swap_on_flip: tuple[tuple[_Index, _Index], ...] = ()
     interpolation: Literal["nearest", "cubic"] = "nearest"
 
     def __post_init__(self) -> None:
@@ -116,6 +120,14 @@ class Task:
     def target_channels(self) -> int:
         """Channels of the target: 3 for normals, `num_outputs` for a regression, else 1."""
         return self.kind.target_channels(self.num_outputs)
+
+    def mirrored_classes(self, number: int) -> list[int]:
+        """Index of the class that takes the place of each of `number` classes in a horizontal flip, see `swap_on_flip`."""
+        order = list(range(number))
+        for one, other in self.swap_on_flip:
+            if max(one, other) < number:
+                order[one], order[other] = other, one
+        return order
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that differ from the defaults, as JSON types; callables as ``"module:attribute"``. See :func:`from_dict`."""

@@ -28,7 +28,7 @@ from bridgenet.config.resolved import (
     weighting_note,
 )
 from bridgenet.config.settings import RunConfig, check_exclusive
-from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unswapped
+from bridgenet.data.checks.coverage import check_labels, count_labels, labels_in_words, unlearnable, unswapped
 from bridgenet.data.pipeline.batches import to_device
 from bridgenet.data.pipeline.cache import open_cache
 from bridgenet.data.pipeline.loading import training_loader
@@ -131,6 +131,7 @@ def prepare(
     train_set, val_set, lacking = open_data(config)
     if last is not None:
         check_meaning(train_set.info, last)
+    unvaried = [*unlearnable(train_set), *unlearnable(val_set)]
     accelerator = make_accelerator(config, out, device)
     check_precision(config, accelerator.device.type)
     if config.compile:
@@ -154,6 +155,8 @@ def prepare(
     if accelerator.is_main_process:
         if transferred is not None:
             print(f"weights from {config.init_from}\n{transferred.table()}")
+        for text in unvaried:
+            print(f"note: {text}")
         for note in notes(
             config, network, train_set, val_set, is_new=last is None, processes=accelerator.num_processes
         ):

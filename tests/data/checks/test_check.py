@@ -166,7 +166,7 @@ def rewrite(folder: Path, kind: str, array: np.ndarray) -> None:
 
 def test_widespread_copy_of_another_size_is_recognised(folder: Path) -> None:
     rewrite(folder, "images", np.zeros((480, 640, 3), np.uint8))
-    rewrite(folder, "segmentation", np.ones((480, 640), np.uint8))
+    rewrite(folder, "segmentation", np.tile(np.array([1, 2], np.uint8), (480, 320)))
     [(split, subject, text)] = faults(folder, ["semseg"])
     assert (split, subject) == ("both", "image")
     assert text.startswith("5 images have 480×640 pixels")
@@ -175,7 +175,7 @@ def test_widespread_copy_of_another_size_is_recognised(folder: Path) -> None:
 
 def test_labels_of_another_copy_are_recognised(folder: Path) -> None:
     rewrite(folder, "images", np.zeros((425, 560, 3), np.uint8))
-    rewrite(folder, "segmentation", np.ones((425, 560), np.uint8))
+    rewrite(folder, "segmentation", np.tile(np.array([1, 2], np.uint8), (425, 280)))
     write(folder / "segmentation/0001.png", np.ones((480, 640), np.uint8))
     [(_, subject, text)] = faults(folder, ["semseg"])
     assert subject == "semseg"

@@ -67,6 +67,11 @@ def test_names_of_classes_are_read_as_they_were_written(folder: Path) -> None:
     assert (damage.task, damage.class_names, damage.labels.values) == ("no", ("on", "true"), (10, 16))
 
 
+def test_letters_with_accents_have_one_form(folder: Path) -> None:
+    (folder / "accents.yaml").write_text("tasks:\n  semseg: {folder: labels, classes: [Geba\u0308ude, Baum]}")
+    assert read_description(folder / "accents.yaml").tasks[0].class_names == ("Geb\u00e4ude", "Baum")
+
+
 def test_numbers_are_those_of_a_run(folder: Path) -> None:
     (folder / "numbers.yaml").write_text(
         "tasks:\n"
@@ -102,8 +107,8 @@ def test_three_mistakes_are_all_told(folder: Path) -> None:
         ("semseg: {folder: labels, classes: [a, a]}", "tasks.semseg.classes names a twice"),
         ("semseg: {folder: labels, classes: [a, b], ignore: [1]}", "tasks.semseg.ignore has 1, which is a class"),
         (f"semseg: {{folder: labels, classes: {[str(i) for i in range(256)]}}}", "has 256 classes, expected at most 255"),
-        ("semseg: {folder: labels, classes: [a], weight: 2}", "set loss.weights in the run's configuration"),
-        ("semseg: {folder: labels, classes: [a], unit: m}", "unknown key tasks.semseg.unit"),
+        ("semseg: {folder: labels, classes: [a, b], weight: 2}", "set loss.weights in the run's configuration"),
+        ("semseg: {folder: labels, classes: [a, b], unit: m}", "unknown key tasks.semseg.unit"),
         ("depth: {unit: inch}", "tasks.depth.unit is 'inch', expected m, cm, mm"),
         ("depth: {unit: m, range: [3, 1]}", "tasks.depth.range is [3, 1], expected [smallest, largest]"),
         ("depth: {unit: m, ignore: [none]}", "tasks.depth.ignore is ['none'], expected stored values"),
@@ -114,6 +119,7 @@ def test_three_mistakes_are_all_told(folder: Path) -> None:
         ("thing: {folder: depth, kind: regression, scale: big}", "tasks.thing.scale is 'big', expected the number"),
         ("thing: {folder: depth, kind: regression, loss: nowhere.to:go}", "tasks.thing.loss: there is no module 'nowhere'"),
         ("thing: {folder: depth, task: 'json:dumps'}", "tasks.thing.task: json:dumps is the function dumps, expected a bridgenet.Task"),
+        ("semseg: {folder: labels, classes: {1: roof}}", "classes has roof alone, which needs no learning: name what is around"),
         ("semseg: {folder: labels, classes: {70000: a}}", "is {'70000': 'a'}, expected names"),
         ("semseg: {folder: labels, classes: [a, null]}", "tasks.semseg.classes is ['a', None], expected names"),
         ("depth: {unit: m, scale: 2}", "unknown key tasks.depth.scale (known: folder, suffix, ignore, unit, range)"),

@@ -87,6 +87,19 @@ def test_sixteen_bits_of_classes(folder: Path) -> None:
     assert entry.labels.values == (0, 1, 2)
 
 
+def test_one_value_beside_255_and_one_value_alone(folder: Path) -> None:
+    for file in (folder / "labels").iterdir():
+        write(file, np.tile(np.array([1, 255], np.uint8), (12, 8)))
+    for file in (folder / "damage").iterdir():
+        write(file, np.full(SIZE, 4, np.uint8))
+    message = write_description(folder)
+    assert "if 255 were no label, 1 would be the only class, which needs no learning" in message
+    assert "not taken: damage/: every pixel has the value 4: there is nothing to learn" in message
+    entry = read_description(folder / "data.yaml").entry("semseg")
+    assert (entry.labels.values, entry.labels.ignore, entry.class_names) == ((1, 255), (), ("class_1", "class_255"))
+    assert check(str(folder), workers=1).faults == []
+
+
 def test_refusals(folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "init", str(folder)]) == 0
     assert run(["data", "init", str(folder)]) == 2

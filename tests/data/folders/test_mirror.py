@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bridgenet import data
+from bridgenet import data, tasks
 from bridgenet.data.checks.check import check
 from bridgenet.data.folders.description import read_description
 from bridgenet.data.folders.folder import FolderSource
@@ -51,10 +52,10 @@ def make_sides(folder: Path, yaml: str = YAML) -> Path:
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_training_samples(tmp_path: Path, kind: type) -> None:
     dataset = FolderSource(make_sides(tmp_path))("", "train")
-    assert dataset.info.mirrored_classes == {"sides_parts": [0, 2, 1]}
+    assert dataset.task("sides_parts").mirrored_classes(3) == [0, 2, 1]
     sample = dataset.compact(0)
     sample["sides_parts"] = sample["sides_parts"].astype(kind)
-    transform = TrainingTransform(SIZE, dataset.tasks, swap=dataset.info.mirrored_classes)
+    transform = TrainingTransform(SIZE, dataset.tasks)
     both, signs = 0, set()
     for seed in range(40):
         found = transform.prepare(sample, np.random.default_rng(seed))
@@ -69,6 +70,30 @@ def test_training_samples(tmp_path: Path, kind: type) -> None:
         assert (x < 0).all() == bool(found["mirrored"])
         signs.add(bool(found["mirrored"]))
     assert both > 10 and signs == {False, True}
+
+
+def test_classes_of_published_tasks_change_places_in_their_own_data_alone(tmp_path: Path) -> None:
+    path = make_sides(tmp_path, YAML.replace("sides_parts", "semseg").replace("kind: classes, ", ""))
+    dataset = FolderSource(path)("", "train", ["semseg"])
+    how = {"size": SIZE, "batch_size": 2, "seed": 1, "num_workers": 0, "start_step": 0, "end_step": 8}
+    seen = 0
+    for batch in training_loader(dataset, **how):
+        for labels in batch["semseg"][:, 0].numpy():
+            left, right = np.nonzero(labels == 1)[1], np.nonzero(labels == 2)[1]
+            if len(left) and len(right):
+                seen += 1
+                assert left.max() < right.min()
+    assert seen
+    assert dataset.task("semseg").swap_on_flip == ((1, 2),)
+    assert tasks.get("semseg").swap_on_flip == ()
+
+
+def test_own_task_may_have_its_classes_in_another_order(tmp_path: Path) -> None:
+    first = FolderSource(make_sides(tmp_path))("", "train").task("sides_parts")
+    other = YAML.replace("[none, left_hand, right_hand]", "[left_hand, right_hand, none]")
+    second = FolderSource(make_sides(tmp_path, other))("", "train").task("sides_parts")
+    assert (first.swap_on_flip, second.swap_on_flip) == (((1, 2),), ((0, 1),))
+    assert tasks.from_dict(json.loads(json.dumps(second.as_dict()))) == second
 
 
 def test_mirroring_alone_is_switched_off(tmp_path: Path) -> None:
@@ -103,9 +128,10 @@ class Sides(nn.Module):
 
 
 def test_mirrored_predictions(tmp_path: Path) -> None:
-    data.get(str(make_sides(tmp_path)))
+    path = make_sides(tmp_path)
+    data.get(str(path))
     images = torch.ones(1, 3, 8, 16)
-    network = TestTimeAugmentation(Sides(), flip=True, swap={"sides_parts": [0, 2, 1]})  # type: ignore[arg-type]
+    network = TestTimeAugmentation(Sides(), flip=True)  # type: ignore[arg-type]
     logits = network(images).logits
     classes = logits["sides_parts"].argmax(dim=1)
     assert (classes[..., :8] == 1).all() and (classes[..., 8:] == 2).all()
@@ -134,8 +160,10 @@ def test_pairs_are_seen(tmp_path: Path) -> None:
         ("l_eye", "r_eye"),
     ]
     path = make_sides(tmp_path, YAML.replace("swap: [[left_hand, right_hand]], ", ""))
-    assert "state `swap: [[left_hand, right_hand]]`, or --data.mirror false" in check(str(path), workers=1).notes[-1]
-    assert not check(str(make_sides(tmp_path)), workers=1).notes
+    assert "state `swap: [[left_hand, right_hand]]`, or --data.mirror false" in " ".join(
+        check(str(path), workers=1).notes
+    )
+    assert "mirror" not in " ".join(check(str(make_sides(tmp_path)), workers=1).notes)
     write_list(tmp_path / "classes.txt", ["none", "left_hand", "right_hand", *"abcdef", "unclear"])
     assert "`swap`" in write_description(tmp_path, overwrite=True)
     assert read_description(tmp_path / "data.yaml").entry("human_parts").swap == (("left_hand", "right_hand"),)

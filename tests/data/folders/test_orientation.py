@@ -23,7 +23,7 @@ def save(path: Path, pixels: np.ndarray, turned: int | None = None) -> Path:
     exif = image.getexif()
     if turned is not None:
         exif[0x0112] = turned
-    image.save(path, exif=exif)
+    image.save(path, exif=exif, **({"lossless": True} if path.suffix == ".webp" else {}))
     return path
 
 

@@ -71,6 +71,17 @@ def check(
                 report.notes.append(f"{task}: {remark}")
         if wrong:
             report.faults.append(Fault("both", task, wrong))
+        elif constant := statistics.constant(task_registry.get(task), report.info.class_names.get(task, ())):
+            if statistics.classes:
+                report.faults.append(Fault("both", task, constant))
+            else:
+                report.notes.append(f"{task}: {constant}")
+        elif statistics.known:
+            report.faults += [
+                Fault(split, task, "every pixel of every label is ignored")
+                for split, other in report.known
+                if other == task and not report.known[split, task]
+            ]
     return report
 
 
@@ -138,6 +149,7 @@ def _look_at(datasets: Sequence[DenseDataset], sample: tuple[int, int]) -> Findi
                 dataset.task(task), target, resized=size is not None and target.shape[:2] != size
             )
             found.tasks[task] = statistics
+            found.known[dataset.split, task] = statistics.known
             if isinstance(dataset, FolderDataset) and statistics.known < statistics.pixels:
                 found.left_out[task] = check_folder.left_out(dataset, task, index)
             if isinstance(dataset, FolderDataset):

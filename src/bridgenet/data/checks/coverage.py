@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from bridgenet.data.base import DenseDataset
+from bridgenet.data.compact import expanded
 from bridgenet.data.info import DataSetInfo
 from bridgenet.errors import UserError
 from bridgenet.tasks.kinds.classes import mirrored_pairs
+from bridgenet.tasks.statistics import Statistics
+
+LOOKED_AT = 200
+"""Number of label files from which it is told that all labels are the same."""
 
 
 def count_labels(dataset: DenseDataset) -> dict[str, int]:
@@ -34,6 +41,29 @@ def unswapped(info: DataSetInfo) -> Iterator[str]:
         if pairs and not info.swap.get(task):
             shown = ", ".join(f"[{left}, {right}]" for left, right in pairs)
             yield f"{task}: {pairs[0][0]} becomes {pairs[0][1]} in a mirrored picture: state `swap: [{shown}]`, or --data.mirror false"
+
+
+def unlearnable(dataset: DenseDataset) -> Iterator[str]:
+    """Read labels of each task until two pixels differ, which mostly is in the first file.
+
+    Yields:
+        Texts on tasks whose labels are the same everywhere, or all ignored.
+
+    Raises:
+        UserError: a label cannot be read.
+    """
+    for task, labelled in zip(dataset.tasks, dataset.labelled()):
+        found, indices = Statistics(), np.flatnonzero(labelled).tolist()
+        for looked_at, index in enumerate(indices):
+            if found.varies or (found.known and looked_at >= LOOKED_AT):
+                break
+            target = dataset.compact_target(task, index, dataset.image_size(index))
+            found.add(Statistics.of(dataset.task(task), expanded(dataset.task(task), target)))
+        text = found.constant(dataset.task(task), dataset.info.class_names.get(task, ()))
+        if indices and not found.known:
+            text = "every pixel of every label is ignored. There is nothing to learn"
+        if text:
+            yield f"{task}, split {dataset.split}: {text}"
 
 
 def labels_in_words(counts: Mapping[str, int], total: int) -> str:

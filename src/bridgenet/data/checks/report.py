@@ -43,6 +43,7 @@ class Findings:
         turned: number of images that are turned by their EXIF orientation.
         tasks: statistics of the labels by task.
         faults: all faults; empty if the folder is sound.
+        known: number of pixels with a label by split and task, of those with label files.
         before_range: sum and number of depths by task, including those outside of the stated range.
         left_out: what is unknown by task though the description does not say so, see :meth:`bridgenet.tasks.Kind.left_out`.
         no_data: number of labelled pixels by task and mark of no data that they hold.
@@ -57,12 +58,14 @@ class Findings:
     left_out: dict[str, Counter[Any]] = field(default_factory=dict)
     no_data: dict[str, Counter[Mark]] = field(default_factory=dict)
     image_notes: Counter[str] = field(default_factory=Counter)
+    known: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, other: Findings) -> None:
         """Add the findings of other samples."""
         self.sizes.update(other.sizes)
         self.turned += other.turned
         self.faults.extend(other.faults)
+        self.known.update(other.known)
         for task, statistics in other.tasks.items():
             self.tasks.setdefault(task, Statistics()).add(statistics)
         for task, (total, number) in other.before_range.items():

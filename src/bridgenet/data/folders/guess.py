@@ -128,7 +128,7 @@ def _numbers(name: str, wanted: str, arrays: Sequence[np.ndarray], channels: int
 
 def _grey(
     name: str, wanted: str, files: Sequence[Path], arrays: Sequence[np.ndarray], class_names: Sequence[str]
-) -> Guess:
+) -> Guess | str:
     values = set(np.unique(np.concatenate([np.unique(array) for array in arrays])).tolist())
     text = f"{len(values)} values of 8 bit"
     if wanted in ("edge", "sal"):
@@ -137,14 +137,14 @@ def _grey(
         return _named(name, wanted, "probability", text, **scale, **ignore)
     if wanted == "depth":
         return _named(name, "", "regression", text, "8 bits hold no metric depth: taken for any numbers", unit="")
-    if values <= {0, 255} and 255 in values:
+    if values == {0, 255}:
         return _named(name, "", "probability", "0 and 255", "whether 255 is the foreground")
     if wanted in ("semseg", "human_parts") or len(values) <= MOST_CLASSES:
         return _classes(name, wanted, files, class_names)
     return _named(name, "", "probability", text, "whether it is a probability, v/255")
 
 
-def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequence[str]) -> Guess:
+def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequence[str]) -> Guess | str:
     values: Counter[int] = Counter()
     largest = {IGNORE}
     for path in _spread(files, COUNTED):
@@ -159,6 +159,13 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
         values.update(dict(zip(found.tolist(), counts.tolist())))
     ignored = [value for value in values if (value in largest and len(values) > 1) or value < 0]
     classes = sorted(value for value in values if value not in ignored)
+    to_check = "" if class_names else "the classes' names"
+    if len(classes) == 1 and (marks := [value for value in ignored if value > 0]):
+        ignored.remove(marks[0])
+        classes.append(marks[0])
+        to_check = f"the classes' names: if {marks[0]} were no label, {classes[0]} would be the only class, which needs no learning"
+    if len(classes) < 2:
+        return f"every pixel has the value {', '.join(map(str, values))}: there is nothing to learn"
     if classes[-1] < max(2 * len(classes), len(class_names)):  # classes without any pixel count, too
         names = list(class_names) if classes[-1] < len(class_names) else [f"class_{i}" for i in range(classes[-1] + 1)]
         listed: list[str] | dict[int, str] = names
@@ -168,8 +175,7 @@ def _classes(name: str, wanted: str, files: Sequence[Path], class_names: Sequenc
     task = wanted if wanted in ("semseg", "human_parts") else ""
     swap = [list(pair) for pair in mirrored_pairs(list(listed))] if isinstance(listed, list) else []
     pairs: dict[str, Any] = {"swap": swap} if swap else {}
-    to_check = "which classes change places in mirrored pictures (`swap`)" if swap else ""
-    to_check = to_check if class_names else "the classes' names"
+    to_check = "which classes change places in mirrored pictures (`swap`)" if swap else to_check
     guessed = _named(
         name, task, "classes", f"class values {_shares(values)}", to_check, classes=listed, **ignore, **pairs
     )

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,9 +16,10 @@ from bridgenet import extensions
 from bridgenet import tasks as task_registry
 from bridgenet.data.folders.labels import UNITS, Labels
 from bridgenet.errors import UserError, nearest
-from bridgenet.system.text_files import as_on_disk
+from bridgenet.system.text_files import as_on_disk, composed
 from bridgenet.system.validation import Count, Positive, Words, said, strict, validated
 from bridgenet.tasks import IGNORE, Kind, Task, kinds
+from bridgenet.tasks.kinds.classes import pairs_of_indices
 from bridgenet.tasks.kinds.normals import DIRECTIONS
 from bridgenet.tasks.naming import check_names
 
@@ -73,6 +74,7 @@ OF_EVERY_TASK = ("folder", "suffix", "ignore")
 OF_OWN_TASKS = ("title", "weight", "loss", "metric")
 SET_ELSEWHERE = {"weight": "loss.weights", "loss": "loss.functions", "metric": "metrics"}
 """Settings of a run in place of keys that published tasks do not have."""
+ONE_CLASS = "name what is around it as a class, too, or make it a task of `kind: probability`"
 _DEFINED_IN: dict[str, Path] = {}
 """The first description that defined each task."""
 
@@ -167,9 +169,13 @@ class TaskEntries:
             folder = self._folder(given["folder"], f"{prefix}folder", root)
         if entry is None:
             return None
-        task = task or self._made(name, kind, entry, prefix)
         values, names = self._classes(getattr(entry, "classes", ()), entry.ignore, prefix)
-        swap = self._swap(getattr(entry, "swap", ()), names, prefix)
+        pairs = [(composed(one), composed(other)) for one, other in getattr(entry, "swap", ())]
+        swap = self._swap(pairs, names, prefix)
+        if task is None:
+            task = self._made(name, kind, entry, prefix)
+            if swap:
+                task = replace(task, swap_on_flip=pairs_of_indices(names, swap))
         has = {key: getattr(entry, key) for key in ("range", "axes", "scale") if hasattr(entry, key)}
         if kind.needs_unit:
             has["scale"] = UNITS.get(entry.unit, entry.unit)
@@ -228,7 +234,9 @@ class TaskEntries:
     ) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Stored values and names of the classes."""
         by_value = dict(classes) if isinstance(classes, Mapping) else dict(enumerate(classes))
-        names = tuple(by_value.values())
+        names = tuple(map(composed, by_value.values()))
+        if len(names) == 1:
+            self.wrong(f"{prefix}classes", f"has {names[0]} alone, which needs no learning: {ONE_CLASS}")
         if len(names) > IGNORE:
             self.wrong(f"{prefix}classes", f"has {len(names)} classes, expected at most {IGNORE}")
         if twice := [name for number, name in enumerate(names) if name in names[:number]]:
@@ -244,7 +252,7 @@ class TaskEntries:
                 self.wrong(f"{prefix}swap", f"has {name}, which is no class{nearest(name, names)}")
             elif name in named[:number]:
                 self.wrong(f"{prefix}swap", f"has {name} twice")
-        return tuple(pairs)
+        return tuple(pair for pair in pairs if set(pair) <= set(names))
 
     def _load(self, where: Any, key: str, check: extensions.Check) -> Any:
         """Load the object of a dotted path `package.module:name`; None, and a problem, if that fails."""

@@ -139,9 +139,8 @@ def training_loader(
         parts=dataset.parts,
         weights=weights,
     )
-    transform = TrainingTransform(
-        size, dataset.tasks, shrink=shrink, augment=augment, mirror=mirror, swap=dataset.info.mirrored_classes
-    )
+    tasks = [dataset.task(name) for name in dataset.tasks]
+    transform = TrainingTransform(size, tasks, shrink=shrink, augment=augment, mirror=mirror)
     transformed = TransformedDataset(dataset, transform, seed, cache)
     return BatchLoader(transformed, batch_sampler=sampler, **_common(num_workers, transformed))
 

@@ -89,11 +89,11 @@ class TrainingTransform:
 
     Args:
         size: (height, width) of the resulting targets [pixels].
-        tasks: the targets to keep; without ``"semseg"``, the first window is used.
+        tasks: the targets to keep, best those of the data set (:meth:`bridgenet.DenseDataset.task`), which knows the classes
+            that change places in mirrors; without ``"semseg"``, the first window is used.
         shrink: the resulting image has 1/shrink of `size`.
         augment: if false, samples are only padded, as in evaluation.
         mirror: whether half of the samples are mirrored.
-        swap: see :attr:`bridgenet.data.DataSetInfo.mirrored_classes`.
 
     Raises UserError unless `shrink` divides both sides.
     """
@@ -101,16 +101,16 @@ class TrainingTransform:
     def __init__(
         self,
         size: tuple[int, int],
-        tasks: Sequence[str],
+        tasks: Sequence[str | Task],
         *,
         shrink: int = 1,
         augment: bool = True,
         mirror: bool = True,
-        swap: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.size = size
-        self.tasks = {name: task_registry.get(name) for name in task_registry.in_order(tasks)}
-        self.shrink, self.augment, self.mirror, self.swap = shrink, augment, mirror, swap or {}
+        known = {task.name: task for task in map(task_registry.get, tasks)}
+        self.tasks = {name: known[name] for name in task_registry.in_order(known)}
+        self.shrink, self.augment, self.mirror = shrink, augment, mirror
         shrunk_size(size, shrink)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -127,8 +127,6 @@ class TrainingTransform:
             view = _padding(sample, self.size, "a training image", "--data.size")
             return _prepared(sample["image"], chosen, self.tasks, view, self.shrink)
         view = draw_view({"image": sample["image"], **chosen}, self.size, rng, mirror=self.mirror)
-        if view.mirrored:
-            chosen |= {name: _swapped(chosen[name], order) for name, order in self.swap.items() if name in chosen}
         return _prepared(
             photometric_distortion(view.image(sample["image"]), rng), chosen, self.tasks, view, self.shrink
         )
@@ -210,13 +208,6 @@ def _finished(prepared: Sample, tasks: Sequence[str]) -> Sample:
     from bridgenet.data.pipeline.batches import finished  # which needs torch
 
     return finished(prepared, tasks)
-
-
-def _swapped(target: np.ndarray, order: Sequence[int]) -> np.ndarray:
-    """A class map with the classes of a mirrored picture."""
-    table = np.arange(IGNORE + 1, dtype=target.dtype)
-    table[: len(order)] = order
-    return table[target.astype(np.uint8, copy=False)]
 
 
 def _seen(sample: Sample, view: View) -> Sample:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
-from bridgenet.tasks import Task
+from bridgenet.tasks import IGNORE, Task
 
 _MOST_CHANNELS = 4  # limit of OpenCV's border value
 
@@ -112,7 +112,7 @@ class View:
     def target(self, task: str | Task, target: np.ndarray) -> np.ndarray:
         """A task's target (H, W, C) on the canvas, (*canvas, C): nearest neighbours, the task's `pad_value` around them.
 
-        Depth is divided by the factor, disparity multiplied by it; mirroring changes the sign of horizontal components. For
+        Depth is divided by the factor, disparity multiplied by it; mirroring changes the sign of horizontal components, and swaps classes. For
         uint8 normals, :func:`bridgenet.data.pipeline.batches.to_device` changes the sign.
         """
         task = task_registry.get(task)
@@ -120,6 +120,8 @@ class View:
         if not is_compact:
             target = expanded(task, target)
         seen = self._fetched(target, task.kind.outside(task, is_compact))
+        if task.swap_on_flip and self.mirrored:
+            seen = np.array(task.mirrored_classes(IGNORE + 1), seen.dtype)[seen.astype(np.uint8, copy=False)]
         if is_compact:
             return seen
         if task.divide_by_scale and self.factor != 1:

@@ -140,10 +140,9 @@ class Classes(Kind):
         return ErrorMap(picture, [(RIGHT, "right"), (WRONG, "wrong"), (NO_LABEL, "no label")])
 
 
-def mirrored_order(names: Sequence[str], swap: Sequence[tuple[str, str]]) -> list[int]:
-    """Index of the class that takes the place of each class in a mirrored picture; pairs in `swap` change places."""
-    other = {**dict(swap), **{right: left for left, right in swap}}
-    return [names.index(other.get(name, name)) for name in names]
+def pairs_of_indices(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> tuple[tuple[int, int], ...]:
+    """Pairs of class names as indices."""
+    return tuple((names.index(one), names.index(other)) for one, other in pairs)
 
 
 def mirrored_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
