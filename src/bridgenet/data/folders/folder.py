@@ -7,7 +7,6 @@ may be missing. :mod:`bridgenet.data.folders.description` reads the description 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,8 +30,6 @@ from bridgenet.imaging import reading
 SIZE_STEP = 32
 """Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
-NEAREST_BOUNDARY = 1.5
-"""Smallest distance at which boundary pixels match, whatever the size of the image: the neighbours of a pixel [pixels]."""
 
 
 def files_by_id(folder: Path, suffix: str, suffixes: Collection[str]) -> dict[str, list[Path]]:
@@ -244,9 +241,6 @@ class FolderDataset(DenseDataset):
 
     def boundary_reader(self, index: int) -> BoundaryMap:
         return BoundaryMap(self.description.entry("edge").labels, self.image_size(index))
-
-    def boundary_distance(self, index: int) -> float:
-        return max(BOUNDARY_DISTANCE, NEAREST_BOUNDARY / math.hypot(*self.image_size(index)))
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
         """Only images: labels may be missing."""
