@@ -342,10 +342,10 @@ def score_own(path: Path, predictions: list[NDArray[np.uint8]]) -> float:
 
 
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
-@pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 9, 15])
 def test_own_edges_of_any_width(tmp_path: Path, width: int, soft: bool) -> None:
     edges = [drawn(width, soft=soft)] * 4
-    assert score_own(own_edges(tmp_path, edges), edges) > 0.98
+    assert score_own(own_edges(tmp_path, edges), edges) > (0.98 if soft else 0.999)
 
 
 def test_own_edges_are_the_lines_and_not_their_sides(tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ def test_command_on_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.CaptureF
     arguments = ["evaluate-boundaries", str(tmp_path / "predictions"), "--workers", "1", "--data"]
     assert cli.run([*arguments, str(path)]) == 0
     said = capsys.readouterr().out
-    assert "SEISM boundaries, lines, 2 images, maxDist 0.00937" in said and "odsF 100.00 %" in said
+    assert "SEISM boundaries, lines, 2 images, maxDist 0.0075" in said and "odsF 100.00 %" in said
     assert cli.run([*arguments, str(tmp_path)]) == 0  # the folder of data.yaml
     assert "2 images" in capsys.readouterr().out
     path.write_text("split: {val: 0.5}\ntasks:\n  sal: {folder: edges}\n")

@@ -18,22 +18,27 @@ from tests.training.tiny import tiny_config
 
 def first_gradients(run: Prepared) -> dict[str, torch.Tensor]:
     """Gradients of the first step's joint batch, without clipping; on every process the same."""
-    model = run.step.model.eval()
-    batch = next(run.batches())
-    output = model(batch["image"])
+    step, found = run.step, {}
+    model = step.model.eval()
+    model.train = lambda mode=True: model  # type: ignore[method-assign]  # frozen statistics, no drop path
+    step.grad_clip = 1e9
+    step.optimizer.register_step_pre_hook(
+        lambda *_: found.update(
+            {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
+        )
+    )
     torch.manual_seed(run.accelerator.process_index)  # the first process's order of tasks counts
-    run.step.weighting.backward(run.step.criterion(output, batch), 1)
-    run.step.weighting.finish()
-    return {name: p.grad.clone() for name, p in run.network.named_parameters() if p.grad is not None}
+    step(run.batches())
+    return found
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     root, out = map(Path, sys.argv[1:])
-    for weighting in ("fixed", "pcgrad"):
-        config = tiny_config(root, batch_size=1, loss=LossSettings(weighting=weighting))
+    for weighting, accumulate in (("fixed", 1), ("fixed", 2), ("pcgrad", 1), ("pcgrad", 2)):
+        config = tiny_config(root, batch_size=1, accumulate=accumulate, loss=LossSettings(weighting=weighting))
         run = prepare(config, out / weighting, device="cpu")
-        torch.save(first_gradients(run), out / f"gradients-{weighting}-{run.accelerator.process_index}.pt")
+        torch.save(first_gradients(run), out / f"gradients-{weighting}-{accumulate}-{run.accelerator.process_index}.pt")
     run.accelerator.wait_for_everyone()
     config = tiny_config(root, batch_size=1, precision="bfloat16")
     config.data.size = config.data.eval_size = (64, 96)

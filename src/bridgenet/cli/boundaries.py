@@ -88,8 +88,8 @@ def _of_data(options: argparse.Namespace) -> tuple[list[BoundaryJob], str, set[s
         raise UserError("--data has its own truth and distance: leave out --ground-truth and --max-dist")
     source = data.get(options.data)
     root = data.data_root(options.data_root, flag="--data-root") if source.info.needs_root else ""
-    if isinstance(source, type) and not Path(root, source.info.folder).is_dir():
-        source.require_folder(root, flag="--data-root")
+    if options.data in data.DATASETS and not Path(root, source.info.folder).is_dir():
+        data.published(options.data).require_folder(root, flag="--data-root")
     dataset = source(root, options.split, ["edge"])
     jobs = jobs_of(dataset, options.predictions)
     if not jobs:

@@ -38,7 +38,8 @@ def joint_counts(
     for task, loss in losses.items():
         own = [_numbers(loss, targets[task], num_outputs[task]) for targets in micro_batches]
         # A loss of one's own may return early without any label: that is a number of 0.
-        means = [sum(numbers) / len(own) for numbers in zip_longest(*own, fillvalue=torch.zeros(()))]
+        zero = torch.zeros(())
+        means = [sum(numbers, zero) / len(own) for numbers in zip_longest(*own, fillvalue=zero)]
         for counts, numbers in zip(found, own):
             counts[task] = list(zip(numbers, means))
     return list(found)

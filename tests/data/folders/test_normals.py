@@ -145,7 +145,7 @@ def test_init_sees_unknown_numbers(tmp_path: Path) -> None:
     assert "ignore: [[0, 0, 0], nan]" in (tmp_path / "data.yaml").read_text()
 
 
-@pytest.mark.parametrize("size", [(8, 12), (32, 48), (5, 7)])
+@pytest.mark.parametrize("size", [(8, 12), (32, 48), (48, 72), (128, 192), (5, 7)])
 @pytest.mark.parametrize("as_8_bits", [False, True])
 def test_unit_vectors_in_another_size(tmp_path: Path, size: tuple[int, int], as_8_bits: bool) -> None:
     """One direction with a hole: as many labels as nearest neighbours give, all of them right."""
@@ -174,6 +174,20 @@ def test_opposite_directions_do_not_cancel(tmp_path: Path) -> None:
     stored[:, 6:] = (-1, 0, 0)
     target = data.get(str(make(tmp_path, [stored] * 4)))("", "train").load(0)["normals"]
     np.testing.assert_allclose(abs(target[..., 0]), 1)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.7, 1.4, 2, 3, 5, 8])
+def test_nothing_beyond_a_gap_is_seen(scale: float) -> None:
+    """Two surfaces that a line without labels parts: no pixel is a mixture of both."""
+    height, width = round(16 * scale), round(24 * scale)
+    stored = np.full((height, width, 3), WALL, np.float32)
+    stored[:, width // 2 :] = FLOOR
+    stored[:, width // 2] = 0
+    found = interpolated(registry.get("normals"), stored, fit(stored, SIZE, "nearest", Path()))
+    seen = np.unique(found.reshape(-1, 3).round(5), axis=0)
+    assert {tuple(x) for x in seen.tolist()} <= {
+        tuple(np.float32(x).round(5).tolist()) for x in (WALL, FLOOR, (0, 0, 0))
+    }
 
 
 @pytest.mark.parametrize("kind", ["depth", "regression"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -36,8 +35,6 @@ from bridgenet.system.walking import walk
 SIZE_STEP = 32
 """Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
-NEAREST_BOUNDARY = 1.5
-"""Smallest distance at which boundary pixels match, whatever the size of the image: the neighbours of a pixel [pixels]."""
 
 
 @dataclass
@@ -308,9 +305,6 @@ class FolderDataset(DenseDataset):
 
     def boundary_reader(self, index: int) -> BoundaryMap:
         return BoundaryMap(self.description.entry("edge").labels, self.image_size(index))
-
-    def boundary_distance(self, index: int) -> float:
-        return max(BOUNDARY_DISTANCE, NEAREST_BOUNDARY / math.hypot(*self.image_size(index)))
 
     def missing_files(self) -> Iterator[tuple[str, list[str]]]:
         """Only images: labels may be missing."""

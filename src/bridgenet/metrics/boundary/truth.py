@@ -15,12 +15,16 @@ def true_boundaries(stored: NDArray[Any]) -> NDArray[np.bool_]:
     """The thin boundaries of a label map (H, W) of whole numbers, see :func:`boundaries`, or of a map of boundaries.
 
     That is a map of real numbers (H, W), at least 0.5 on boundaries, which may be wider than a pixel; NaN where unknown. It is
-    thinned as predictions are: what is predicted like the map lies on the same pixels.
+    thinned as predictions are, and has no outermost pixels as they have none: what is predicted like the map lies on the same
+    pixels.
     """
     if stored.dtype.kind != "f":
         return boundaries(stored)
     probability = np.nan_to_num(stored.astype(np.float32, copy=False))
-    return thin((maxima(probability, orientation(probability)) >= 0.5)[None])[0]
+    lines = maxima(probability, orientation(probability)) >= 0.5
+    inside = np.zeros_like(lines)
+    inside[1:-1, 1:-1] = lines[1:-1, 1:-1]
+    return thin(inside[None])[0]
 
 
 def boundaries(labels: NDArray[Any]) -> NDArray[np.bool_]:
