@@ -44,7 +44,7 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         if len(start) < 8 or len(content) < length or len(checksum) < 4:
             raise ValueError("the file is truncated")
         if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(checksum, "big"):
-            raise ValueError(f"it is damaged: the checksum of its {kind.decode('latin-1')!r} part does not fit")
+            raise ValueError(f"the checksum of its {kind.decode('latin-1')!r} part does not fit")
         yield Chunk(kind, content, checksum)
 
 

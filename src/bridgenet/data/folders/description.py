@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from annotated_types import Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles
+from bridgenet.data.pipeline.views import LARGEST_SIDE
 from bridgenet.errors import UserError
-from bridgenet.system.validation import Count, Words, lines, said, strict, validated
+from bridgenet.system.validation import Words, lines, said, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
 FILE = "data.yaml"
 """A folder that holds such a file can be given instead of the file."""
+Side = Annotated[int, Ge(1), Le(LARGEST_SIDE)]
 
 
 @strict
@@ -45,7 +47,7 @@ class _File:
     split: Annotated[dict[str, Any], Words("{train: train.txt, val: val.txt} or {val: 0.1, seed: 0}")] = field(
         default_factory=lambda: {"val": 0.1}
     )
-    size: Annotated[tuple[Count, Count] | None, Words("[height, width] in pixels")] = None
+    size: Annotated[tuple[Side, Side] | None, Words(f"[height, width] in pixels, at most {LARGEST_SIDE}")] = None
 
 
 @strict

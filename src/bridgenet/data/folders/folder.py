@@ -22,6 +22,7 @@ from bridgenet.data.folders.description import Description, read_description
 from bridgenet.data.folders.labels import SUFFIXES, read_array
 from bridgenet.data.info import DataSetInfo, DataSource
 from bridgenet.data.pipeline.transforms import Sample
+from bridgenet.data.pipeline.views import LARGEST_SIDE
 from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
 from bridgenet.tasks.kinds.labels import single
@@ -208,7 +209,13 @@ class FolderDataset(DenseDataset):
         path = self.image_path(index)
         if not path.is_file():
             raise UserError(f"no image at {path}")
-        return reading.read_encoded(path, str(path))
+        picture, notes = reading.read_encoded(path, str(path))
+        if max(picture.shape) > LARGEST_SIDE:
+            height, width = picture.shape[:2]
+            raise UserError(
+                f"{path}: found {height}×{width} pixels (height×width), expected sides of at most {LARGEST_SIDE}. Cut it into parts"
+            )
+        return picture, notes
 
     def image_size(self, index: int) -> tuple[int, int]:
         return reading.picture_size(self.image_path(index))

@@ -15,6 +15,8 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.compact import expanded
 from bridgenet.tasks import Task
 
+LARGEST_SIDE = 32_736
+"""Longest side of images and canvases [pixels]: a multiple of 32 below the limit of OpenCV's `remap`."""
 _MOST_CHANNELS = 4  # limit of OpenCV's border value
 
 
