@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 REMEDY = "give fewer --max-pixels, or a smaller --tile or --batch-size"
 
-MOST_PIXELS = 50_000_000
-"""Largest number of pixels of a picture: the results of four tasks take about 60 MB of memory for each million."""
-
 Picture = NDArray[np.uint8]
 Progress = Callable[[int, "int | None"], None]
 
@@ -224,13 +221,7 @@ class _Run:
             self._predict(self.waiting.pop(largest))
 
     def _network_size(self, entry: Input, picture: Picture) -> tuple[int, int]:
-        """The size of a picture for the network. Raises UserError, naming it, if it is too large or too small."""
-        height, width = picture.shape[:2]
-        if height * width > MOST_PIXELS:
-            raise UserError(
-                f"{entry.source}: {width}×{height} pixels, and at most {MOST_PIXELS / 1e6:g} million are predicted, as results "
-                "have the picture's size. Shrink it, or cut it into parts"
-            )
+        """The size of a picture for the network. Raises UserError, naming it, if it is too small."""
         try:
             return self.predictor.network_size(picture)
         except UserError as error:
