@@ -31,7 +31,7 @@ from bridgenet.errors import UserError
 from bridgenet.system.files import lock, replacing
 
 Kind = Literal["none", "memory", "disk"]
-FORMAT = 2
+FORMAT = 3
 """Version of the arrays; incremented when the same files are read as other arrays."""
 RESERVE = 512 * 2**20
 """Free bytes to leave on the device of the cache: workers send their batches through /dev/shm, too."""
