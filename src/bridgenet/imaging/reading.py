@@ -149,7 +149,7 @@ def _rgb(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3] != (255, 255):
+        if image.getchannel("A").getextrema() != (255, 255):
             notes.append("transparent parts are drawn on white")
         background = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(background, image)
