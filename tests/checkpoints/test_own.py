@@ -102,7 +102,7 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
             "base_divisor is 1000000000, expected .* at most 64",
         ),
         ({"network": config().as_dict() | {"image_size": [0, 0]}}, r"image_size is \[0, 0\], expected"),
-        ({"network": config().as_dict() | {"image_size": [64, 10**9]}}, r"image_size is .* 1 to 32767"),
+        ({"network": config().as_dict() | {"image_size": [64, 10**9]}}, r"image_size is .* 1 to 32736"),
         ({"network": config().as_dict() | {"num_outputs": {"depth": 10**9}}}, "num_outputs.depth is 1000000000"),
         ({"network": config().as_dict() | {"num_outputs": {"../x": 1}}}, "num_outputs: '../x' is no name of a task"),
         (

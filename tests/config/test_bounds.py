@@ -117,7 +117,7 @@ def test_arguments_of_custom_parts_are_theirs(tmp_path: Path) -> None:
 
 
 def test_large_but_possible() -> None:
-    flags = {"--seed": 2**63 - 1, "--steps": 10**8, "--data.size": [32, 32767], "--network.decoder.embed_dim": 4096}
+    flags = {"--seed": 2**63 - 1, "--steps": 10**8, "--data.size": [32, 32736], "--network.decoder.embed_dim": 4096}
     settings = config.load(None, [word for name, value in flags.items() for word in (name, str(value))])
     assert settings.seed == 2**63 - 1
     assert isinstance(settings.network, NetworkSettings)

@@ -83,7 +83,7 @@ def onnx_file(staged: bridgenet.BridgeNet, tmp_path_factory) -> Path:
 @needs_onnx
 @pytest.mark.parametrize("size", [(96, 96), (97, 160), (150, 201)], ids=str)
 def test_onnx_predicts_as_pytorch_does(staged, onnx_file: Path, size: tuple[int, int]) -> None:
-    """From the least size on, below which the file pads more than PyTorch does."""
+    """From the least size on; smaller pictures are refused."""
     how = {"max_pixels": 10**6}
     picture = photo(*size)
     expected = predict_image(staged, picture, **how)
@@ -104,7 +104,7 @@ def test_what_stands_in_the_file(staged, onnx_file: Path) -> None:
 @needs_onnx
 def test_without_pytorch(onnx_file: Path, tmp_path: Path) -> None:
     """The command line predicts with ONNX Runtime and never loads PyTorch."""
-    Image.fromarray(photo(40, 60)).save(tmp_path / "photo.png")
+    Image.fromarray(photo(70, 90)).save(tmp_path / "photo.png")
     arguments = ["predict", str(onnx_file), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")]
     code = (
         f"import sys; from bridgenet.cli.main import run; code = run({arguments!r}); "
@@ -206,7 +206,7 @@ def test_command_line(network, tmp_path: Path, capsys) -> None:
     printed = capsys.readouterr().out
     assert "images: 64×96 alone" in printed
     assert f"→ {out}" in printed
-    Image.fromarray(photo(40, 60)).save(tmp_path / "photo.png")
+    Image.fromarray(photo(70, 90)).save(tmp_path / "photo.png")
     predict = ["predict", str(out), str(tmp_path / "photo.png"), "--out", str(tmp_path / "out")]
     assert cli.run(predict) == 0
     assert (tmp_path / "out" / "photo" / "depth.npy").is_file()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bridgenet import UserError, tasks
 from bridgenet.export.description import Description, is_exported
 from bridgenet.export.predictor import ExportedPredictor, open_exported
+from bridgenet.prediction.run import run_inputs
 from bridgenet.tasks import registry
 
 DESCRIPTION = Description(
@@ -48,7 +50,7 @@ def half_bright(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("size", "shown"),
-    [((64, 96), (64, 96)), ((50, 70), (64, 80)), ((3, 200), (48, 208)), ((128, 192), (64, 96)), ((1, 1), (48, 48))],
+    [((64, 96), (64, 96)), ((50, 70), (64, 80)), ((33, 150), (48, 160)), ((128, 192), (64, 96)), ((33, 33), (48, 48))],
     ids=str,
 )
 def test_sizes(size: tuple[int, int], shown: tuple[int, int]) -> None:
@@ -63,6 +65,21 @@ def test_sizes(size: tuple[int, int], shown: tuple[int, int]) -> None:
         assert maps["semseg"][:, size[1] // 2 + 1 :].all()
 
 
+@pytest.mark.parametrize("size", [(32, 60), (60, 32), (1, 500), (1, 1), (400, 10)], ids=str)
+def test_sides_below_the_least_size_are_refused(size: tuple[int, int], tmp_path: Path) -> None:
+    """Padded to it, the network gives others than PyTorch's, which pads less. Other pictures of a run are predicted."""
+    predictor = ExportedPredictor(Brightness(), DESCRIPTION)
+    with pytest.raises(UserError, match=rf"^{size[1]}×{size[0]} pixels are .* takes sides of at least 33: enlarge"):
+        predictor([half_bright(*size)])
+    paths = [str(tmp_path / "small.png"), str(tmp_path / "large.png")]
+    for path, sides in zip(paths, (size, (64, 96))):
+        Image.fromarray(half_bright(*sides)).save(path)
+    said: list[str] = []
+    counts = run_inputs(predictor, paths, tmp_path / "out", say=said.append)
+    assert (counts["images"], counts["skipped"]) == (1, 1)
+    assert said[0].startswith(f"! {paths[0]}: {size[1]}×{size[0]} pixels are")
+
+
 @pytest.mark.parametrize("size", [(64, 96), (10, 500), (300, 40)], ids=str)
 def test_only_size(size: tuple[int, int]) -> None:
     run = Brightness()
@@ -72,9 +89,9 @@ def test_only_size(size: tuple[int, int]) -> None:
 
 
 def test_choice() -> None:
-    predictor = ExportedPredictor(Brightness(), DESCRIPTION, tasks=["depth"], max_pixels=24 * 32)
-    assert predictor.network_size(half_bright(48, 64)) == (24, 32)
-    result = predictor([half_bright(20, 30)])[0]
+    predictor = ExportedPredictor(Brightness(), DESCRIPTION, tasks=["depth"], max_pixels=36 * 48)
+    assert predictor.network_size(half_bright(144, 192)) == (36, 48)
+    result = predictor([half_bright(40, 34)])[0]
     assert list(result.maps) == predictor.tasks == ["depth"]
     assert result.class_names["semseg"] == ["dark", "bright"]
     with pytest.raises(UserError, match=r"does not predict 'depht' \(did you mean depth\?\)"):

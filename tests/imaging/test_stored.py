@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,17 @@ def test_png_of_several_channels(bits: int, colour: int, channels: int, tmp_path
     np.testing.assert_array_equal(read_stored(written(tmp_path / "a.png", png_bytes(values, bits, colour))), values)
 
 
+def test_interlaced_png(tmp_path: Path) -> None:
+    values = np.arange(17 * 11).reshape(17, 11) * 300
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    seen = [values[top::down, left::right] for top, left, down, right in passes]
+    data = b"".join(b"\0" + row.astype(">u2").tobytes() for part in seen for row in part if row.size)
+    header = struct.pack(png.HEADER, 11, 17, 16, GREY, 0, 0, 1)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND", b"")]
+    path = written(tmp_path / "a.png", png.SIGNATURE + b"".join(parts))
+    np.testing.assert_array_equal(read_stored(path), values)
+
+
 def test_transparent_values_gamma_and_used_bits_change_nothing(tmp_path: Path) -> None:
     more = chunk(b"gAMA", b"\0\0\xb1\x8f") + chunk(b"sBIT", b"\x0c") + chunk(b"tRNS", b"\x03\xe8")
     np.testing.assert_array_equal(
@@ -58,7 +71,7 @@ def test_transparent_values_gamma_and_used_bits_change_nothing(tmp_path: Path) -
 def test_png_whose_checksum_does_not_fit(colour: int, tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", png_bytes(VALUES, 8, colour))
     flip_bit_of_data(path)
-    with pytest.raises(UserError, match=r"a\.png cannot be read: it is damaged: the checksum of its 'IDAT' part"):
+    with pytest.raises(UserError, match=r"a\.png cannot be read: the checksum of its 'IDAT' part"):
         read_array(path)
 
 
@@ -69,7 +82,7 @@ def test_png_of_other_contents(tmp_path: Path) -> None:
         (whole[:12], "truncated"),
         (whole.replace(chunk(b"IEND", b""), b""), "truncated"),
         (png.SIGNATURE + chunk(b"IHDR", b"") + chunk(b"IEND", b""), "its header is damaged"),
-        (png_bytes(VALUES[:3], 8).replace(b"\0\0\0\6\0\0\0\3", b"\0\0\0\6\0\0\0\4"), "damaged"),
+        (png_bytes(VALUES[:3], 8).replace(b"\0\0\0\6\0\0\0\3", b"\0\0\0\6\0\0\0\4"), "checksum of its .IHDR. part"),
         (png_bytes(VALUES, 8, colour=5), "its header is damaged"),
     ]:
         with pytest.raises(ValueError, match=words):
@@ -178,6 +191,13 @@ def test_orientation_of_tiff_is_applied(orientation: int, tmp_path: Path) -> Non
     image.getexif()[274] = orientation
     tifffile.imwrite(tmp_path / "a.tif", VALUES.astype(np.uint8), extratags=[(274, 3, 1, orientation, True)])
     np.testing.assert_array_equal(read_stored(tmp_path / "a.tif"), np.asarray(ImageOps.exif_transpose(image)))
+
+
+def test_comments_and_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pgm", b"P2 # grey\n2 2 # sides\n9\n# four\n1 2 # a row\n3 9\n")
+    assert read_stored(path).tolist() == [[1, 2], [3, 9]]
+    with pytest.raises(UserError, match=r"a\.png cannot be read: it is empty \(0 bytes\)"):
+        read_array(written(tmp_path / "a.png", b""))
 
 
 def test_archive_of_arrays(tmp_path: Path) -> None:

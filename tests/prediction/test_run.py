@@ -13,7 +13,7 @@ from PIL import Image
 
 from bridgenet import UserError
 from bridgenet.imaging import writing
-from bridgenet.prediction import points
+from bridgenet.prediction import inputs, points
 from bridgenet.prediction.manifest import Manifest, read_manifest
 from bridgenet.prediction.result import Prediction
 from bridgenet.prediction.run import RunOptions, run_inputs
@@ -346,6 +346,14 @@ class Greedy(Fake):
             self.batches.append([])
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return super().__call__(pictures)
+
+
+def test_pictures_that_are_too_large_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_PIXELS", 60)
+    paths = [save(tmp_path / "a.png"), save(tmp_path / "b.png", 7, 9)]
+    counts, said = run(paths, tmp_path / "out")
+    assert counts["images"] == counts["skipped"] == 1
+    assert f"! {paths[1]} is too large: 9×7 pixels; at most 0 million pixels are read" in said[0] + said[1]
 
 
 def test_out_of_memory(tmp_path: Path) -> None:

@@ -65,9 +65,18 @@ class ExportedPredictor:
         self.batch_size = batch_size
 
     def network_size(self, picture: Picture) -> tuple[int, int]:
-        """(height, width) of a picture as input of the network, before padding."""
+        """(height, width) of a picture as input of the network, before padding.
+
+        Raises UserError for sides below the network's least size: padded to it, results are other than PyTorch's.
+        """
         height, width = size_within((picture.shape[0], picture.shape[1]), self.max_pixels)
         if self.description.size is None:
+            smallest = self.description.least_size - self.description.size_divisor + 1
+            if min(height, width) < smallest:
+                raise UserError(
+                    f"{picture.shape[1]}×{picture.shape[0]} pixels are {width}×{height} for the network (width×height), and the "
+                    f"exported one takes sides of at least {smallest}: enlarge the picture, or predict with the weights"
+                )
             return height, width
         factor = min(
             1.0, self.description.size[0] / height, self.description.size[1] / width
@@ -122,9 +131,8 @@ class ExportedPredictor:
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
         if self.description.size is not None:
             return self.description.size[0], self.description.size[1]
-        divisor, least = self.description.size_divisor, self.description.least_size
-        rows, columns = (max(least, side + -side % divisor) for side in (height, width))
-        return rows, columns
+        divisor = self.description.size_divisor
+        return height + -height % divisor, width + -width % divisor
 
 
 def open_exported(path: str | Path, **how: Any) -> ExportedPredictor:

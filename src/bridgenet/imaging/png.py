@@ -44,7 +44,7 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         if len(start) < 8 or len(content) < length or len(checksum) < 4:
             raise ValueError("the file is truncated")
         if zlib.crc32(content, zlib.crc32(kind)) != int.from_bytes(checksum, "big"):
-            raise ValueError(f"it is damaged: the checksum of its {kind.decode('latin-1')!r} part does not fit")
+            raise ValueError(f"the checksum of its {kind.decode('latin-1')!r} part does not fit")
         yield Chunk(kind, content, checksum)
 
 
@@ -73,7 +73,7 @@ def read_png(file: BinaryIO) -> tuple[NDArray[Any], int]:
     # Without other parts, and with indices as grey values, the decoder has nothing to convert but the scale of few bits.
     header = struct.pack(HEADER, width, height, bits, GREY if colour == PALETTE else colour, *rest)
     content = b"".join([SIGNATURE, _chunk(b"IHDR", header), *data, _chunk(b"IEND", b"")])
-    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    array: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.shape[:2] != (height, width) or array.itemsize != max(bits // 8, 1):
         raise ValueError("its compressed data are damaged")
     if bits < 8:

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bridgenet.errors import UserError
 from bridgenet.imaging import png
+from bridgenet.imaging.limits import MOST_PIXELS
 from bridgenet.imaging.stored import TIFF_SIGNATURES, description_of_tiff
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
@@ -56,12 +57,15 @@ def read_picture(source: Any) -> NDArray[np.uint8]:
     return read_encoded(path, str(path))[0]
 
 
-def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], list[str]]:
+def read_encoded(
+    source: Path | bytes, name: str, most_pixels: int = MOST_PIXELS
+) -> tuple[NDArray[np.uint8], list[str]]:
     """Read a picture file, or its content, like :func:`read_picture`; also returns notes for the user.
 
     Args:
         source: the file or its content; of an animation, the first frame is read.
         name: its name in errors.
+        most_pixels: larger pictures are refused before they are decoded.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -72,14 +76,18 @@ def read_encoded(source: Path | bytes, name: str) -> tuple[NDArray[np.uint8], li
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(file, formats=FORMATS) as image:
+                    if image.width * image.height > most_pixels:
+                        raise _too_large(name, f"{image.width}×{image.height} pixels", most_pixels)
                     frames, unit = getattr(image, "n_frames", 1), SERIES.get(image.format or "")
                     notes = [f"the first of {frames} {unit}"] if frames > 1 and unit else []
                     picture, more = _rgb(image)
                     return picture, notes + more
+    except UserError:
+        raise
     except UnidentifiedImageError:
         raise UserError(f"{name} is not an image{_what_it_is(source)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name, error) from None
+        raise _too_large(name, _said(error), most_pixels) from None
     except Exception as error:  # decoders raise nearly anything on damaged files: TypeError, struct.error, …
         raise UserError(f"{name} is a damaged image ({error})") from None
 
@@ -96,10 +104,14 @@ def _what_it_is(source: Path | bytes) -> str:
     return ""
 
 
-def _too_large(name: str, error: Exception) -> UserError:
-    found, limit = str(error).partition(" exceeds")[0], (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+def _said(error: Exception) -> str:
+    """What Pillow says of a picture's size, without its own limit."""
+    return str(error).partition(" exceeds")[0]
+
+
+def _too_large(name: str, found: str, most_pixels: int = MOST_PIXELS) -> UserError:
     return UserError(
-        f"{name} is too large: {found}; at most {limit:.0f} million pixels are read. Cut or shrink it first"
+        f"{name} is too large: {found}; at most {most_pixels / 1e6:.0f} million pixels are read. Cut or shrink it first"
     )
 
 
@@ -110,7 +122,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             height, width = image.height, image.width
             is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except Image.DecompressionBombError as error:
-        raise _too_large(str(path), error) from None
+        raise _too_large(str(path), _said(error)) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is a damaged image ({error})") from None
     return (width, height) if is_turned else (height, width)
@@ -137,7 +149,7 @@ def _rgb(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3] != (255, 255):
+        if image.getchannel("A").getextrema() != (255, 255):
             notes.append("transparent parts are drawn on white")
         background = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(background, image)

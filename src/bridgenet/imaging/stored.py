@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Stored = NDArray[Any]
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WHITE_IS_ZERO = 0
 NUMPY_SIGNATURE = b"\x93NUMPY"
 ZIP_SIGNATURE = b"PK\x03\x04"
 EXR_SIGNATURE = b"v/1\x01"
@@ -39,6 +40,8 @@ def read_stored(path: Path) -> Stored:
     with path.open("rb") as file:
         start = file.read(8)
         file.seek(0)
+        if not start:
+            raise ValueError("it is empty (0 bytes)")
         if start == png.SIGNATURE:
             return png.read_png(file)[0]
         if start[:4] in TIFF_SIGNATURES:
@@ -67,7 +70,8 @@ def _read_netpbm(content: bytes) -> Stored:
     dtype = np.dtype(np.uint8 if largest < 256 else np.uint16)
     number = width * height * channels
     if kind in (2, 3):
-        values = np.array(content[found.end() :].split(maxsplit=number)[:number], np.int64)
+        words = re.sub(rb"#[^\r\n]*", b"", content[found.end() :]).split(maxsplit=number)
+        values = np.array(words[:number], np.int64)
     else:
         values = np.frombuffer(content[found.end() :], dtype.newbyteorder(">"))[:number]
     if values.size != number:
@@ -129,8 +133,9 @@ def description_of_tiff(file: BinaryIO) -> str:
 def described(page: TiffPage) -> str:
     """A page of a TIFF in words, e.g. ``a TIFF of 5 channels of uint8 (LZW)``."""
     channels = page.samplesperpixel
+    compression = getattr(page.compression, "name", page.compression)
     kind = page.dtype if page.bitspersample in (8, 16, 32, 64) else f"{page.bitspersample} bits"
-    return f"a TIFF of {channels} channel{'' if channels == 1 else 's'} of {kind} ({page.compression.name})"
+    return f"a TIFF of {channels} channel{'' if channels == 1 else 's'} of {kind} ({compression})"
 
 
 def _by_pillow(file: BinaryIO, page: TiffPage) -> Stored:
@@ -141,7 +146,7 @@ def _by_pillow(file: BinaryIO, page: TiffPage) -> Stored:
         with Image.open(file, formats=["TIFF"]) as image:
             is_stretched = image.mode in ("1", "L") and bits < 8
             array = np.array(image.convert("L") if is_stretched else image)
-            is_inverted = page.photometric.name == "MINISWHITE" and array.dtype == np.uint8 and image.mode != "P"
+            is_inverted = page.photometric == WHITE_IS_ZERO and array.dtype == np.uint8 and image.mode != "P"
     except Image.UnidentifiedImageError:
         array = np.zeros(0, bool)
         is_stretched = is_inverted = False

@@ -22,6 +22,8 @@ from bridgenet.system.walking import walk, why_no_file
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts"}
 """Suffixes of files that are read as videos."""
 
+MOST_PIXELS = 50_000_000
+"""Largest number of pixels of a picture: the results of four tasks take about 60 MB of memory for each million."""
 MAX_PATH = 4095
 """Longest file name that any operating system accepts [bytes]."""
 
@@ -49,13 +51,13 @@ class Input:
     def read(self) -> tuple[NDArray[np.uint8], list[str]]:
         """Read a single picture, (H, W, 3) uint8 RGB, and notes about it. UserError if it cannot be read."""
         if self.kind == "address":
-            return read_encoded(pictures.fetch_picture(self.source), self.source)
+            return read_encoded(pictures.fetch_picture(self.source), self.source, MOST_PIXELS)
         if self.kind == "standard input":
             content = sys.stdin.buffer.read(pictures.MAX_BYTES + 1)
             if len(content) > pictures.MAX_BYTES:
                 raise UserError(f"standard input is too large: more than {pictures.MAX_BYTES / 1e6:.0f} MB")
-            return read_encoded(content, "standard input")
-        return read_encoded(Path(self.source), self.source)
+            return read_encoded(content, "standard input", MOST_PIXELS)
+        return read_encoded(Path(self.source), self.source, MOST_PIXELS)
 
 
 def find_inputs(entries: Sequence[str], out: Path | None = None) -> tuple[list[Input], list[tuple[str, str]]]:

@@ -223,6 +223,7 @@ class _Run:
                 self._stream(entry, started)
                 return
             picture, notes = entry.read()
+            size = self._network_size(entry, picture)
         except UserError as error:
             self.skip(entry.source, str(error), entry.name)
             return
@@ -234,13 +235,19 @@ class _Run:
                 raise
             self.skip(entry.source, f"{entry.source} needs more memory than there is; {REMEDY}", entry.name)
             return
-        size = self.predictor.network_size(picture)
         group = self.waiting.setdefault(size, [])
         group.append(_Read(entry, picture, notes, time.perf_counter() - started))
         most = self.most
         if len(group) >= most or sum(map(len, self.waiting.values())) >= 4 * most:
             largest = max(self.waiting, key=lambda key: len(self.waiting[key]))
             self._predict(self.waiting.pop(largest))
+
+    def _network_size(self, entry: Input, picture: Picture) -> tuple[int, int]:
+        """The size of a picture for the network. Raises UserError, naming it, if it is too small."""
+        try:
+            return self.predictor.network_size(picture)
+        except UserError as error:
+            raise UserError(f"{entry.source}: {error}") from None
 
     def finish(self) -> None:
         """Predict the pictures that still wait."""

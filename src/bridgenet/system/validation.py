@@ -26,8 +26,8 @@ T = TypeVar("T")
 MOST = 2**16
 """The largest number of things, e.g. of channels or images of a batch."""
 LARGEST = 1_000_000
-LONGEST_SIDE = 2**15 - 1
-"""The longest side of an image that OpenCV can resize [pixels]."""
+LONGEST_SIDE = 32_736
+"""Longest side of images and canvases [pixels]: a multiple of 32 below the limit of OpenCV's `remap`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -170,6 +170,14 @@ def test_check_notes_what_is_left_out_of_images(path: Path) -> None:
     assert "image: 2 images: transparent parts are drawn on white" in check(str(path), workers=1).notes
 
 
+def test_check_notes_files_whose_suffix_is_not_read(path: Path) -> None:
+    (path.parent / "images/a.png").rename(path.parent / "images/a.avif")
+    (path.parent / "height/b.npy").rename(path.parent / "height/b.npz")
+    notes = "\n".join(check(str(path), workers=1).notes)
+    assert "image: 1 (images/a.avif) fit by name, but files of this suffix are not read" in notes
+    assert "roofs_height: 1 (height/b.npz) fit by name" in notes
+
+
 def test_all_faults_are_listed_together(path: Path) -> None:
     folder = path.parent
     train, val = both(path)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
 from bridgenet.data.checks.report import Fault, Findings, Report
 from bridgenet.data.folders.folder import FilesById, FolderDataset, FolderSource
-from bridgenet.data.folders.labels import read_array
+from bridgenet.data.folders.labels import SUFFIXES, read_array
 from bridgenet.data.folders.no_data import marks_in
 from bridgenet.data.folders.task_entries import TaskFiles
+from bridgenet.imaging import reading
 from bridgenet.tasks.statistics import Statistics
 
 SMALLEST_MEAN_DEPTH, LARGEST_MEAN_DEPTH = 0.1, 100.0
@@ -44,6 +46,10 @@ def opened(source: FolderSource, tasks: Sequence[str] | None) -> tuple[Report, l
     report.faults += _without_label(pictures, labels)
     for task in chosen:
         report.labelled[task] = sum(dataset.has_label(task, i) for dataset in datasets for i in range(len(dataset)))
+    labelled = {name for found in labels.values() for name in found.files}
+    report.notes += _unread("image", said.images, pictures.files, labelled, reading.SUFFIXES)
+    for task, found in labels.items():
+        report.notes += _unread(task, said.entry(task).folder, found.files, pictures.files, SUFFIXES)
     listed = {name for dataset in datasets for name in dataset.ids}
     if said.lists and (unlisted := [name for name in pictures.files if name not in listed]):
         report.notes.append(f"{_ids(unlisted)} of {len(pictures.files)} images in no split")
@@ -76,6 +82,20 @@ def _without_label(pictures: FilesById, labels: Mapping[str, FilesById]) -> Iter
     for name, paths in pictures.files.items():
         if not any(name in found.files for found in labels.values()):
             yield Fault("both", "image", f"{paths[0]} has no label of any task")
+
+
+def _unread(
+    what: str, folder: Path, known: Container[str], wanted: Container[str], suffixes: Collection[str]
+) -> Iterator[str]:
+    """A note about files of a wanted id that has no file in `known`, because their suffix is not read."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if path.suffix.lower() not in suffixes and name in wanted and name not in known and path.is_file():
+            found.append(path.relative_to(folder.parent).as_posix())
+    if found:
+        read = ", ".join(sorted(suffixes))
+        yield f"{what}: {_ids(found)} fit by name, but files of this suffix are not read ({read})"
 
 
 def _ids(names: Sequence[str]) -> str:

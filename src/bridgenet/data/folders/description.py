@@ -27,7 +27,7 @@ from annotated_types import Gt, Lt, MinLen
 from bridgenet.data.folders.task_entries import TaskEntries, TaskFiles
 from bridgenet.errors import UserError
 from bridgenet.system.text_files import as_on_disk, decoded, read_bytes
-from bridgenet.system.validation import Count, Words, lines, said, strict, validated
+from bridgenet.system.validation import Size, Words, lines, said, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
 FILE = "data.yaml"
@@ -47,7 +47,7 @@ class _File:
     split: Annotated[dict[str, Any], Words("{train: train.txt, val: val.txt} or {val: 0.1, seed: 0}")] = field(
         default_factory=lambda: {"val": 0.1}
     )
-    size: Annotated[tuple[Count, Count] | None, Words("[height, width] in pixels")] = None
+    size: Size | None = None
 
 
 @strict

@@ -30,6 +30,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.imaging import reading
 from bridgenet.imaging.orientation import orientation
 from bridgenet.system.text_files import composed
+from bridgenet.system.validation import LONGEST_SIDE
 from bridgenet.system.walking import walk
 
 SIZE_STEP = 32
@@ -265,7 +266,13 @@ class FolderDataset(DenseDataset):
         path = self.image_path(index)
         if not path.is_file():
             raise UserError(f"no image at {path}")
-        return reading.read_encoded(path, str(path))
+        picture, notes = reading.read_encoded(path, str(path))
+        if max(picture.shape) > LONGEST_SIDE:
+            height, width = picture.shape[:2]
+            raise UserError(
+                f"{path}: found {height}×{width} pixels (height×width), expected sides of at most {LONGEST_SIDE}. Cut it into parts"
+            )
+        return picture, notes
 
     def image_size(self, index: int) -> tuple[int, int]:
         return reading.picture_size(self.image_path(index))

@@ -20,6 +20,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.pipeline.photometric import photometric_distortion
 from bridgenet.data.pipeline.views import View, nearest, resize, scaled_size
 from bridgenet.errors import UserError
+from bridgenet.system.validation import LONGEST_SIDE
 from bridgenet.tasks import IGNORE, Task
 
 Sample = dict[str, np.ndarray]
@@ -74,8 +75,13 @@ def mark_unknown(task: str | Task, target: np.ndarray) -> np.ndarray:
 
 
 def shrunk_size(size: tuple[int, int], shrink: int) -> tuple[int, int]:
-    """(height, width) of the network's images for targets of `size`; UserError unless `shrink` divides both sides."""
+    """(height, width) of the network's images for targets of `size`; UserError if sides are too long or `shrink` divides one not."""
     height, width = size
+    if max(size) > LONGEST_SIDE:
+        raise UserError(
+            f"a canvas of {height}×{width} pixels (height×width): sides may have at most {LONGEST_SIDE}. Give smaller "
+            "--data.size and --data.eval-size"
+        )
     if height % shrink or width % shrink:
         raise UserError(
             f"a canvas of {height}×{width} pixels (height×width) for images at 1/{shrink} of it: both sides must be "
