@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
-from bridgenet.export.capture import capture, least_size, quiet
+from bridgenet.export.capture import capture, least_size
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
+from bridgenet.export.integrity import sign
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.export.quantisation import quantise
+from bridgenet.export.quiet import quiet
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
 from bridgenet.model.records import required_record
@@ -238,6 +240,7 @@ def _writer(
     def write_onnx(description: Description) -> None:
         converted.model.metadata_props[KEY] = description.as_json()
         converted.save(path, external_data=False)
+        sign(path)
 
     return write_onnx
 
