@@ -110,6 +110,15 @@ def test_damaged_files_are_refused(onnx_file: Path, tmp_path: Path) -> None:
         path.write_bytes(content[:at] + bytes([content[at] ^ 8]) + content[at + 1 :])
         with pytest.raises(UserError, match=r"x\.onnx is damaged"):
             open_exported(path)
+        assert cli.run(["inspect", str(path)]) == 2
+
+
+@needs_onnx
+def test_inspect(onnx_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inspect", str(onnx_file)]) == 0
+    assert "images    any, multiples of 32 from " in capsys.readouterr().out
+    assert cli.run(["inspect", str(onnx_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["size_divisor"] == 32
 
 
 @needs_onnx

@@ -122,3 +122,13 @@ class Description:
 def say_deviation(deviation: Mapping[str, float]) -> str:
     """The deviation of each task as a line of text."""
     return "  ".join(f"{task} {value:.1e}" for task, value in deviation.items())
+
+
+def summary(description: Description) -> Mapping[str, str]:
+    """A summary of the file for the user."""
+    size = description.size
+    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
+    return {
+        "images": f"{size[0]}×{size[1]} alone" if size else free,
+        "tasks": ", ".join(description.tasks),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,13 +243,3 @@ def _writer(
         sign(path)
 
     return write_onnx
-
-
-def summary(description: Description) -> Mapping[str, str]:
-    """A summary of the file for the user."""
-    size = description.size
-    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
-    return {
-        "images": f"{size[0]}×{size[1]} alone" if size else free,
-        "tasks": ", ".join(description.tasks),
-    }
