@@ -93,7 +93,7 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
         ({"network": config("resnet").as_dict() | {"backbone_kwargs": {"layers": [60_000] * 4}}}, "far larger network"),
         (
             {"network": config("resnet").as_dict() | {"backbone_kwargs": {"layers": [10**9] * 4}}},
-            "backbone.layers.0 is 1000000000, expected",
+            r"backbone\.layers.* is 1000000000",
         ),
         ({"network": config().as_dict() | {"num_stages": 10**9}}, "num_stages is 1000000000, expected 3"),
         ({"network": config().as_dict() | {"dilations": [10**9]}}, "dilations is .*1000000000"),

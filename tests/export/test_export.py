@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,42 @@ def test_what_stands_in_the_file(staged, onnx_file: Path) -> None:
     assert description.num_outputs == staged.tasks
     assert description.class_names == CLASSES
     assert (description.size, description.size_divisor, description.quantised) == (None, 32, None)
+
+
+@needs_onnx
+def test_damaged_files_are_refused(onnx_file: Path, tmp_path: Path) -> None:
+    content, path = onnx_file.read_bytes(), tmp_path / "x.onnx"
+    assert str(Path(bridgenet.__file__).parent).encode() not in content and b"site-packages" not in content
+    for at in range(1000, len(content), len(content) // 5):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 8]) + content[at + 1 :])
+        with pytest.raises(UserError, match=r"x\.onnx is damaged"):
+            open_exported(path)
+        assert cli.run(["inspect", str(path)]) == 2
+
+
+@needs_onnx
+def test_inspect(onnx_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inspect", str(onnx_file)]) == 0
+    assert "images    any, multiples of 32 from " in capsys.readouterr().out
+    assert cli.run(["inspect", str(onnx_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["size_divisor"] == 32
+
+
+@needs_onnx
+def test_a_description_that_is_not_the_networks(onnx_file: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model, path = onnx.load(onnx_file), tmp_path / "x.onnx"
+    (entry,) = [entry for entry in model.metadata_props if entry.key == "bridgenet"]
+    found = json.loads(entry.value)
+    for change in ({"size": [64, 96]}, {"num_outputs": found["num_outputs"] | {"depth": 2}}):
+        onnx.helper.set_model_props(model, {"bridgenet": json.dumps(found | change)})
+        onnx.save(model, path)
+        with (
+            pytest.warns(UserWarning, match="no checksum"),
+            pytest.raises(UserError, match=r"x\.onnx: its network takes"),
+        ):
+            open_exported(path)
 
 
 @needs_onnx

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from bridgenet import UserError, tasks
 from bridgenet.export.description import Description, is_exported
+from bridgenet.export.integrity import check_onnx, sign
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.prediction.run import run_inputs
 from bridgenet.tasks import registry
@@ -109,6 +112,80 @@ def test_description() -> None:
         Description.from_json('{"format": 1}', path)
     with pytest.raises(UserError, match="format 2"):
         Description.from_json('{"format": 2}', path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tasks": "abc"}, "tasks is 'abc', expected the definitions of at least one task"),
+        ({"tasks": {}}, "tasks is {}, expected the definitions of at least one task"),
+        ({"tasks": {"../x": {"name": "../x"}}}, "num_outputs lacks ../x"),
+        (
+            {"tasks": {"../x": {"name": "../x"}}, "num_outputs": {"../x": 1}, "class_names": {}},
+            "'../x' is no name of a task",
+        ),
+        (
+            {"tasks": {"depth": {"name": "depth"}}, "class_names": {}},
+            "what defines 'depth' does not describe a task: title",
+        ),
+        ({"mean": [0.5]}, "mean is .0.5., expected three numbers"),
+        ({"std": [0, 1, 1]}, "std is .0, 1, 1., expected three numbers above 0"),
+        ({"std": "a"}, "std is 'a', expected three numbers above 0"),
+        ({"size_divisor": 0}, "size_divisor is 0, expected a whole number, at least 1"),
+        ({"least_size": 10**6}, "least_size is 1000000, expected a whole number, at least 1 and at most 4096"),
+        ({"size": [-1, 1]}, "size is .*, expected .height, width. in pixels"),
+        ({"image_size": [10**6] * 2}, "image_size is .*, expected .height, width. in pixels, each from 1 to 32767"),
+        ({"image_size": [1, 1, 1]}, "image_size is .*, expected .height, width. in pixels"),
+        ({"class_names": {"semseg": ["a"]}}, "class_names.semseg has 1 names, expected 2"),
+        ({"num_outputs": {"depth": 1}}, "class_names has semseg, expected tasks of depth"),
+        ({"information": None}, "information is nothing"),
+    ],
+    ids=str,
+)
+def test_descriptions_that_are_not_ours(change: dict[str, Any], words: str) -> None:
+    text = json.dumps(json.loads(DESCRIPTION.as_json()) | change)
+    with pytest.raises(UserError, match=rf"network\.onnx: its description is damaged: (.|\n)*{words}"):
+        Description.from_json(text, Path("network.onnx"))
+
+
+def test_a_published_task_keeps_its_kind() -> None:
+    values = json.loads(DESCRIPTION.as_json())
+    values["tasks"]["depth"]["kind"] = "regression"
+    with pytest.raises(UserError, match="damaged: depth is of the kind regression, expected depth"):
+        Description.from_json(json.dumps(values), Path("network.onnx"))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "not json", "[]", "7"])
+def test_descriptions_that_are_none(text: str) -> None:
+    with pytest.raises(UserError, match=r"network\.onnx: its description is damaged"):
+        Description.from_json(text, Path("network.onnx"))
+
+
+def test_results_that_are_no_numbers() -> None:
+    with pytest.raises(UserError, match="gives NaN or infinity for semseg, depth"):
+        ExportedPredictor(lambda images: dict.fromkeys(("semseg", "depth"), images[:, :1] * np.nan), DESCRIPTION)(
+            [half_bright(64, 96)]
+        )
+
+
+def test_checksum_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(bytes(range(256)) * 40)
+    with pytest.warns(UserWarning, match=r"x\.onnx has no checksum"):
+        check_onnx(path)
+    sign(path)
+    check_onnx(path)
+    content = path.read_bytes()
+    for at in (0, 5000, len(content) - 60, len(content) - 1):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(UserError, match=r"x\.onnx (is damaged|was changed)"):
+            check_onnx(path)
+    path.write_bytes(content + b"more")
+    with pytest.raises(UserError, match=r"x\.onnx was changed after its export"):
+        check_onnx(path)
+    path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="no checksum"):
+        check_onnx(path)
 
 
 def test_tasks_of_ones_own_become_known() -> None:

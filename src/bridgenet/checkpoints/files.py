@@ -42,7 +42,7 @@ def read_file(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[s
         return _read_safetensors(path)
     is_zip = start[:4] == b"PK\x03\x04"
     if is_zip:
-        _check_zip(path, whole)
+        check_zip(path, whole)
     elif start[:1] != b"\x80":  # the first byte of every pickle of torch.save
         raise UserError(f"{path} is neither a PyTorch nor a safetensors file" + ("" if start else ": it is empty"))
     if _holds_bytearray(
@@ -102,7 +102,7 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         raise UserError(f"{path} is a damaged safetensors file ({error}); copy or download it again") from None
 
 
-def _check_zip(path: Path, whole: bool) -> None:
+def check_zip(path: Path, whole: bool = True) -> None:
     """UserError for a zip file that torch.save cannot have written: compressed or overlapping members, wrong checksums."""
     size = path.stat().st_size
     try:

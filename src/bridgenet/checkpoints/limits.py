@@ -3,64 +3,52 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
 
-from torch.nn.modules import module as torch_module
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from bridgenet.errors import UserError
-from bridgenet.model.description import NetworkConfig
 
-LARGEST = 1_000_000
-"""Largest whole number among the arguments of a backbone or decoder."""
 _SPARE = 1000
+_BUFFERS = 2**30
+"""Largest size of what a network computes once for its size of images and does not save, e.g. masks [bytes]."""
 
 
 @contextmanager
-def limited(config: NetworkConfig, num_weights: int, path: Path) -> Iterator[None]:
+def limited(num_weights: int) -> Iterator[None]:
     """In the block, building a network stops when it has far more parts than a file has weights.
 
     Some backbones have more parts at first, e.g. a classifier or unused blocks, which are removed afterwards.
 
     Args:
-        config: the description in the file.
         num_weights: number of tensors in the file.
 
     Raises:
-        UserError: a number in the description is larger than :data:`LARGEST`, or the network is larger.
+        UserError: the network is larger.
     """
-    for part, arguments in (("backbone", config.backbone), ("decoder", config.decoder)):
-        for key, number in _numbers(part, arguments):
-            if abs(number) > LARGEST:
-                raise UserError(f"{path}: its description says {key} {number}, expected at most {LARGEST}")
-    thread, most = threading.get_ident(), {"weights": 4 * num_weights + _SPARE, "modules": 20 * num_weights + _SPARE}
+    thread = threading.get_ident()
+    left = {"weights": 4 * num_weights + _SPARE, "modules": 20 * num_weights + _SPARE, "buffers": _BUFFERS}
 
-    def count(what: str) -> None:
-        if threading.get_ident() == thread:
-            most[what] -= 1
-            if most[what] < 0:
-                raise UserError(f"its description is of a far larger network than its {num_weights} weights")
+    def take(what: str, amount: int = 1) -> None:
+        left[what] -= amount if threading.get_ident() == thread else 0
+        if left[what] < 0:
+            raise UserError(f"its description is of a far larger network than its {num_weights} weights")
+
+    def take_buffer(_module: nn.Module, _name: str, buffer: Tensor | None) -> None:
+        take("weights")
+        take("buffers", 0 if buffer is None else buffer.numel() * buffer.element_size())
 
     with ExitStack() as stack:
-        for register, what in (
-            (torch_module.register_module_parameter_registration_hook, "weights"),
-            (torch_module.register_module_buffer_registration_hook, "weights"),
-            (torch_module.register_module_module_registration_hook, "modules"),
+        for handle in (
+            register_module_parameter_registration_hook(lambda *_: take("weights")),
+            register_module_module_registration_hook(lambda *_: take("modules")),
+            register_module_buffer_registration_hook(take_buffer),
         ):
-            hook: Any = lambda *_, what=what: count(what)  # noqa: E731
-            stack.callback(register(hook).remove)
+            stack.callback(handle.remove)
         yield
-
-
-def _numbers(key: str, values: Any) -> Iterator[tuple[str, int]]:
-    """The whole numbers in nested settings, with their keys."""
-    if isinstance(values, Mapping):
-        for name, value in values.items():
-            yield from _numbers(f"{key}.{name}", value)
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from _numbers(key, value)
-    elif isinstance(values, int):
-        yield key, values

@@ -181,7 +181,7 @@ def meta_network(config: NetworkConfig, state: Mapping[str, Tensor], path: Path)
             for depth in found if isinstance(found, list | tuple) else [found]:
                 if isinstance(depth, int) and depth > len(state):
                     raise UserError(f"{path}: its description says {name} {depth}, but there are {len(state)} weights")
-    with torch.device("meta"), limited(config, len(state), path):
+    with torch.device("meta"), limited(len(state)):
         return _built(config, path)
 
 

@@ -186,7 +186,7 @@ def _show(options: argparse.Namespace) -> int:
     source = data.get(options.dataset)
     dataset = source(_root(options), options.split, options.tasks)
     indices = chosen_samples(dataset, options.count)
-    out = options.out or Path(f"{dataset.info.name}-{options.split}.png")
+    out = options.out or Path(f"{dataset.info.file_name}-{options.split}.png")
     picture = sheet(dataset, indices)
     with replacing(out) as partial:
         picture.save(partial, format="PNG")

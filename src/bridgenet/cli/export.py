@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridgenet.cli.arguments import MakeParser, add_network_config, add_trust
 from bridgenet.errors import UserError
+from bridgenet.export.description import summary
 
 if TYPE_CHECKING:
     from bridgenet.export.predictor import ExportedPredictor
@@ -37,7 +38,7 @@ def add_command(command: MakeParser) -> None:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
-    from bridgenet.export.write import export, summary
+    from bridgenet.export.write import export
     from bridgenet.imaging.reading import read_picture
     from bridgenet.prediction.model import load_network
 

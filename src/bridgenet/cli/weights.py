@@ -6,6 +6,7 @@ import argparse
 import json
 
 from bridgenet.cli.arguments import PARTLY_DONE, MakeParser, add_network_config, add_trust
+from bridgenet.export.description import is_exported, summary
 from bridgenet.system.terminal import printable
 
 
@@ -24,8 +25,8 @@ def add_command(command: MakeParser) -> None:
     add_network_config(parser)
     add_trust(parser)
 
-    parser = command("inspect", "describe a weight file")
-    parser.add_argument("source", help="weights, folder of a run or of the hub, or a hub name")
+    parser = command("inspect", "describe a weight file or an exported network")
+    parser.add_argument("source", help="weights, folder of a run or of the hub, a hub name, or .onnx or .pt2")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_network_config(parser)
     add_trust(parser)
@@ -48,6 +49,13 @@ def run_convert(options: argparse.Namespace, settings: list[str]) -> int:
 
 def run_inspect(options: argparse.Namespace, settings: list[str]) -> int:
     """Run `inspect`; returns the exit code, which is 1 if the file has problems."""
+    if is_exported(options.source):
+        from bridgenet.export.predictor import open_exported
+
+        description = open_exported(options.source).description
+        rows = {"file": options.source, "backbone": description.backbone, **summary(description)}
+        print(description.as_json() if options.json else "\n".join(f"{key:<10}{value}" for key, value in rows.items()))
+        return 0
     from bridgenet.checkpoints.inspect import inspect
 
     found = inspect(options.source, config=options.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -76,6 +77,11 @@ class DataSetInfo:
     def stored_values(self, task: str) -> list[int]:
         """The stored value of each class of a task."""
         return list(self.class_values.get(task, range(len(self.class_names[task]))))
+
+    @property
+    def file_name(self) -> str:
+        """Its name as part of the names of files: whatever a description calls itself, it is no path."""
+        return re.sub(r"[^\w-]", "_", self.name)[:64] or "_"
 
     @property
     def num_outputs(self) -> dict[str, int]:

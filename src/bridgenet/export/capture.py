@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from bridgenet.errors import UserError
+from bridgenet.export.quiet import quiet
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.fast import by_definition
 
@@ -60,22 +58,11 @@ def capture(network: BridgeNet, size: Sequence[int] | None) -> ExportedProgram:
             program = torch.export.export(
                 Logits(network), (torch.zeros(2, 3, *example),), dynamic_shapes=(shapes,), strict=False
             )
+        for node in program.graph.nodes:  # files would hold the paths of this machine's source files
+            node.meta.pop("stack_trace", None)
     except Exception as error:  # a backbone's code may raise anything
         what = "of any size" if size is None else f"of {size[0]}×{size[1]}"
         raise UserError(
             f"PyTorch cannot export this network for images {what} ({' '.join(str(error).split())[:300]})"
         ) from error
     return program
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress logs and warnings of the exporters."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -6,11 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, Len, MinLen
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
+from bridgenet.model.description import wrong_tasks
+from bridgenet.system.validation import LONGEST_SIDE, Count, Positive, Side, Words, lines, strict, validated
 from bridgenet.tasks import Task
+from bridgenet.tasks.naming import check_names
 
 FORMAT = 1
 KEY = "bridgenet"
@@ -23,6 +28,13 @@ def is_exported(source: str | Path) -> bool:
     return Path(source).suffix.lower() in SUFFIXES
 
 
+Size = Annotated[list[Side], Len(2, 2), Words(f"[height, width] in pixels, each from 1 to {LONGEST_SIDE}")]
+Colour = Annotated[list[float], Len(3, 3), Words("three numbers, of red, green and blue")]
+Deviation = Annotated[list[Positive], Len(3, 3), Words("three numbers above 0, of red, green and blue")]
+Multiple = Annotated[int, Ge(1), Le(4096)]
+
+
+@strict
 @dataclass(kw_only=True)
 class Description:
     """How to use an exported network. Its input is `image`, (B, 3, H, W) float32 RGB; its outputs are logits by task.
@@ -46,23 +58,23 @@ class Description:
         version: version of this package.
     """
 
-    tasks: dict[str, dict[str, Any]]
-    num_outputs: dict[str, int]
+    tasks: Annotated[dict[str, dict[str, Any]], MinLen(1), Words("the definitions of at least one task")]
+    num_outputs: dict[str, Count]
     class_names: dict[str, list[str]]
-    mean: list[float]
-    std: list[float]
-    image_size: list[int]
-    size_divisor: int
-    least_size: int
-    size: list[int] | None
+    mean: Colour
+    std: Deviation
+    image_size: Size
+    size_divisor: Multiple
+    least_size: Multiple
+    size: Size | None
     backbone: str
     version: str
     quantised: str | None = None
     class_values: dict[str, list[int]] = field(default_factory=dict)
     dataset: str | None = None
     information: dict[str, Any] = field(default_factory=dict)
-    deviation: dict[str, float] = field(default_factory=dict)
-    loss: dict[str, float] = field(default_factory=dict)
+    deviation: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """The description as JSON text."""
@@ -75,12 +87,30 @@ class Description:
             raise UserError(f"{path} has no description of this project's; was it written by bridgenet export?")
         try:
             found = json.loads(text)
-            if found["format"] != FORMAT:
-                raise UserError(f"{path} has format {found['format']}, this version reads {FORMAT}: update bridgenet")
-            known = {entry.name for entry in fields(cls)}
-            return cls(**{key: value for key, value in found.items() if key in known})
-        except (ValueError, TypeError, KeyError):
+            version = found["format"]
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise UserError(f"{path}: its description is damaged; export the network again") from None
+        if version != FORMAT:
+            raise UserError(f"{path} has format {version}, this version reads {FORMAT}: update bridgenet")
+        known = {entry.name for entry in fields(cls)}
+        described, problems = validated(cls, {key: value for key, value in found.items() if key in known})
+        if described is not None:
+            problems = wrong_tasks(described.num_outputs, described.class_names, described.tasks)
+            problems += [f"num_outputs lacks {task}" for task in described.tasks if task not in described.num_outputs]
+        if described is None or problems:
+            raise UserError(lines(problems, f"{path}: its description is damaged: "))
+        try:
+            described._check_tasks()
+        except UserError as error:
+            raise UserError(f"{path}: its description is damaged: {error}") from None
+        return described
+
+    def _check_tasks(self) -> None:
+        check_names(self.tasks)
+        for name, values in self.tasks.items():
+            task = task_registry.from_dict(values)
+            if name in task_registry.BUILT_IN and task.kind != (kind := task_registry.get(name).kind):
+                raise UserError(f"{name} is of the kind {task.kind.name}, expected {kind.name}")
 
     def register_tasks(self) -> dict[str, Task]:
         """Register tasks that are not built in, for drawing and writing their maps, and return all tasks."""
@@ -94,3 +124,13 @@ class Description:
 def say_deviation(deviation: Mapping[str, float]) -> str:
     """The deviation of each task as a line of text."""
     return "  ".join(f"{task} {value:.1e}" for task, value in deviation.items())
+
+
+def summary(description: Description) -> Mapping[str, str]:
+    """A summary of the file for the user."""
+    size = description.size
+    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
+    return {
+        "images": f"{size[0]}×{size[1]} alone" if size else free,
+        "tasks": ", ".join(description.tasks),
+    }

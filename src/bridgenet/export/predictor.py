@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from bridgenet.downloads.pictures import refuse_address
 from bridgenet.errors import UserError
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, Description
+from bridgenet.export.integrity import check_onnx
+from bridgenet.export.quiet import quiet
 from bridgenet.imaging.reading import read_picture
 from bridgenet.prediction.request import check_request, check_smoothing, shrunk, size_within
 from bridgenet.prediction.result import Prediction
@@ -88,6 +92,10 @@ class ExportedPredictor:
         height, width = images.shape[2:]
         rows, columns = self._padded_size(height, width)
         found = self.run(np.pad(images, ((0, 0), (0, 0), (0, rows - height), (0, columns - width))))
+        if bad := [task for task in self.tasks if not np.isfinite(found[task]).all()]:
+            raise UserError(
+                f"the exported network gives NaN or infinity for {', '.join(bad)}: its weights are no numbers"
+            )
         return {task: found[task][..., :height, :width] for task in self.tasks}
 
     def predict_image(self, image: Any) -> Prediction:
@@ -161,6 +169,7 @@ def _open_onnx(path: Path) -> tuple[Runner, Description]:
         import onnxruntime
     except ImportError:
         raise UserError(f'{path} needs ONNX Runtime, which is not installed: pip install "bridgenet[export]"') from None
+    check_onnx(path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     try:
@@ -169,28 +178,60 @@ def _open_onnx(path: Path) -> tuple[Runner, Description]:
         raise UserError(f"{path} cannot be read by ONNX Runtime: {' '.join(str(error).split())[:300]}") from None
     description = Description.from_json(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     names = list(description.tasks)
+    given = {entry.name: entry.shape[1] for entry in session.get_outputs() if len(entry.shape) == 4}
+    asked = {entry.name: entry.shape for entry in session.get_inputs()}
+    size = [side for side in asked.get("image", ())[2:] if isinstance(side, int)]
+    if given != description.num_outputs or list(asked) != ["image"] or size != (description.size or []):
+        raise UserError(
+            f"{path}: its network takes {asked} and gives {given}, but its description says images of size "
+            f"{description.size or 'any'} and the outputs {description.num_outputs}; export the network again"
+        )
 
     def run(images: Images) -> Mapping[str, Images]:
-        return dict(zip(names, session.run(names, {"image": images})))
+        with _failing(path, images):
+            return dict(zip(names, session.run(names, {"image": images})))
 
     return run, description
+
+
+@contextmanager
+def _failing(path: Path, images: Images) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of the runtime, whatever the file has it do
+        words = " ".join(str(error).split())[:300]
+        raise UserError(f"{path} fails on images of {images.shape[2]}×{images.shape[3]}: {words}") from None
 
 
 def _open_pt2(path: Path) -> tuple[Runner, Description]:
     import torch
 
+    from bridgenet.checkpoints.files import check_zip
+
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} cannot be read by PyTorch: it is no archive, or not whole; copy it again")
     extra = {f"{KEY}.json": ""}
+    check_zip(path)
     try:
-        program = torch.export.load(str(path), extra_files=extra)
+        with quiet():
+            program = torch.export.load(str(path), extra_files=extra)
     except Exception as error:  # a damaged archive may raise anything
-        raise UserError(f"{path} cannot be read by PyTorch: {' '.join(str(error).split())[:300]}") from None
+        words = " ".join(str(error).split()).partition(" Please check the warnings")[0]
+        raise UserError(f"{path} cannot be read by PyTorch: {words[:300]}; copy it again, or export it again") from None
     text: Any = extra[f"{KEY}.json"]
     description = Description.from_json(text.decode() if isinstance(text, bytes) else text, path)
     network = program.module()
 
     @torch.inference_mode()
     def run(images: Images) -> Mapping[str, Images]:
-        logits = network(torch.from_numpy(images))
-        return {task: x.numpy() for task, x in zip(description.tasks, logits)}
+        with _failing(path, images):
+            logits = {
+                task: x.numpy() for task, x in zip(description.tasks, network(torch.from_numpy(images)), strict=True)
+            }
+        if {task: x.shape[1] for task, x in logits.items()} != description.num_outputs:
+            raise UserError(
+                f"{path}: its network gives other outputs than its description says; export the network again"
+            )
+        return logits
 
     return run, description

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bridgenet.export.capture import quiet
 from bridgenet.export.description import KEY, Description
+from bridgenet.export.integrity import sign
 from bridgenet.export.predictor import open_exported
+from bridgenet.export.quiet import quiet
 from bridgenet.tasks import kinds
 
 OPERATORS = ("MatMul",)
@@ -52,6 +53,7 @@ def quantise(
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {KEY: description.as_json()})
     onnx.save(model, path)
+    sign(path)
     for task, value in change.items():
         say(f"int8 changes {task}: {value:.3g} {of[task].change_measure}")
     return description

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
-from bridgenet.export.capture import capture, least_size, quiet
+from bridgenet.export.capture import capture, least_size
 from bridgenet.export.decoding import normalise
 from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
+from bridgenet.export.integrity import sign
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.export.quantisation import quantise
+from bridgenet.export.quiet import quiet
 from bridgenet.model.bridgenet import BridgeNet
 from bridgenet.model.inference import PreparedNetwork
 from bridgenet.model.records import required_record
@@ -239,15 +241,6 @@ def _writer(
     def write_onnx(description: Description) -> None:
         converted.model.metadata_props[KEY] = description.as_json()
         converted.save(path, external_data=False)
+        sign(path)
 
     return write_onnx
-
-
-def summary(description: Description) -> Mapping[str, str]:
-    """A summary of the file for the user."""
-    size = description.size
-    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
-    return {
-        "images": f"{size[0]}×{size[1]} alone" if size else free,
-        "tasks": ", ".join(description.tasks),
-    }

@@ -32,7 +32,7 @@ _OUTPUTS = ("_colour", "_overlay", "_mm")
 def wrong_name(name: object) -> str:
     """What is wrong with the name of a task; an empty string if nothing is."""
     if not isinstance(name, str):
-        return f"{said(name)} is no name of a task: {RULE}; put quotation marks around text that is also a number or a word of YAML"
+        return f"{said(name)} is no name of a task: {RULE}, in quotation marks where YAML takes it for another value"
     shown = ascii(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…")
     if not _NAME.fullmatch(name) or len(name.encode()) > LONGEST:
         return f"{shown} is no name of a task: {RULE}"

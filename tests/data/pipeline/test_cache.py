@@ -4,6 +4,7 @@ import gc
 import os
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def reads(dataset: NYUDv2, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     monkeypatch.setattr(dataset, "compact", lambda index: (seen.append(index), NYUDv2.compact(dataset, index))[1])
     return seen
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", "", "ä\\b", "x" * 300])
+def test_the_name_of_a_data_set_is_no_path(
+    dataset: NYUDv2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(NYUDv2, "info", replace(NYUDv2.info, name=name))
+    assert opened(dataset, "disk", tmp_path).folder.parent == tmp_path / "cache"
+    assert opened(dataset, "memory", tmp_path).folder.parent == tmp_path / "shm"
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])

@@ -142,7 +142,7 @@ def open_cache(dataset: DenseDataset, kind: Kind, folder: str | Path | None = No
     """
     if kind == "none":
         return None
-    name = f"{dataset.info.name}-{dataset.split}-{_key(dataset)}"
+    name = f"{dataset.info.file_name}-{dataset.split}-{_key(dataset)}"
     if kind == "disk":
         return SampleCache(dataset, (Path(folder).expanduser() if folder else _cache_home()) / name, keep=True)
     if kind == "memory":
