@@ -30,7 +30,7 @@ def test_printable() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-16"])
 def test_encodings(encoding: str) -> None:
-    for arguments, code in [(["--help"], 0), (["inspect", "Größe→\udcff.safetensors"], 2)]:
+    for arguments, code in [(["--help"], 0), (["Größe→\udcff"], 2)]:
         done = started(arguments, PYTHONIOENCODING=encoding)
         assert done.returncode == code and b"Traceback" not in done.stderr
 
@@ -52,8 +52,8 @@ def test_streams_that_take_nothing(shell: str, code: int) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="the shell of POSIX")
 def test_errors_that_nobody_reads() -> None:
-    assert started(["inspect", "none.safetensors"], "2>&-").returncode == 2
-    assert started(["inspect", "none.safetensors"], "2>/dev/full").returncode == 2
+    assert started(["none"], "2>&-").returncode == 2
+    assert started(["none"], "2>/dev/full").returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def convert(
         if form == "authors":
             try:
                 torch.save(as_released(network), partial)
+            except UserError as error:
+                raise UserError(f"{destination}: {error}") from None
             except RuntimeError as error:
                 raise UserError(f"{destination} could not be written: {str(error).splitlines()[0]}") from None
         else:

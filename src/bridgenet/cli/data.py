@@ -138,7 +138,10 @@ def _download(options: argparse.Namespace) -> int:
     from bridgenet.data.published import download as archives
 
     info = data.info(options.dataset)
-    root = data.data_root(options.root, flag="--root")
+    try:
+        root = data.data_root(options.root, flag="--root")
+    except UserError as error:
+        raise UserError(f"{info.name}: {error}") from None
     how_to_check = f"to check it: bridgenet data check {info.name} --root {root}"
     try:
         folder, digest = archives.download(

@@ -54,7 +54,9 @@ def tiling_for(network: BridgeNet, config: NetworkConfig | None, tile: int | str
         raise UserError(f"tile is {tile!r}, expected a size in pixels, auto or off")
     divisor = network.backbone.size_divisor
     if min(sides) < divisor:
-        raise UserError(f"tile is {min(sides)}, expected at least {divisor} pixels, the smallest size of this network")
+        raise UserError(
+            f"tile (--tile) is {min(sides)}, expected at least {divisor} pixels, the smallest size of this network"
+        )
     height, width = (-(-side // divisor) * divisor for side in sides)
     overlap = min(height, width) // 4 if overlap is None else overlap
     if not 0 <= overlap <= min(height, width) // 2:

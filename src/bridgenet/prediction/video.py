@@ -48,9 +48,9 @@ class StreamOptions:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps < math.inf:
-            raise UserError(f"fps is {self.fps:g}, expected a number above 0")
+            raise UserError(f"fps (--fps) is {self.fps:g}, expected a number above 0")
         if self.max_frames is not None and self.max_frames < 1:
-            raise UserError(f"max_frames is {self.max_frames}, expected at least 1")
+            raise UserError(f"max_frames (--max-frames) is {self.max_frames}, expected at least 1")
 
 
 @dataclass
