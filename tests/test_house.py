@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -109,3 +110,24 @@ def test_no_file_is_long() -> None:
 
 def test_own_modules_are_imported_in_functions_only_to_put_off_heavy_libraries() -> None:
     assert house.needless(ROOT / "src") <= STILL_NEEDLESS
+
+
+def test_text_files_have_an_encoding() -> None:
+    """Without one Windows takes that of the country."""
+    missing = []
+    for name, path in house.modules(ROOT / "src").items():
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            is_text = call.func.attr in ("read_text", "write_text")
+            if call.func.attr == "open" and len(call.args) <= 1:  # of a path
+                mode = call.args[0] if call.args else ast.Constant("r")
+                is_text = isinstance(mode, ast.Constant) and mode.value in ("r", "w", "a", "r+", "x")
+            words = {keyword.arg for keyword in call.keywords}
+            if (
+                is_text
+                and not words & {"encoding", "mode"}
+                and not any(isinstance(arg, ast.Constant) and arg.value == "utf-8" for arg in call.args)
+            ):
+                missing.append(f"{name}:{call.lineno}")
+    assert missing == []

@@ -7,11 +7,16 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from bridgenet.cli.arguments import INTERRUPTED
     from bridgenet.cli.main import run
-    from bridgenet.system import allocator
+    from bridgenet.system import allocator, parallel
 
     allocator.tune()
-    sys.exit(run(sys.argv[1:]))
+    parallel.end_with_launcher()
+    code = run(sys.argv[1:])
+    if code in (0, INTERRUPTED):  # all processes came here
+        parallel.leave_process_group()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def isolated(work: Callable[[Argument], dict[str, Any]], argument: Argument) -> 
 
 
 def _death(code: int | None) -> str:
-    if code == -signal.SIGKILL:
+    if code == -9:  # SIGKILL, which Windows has no name for
         return "killed, for want of memory perhaps"
     return f"killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
 
@@ -78,4 +78,4 @@ def _work(sending: Connection, work: Callable[[Any], dict[str, Any]], argument: 
 def _offer_to_the_kernel() -> None:
     """Let the kernel kill this process rather than its parent when memory runs out."""
     with contextlib.suppress(OSError):  # another system, or not allowed
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")

@@ -96,5 +96,5 @@ def check_precisions(devices: Sequence[str], precisions: Sequence[str]) -> None:
 def _cpuinfo(key: str) -> str:
     """The first value of a key in Linux's description of the processor, or nothing."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")

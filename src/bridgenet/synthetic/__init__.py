@@ -111,9 +111,11 @@ def generate(
                     if progress is not None:
                         progress(done, train + val)
                 if writer.lists is not None:
-                    (partial / writer.lists / f"{name}.txt").write_text("".join(f"{line}\n" for line in ids))
+                    (partial / writer.lists / f"{name}.txt").write_text(
+                        "".join(f"{line}\n" for line in ids), encoding="utf-8"
+                    )
             record = recorded(layout, train=train, val=val, size=size, seed=seed, difficulty=difficulty)
-            (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n")
+            (partial / "scenes.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     finally:
         cv2.setNumThreads(threads)
     return target

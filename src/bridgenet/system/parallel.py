@@ -6,6 +6,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,13 @@ GRACE = 60.0
 def is_first() -> bool:
     """Whether this is the first, or only, process that torchrun started."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def leave_process_group() -> None:
+    """End the connections of torchrun's processes in order: at Python's exit their threads might still be using them."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @functools.cache

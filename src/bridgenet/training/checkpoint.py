@@ -50,8 +50,8 @@ def load_optimizer_tensors(
         if name not in names:
             raise UserError(f"{path}: optimiser state of '{name}', which this network does not have")
         parameter = names[name]
-        if entry == "step":  # Adam keeps it on the CPU unless it is fused
-            value = value.to(parameter.device if optimizer.param_groups[0].get("fused") else "cpu")
+        if entry == "step":  # Adam keeps it on the CPU unless it is fused; a view of the file would keep it open
+            value = value.clone().to(parameter.device if optimizer.param_groups[0].get("fused") else "cpu")
         elif value.shape == parameter.shape:  # fused kernels expect the parameter's memory format
             value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         elif value.numel() != 1:
