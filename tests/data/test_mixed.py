@@ -115,3 +115,16 @@ def test_wrong_names(names: list[str]) -> None:
     with pytest.raises(UserError, match=r"'nyu' is not a data set \(did you mean nyud\?\)"):
         data.get([names[0], "nyu"])
     assert data.get([names[0]]).info.name == "roofs"
+
+
+def test_meaning_of_classes_is_joined(tmp_path: Path) -> None:
+    sides = LABELS.replace("{7: road, 11: house}", "{7: left, 11: right}")
+    one = sides.replace("ignore", "swap: [[left, right]], ignore")
+    other = sides.replace("roofs", "others").replace("7: left", "5: left")
+    names = [str(make_folder(tmp_path / name, text)) for name, text in [("one", one), ("two", other)]]
+    info = data.info(names)
+    assert info.swap == {"semseg": (("left", "right"),)}
+    assert data.get(names)("", "train").task("semseg").swap_on_flip == ((0, 1),)
+    assert info.stored_values("semseg") == [0, 1]  # 7 and 11, or 5 and 11
+    assert data.info(names[:1]).stored_values("semseg") == [7, 11]
+    assert info.meaning["others.semseg"]["classes"] == ["5: left", "11: right"]
