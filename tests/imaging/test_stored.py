@@ -190,7 +190,12 @@ def test_orientation_of_tiff_is_applied(orientation: int, tmp_path: Path) -> Non
     image = Image.fromarray(VALUES.astype(np.uint8))
     image.getexif()[274] = orientation
     tifffile.imwrite(tmp_path / "a.tif", VALUES.astype(np.uint8), extratags=[(274, 3, 1, orientation, True)])
-    np.testing.assert_array_equal(read_stored(tmp_path / "a.tif"), np.asarray(ImageOps.exif_transpose(image)))
+    turned = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(read_stored(tmp_path / "a.tif"), turned)
+    Image.fromarray(VALUES.astype(np.uint8)).save(
+        tmp_path / "b.tif", compression="tiff_lzw", tiffinfo={274: orientation}
+    )
+    np.testing.assert_array_equal(read_stored(tmp_path / "b.tif"), turned)
 
 
 def test_comments_and_nothing(tmp_path: Path) -> None:

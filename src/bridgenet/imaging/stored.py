@@ -114,7 +114,7 @@ def read_tiff(file: BinaryIO) -> Stored:
         except Exception as error:
             if "imagecodecs" not in str(error):
                 raise
-            array = _by_pillow(file, page)
+            return _by_pillow(file, page)
         orientation = int(page.tags.valueof(274, 1))
     return turned(np.moveaxis(array, 0, 2) if page.axes == "SYX" else array, orientation)
 
@@ -139,18 +139,19 @@ def described(page: TiffPage) -> str:
 
 
 def _by_pillow(file: BinaryIO, page: TiffPage) -> Stored:
-    """What tifffile decodes only with a further package (LZW, JPEG, 2 or 4 bits), if Pillow keeps its type."""
+    """What tifffile decodes only with a further package (LZW, JPEG, 2 or 4 bits), if Pillow, which turns it, keeps its type."""
     bits = page.bitspersample
     file.seek(0)
     try:
         with Image.open(file, formats=["TIFF"]) as image:
+            image.load()
             is_stretched = image.mode in ("1", "L") and bits < 8
             array = np.array(image.convert("L") if is_stretched else image)
             is_inverted = page.photometric == WHITE_IS_ZERO and array.dtype == np.uint8 and image.mode != "P"
     except Image.UnidentifiedImageError:
         array = np.zeros(0, bool)
         is_stretched = is_inverted = False
-    if array.shape != page.shape or page.dtype is None or not np.can_cast(page.dtype, array.dtype):
+    if array.size != page.size or page.dtype is None or not np.can_cast(page.dtype, array.dtype):
         raise ValueError(f"it is {described(page)}, which cannot be read. Save it without compression") from None
     if is_inverted:
         array = 255 - array
