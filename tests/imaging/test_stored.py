@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bridgenet import UserError
 from bridgenet.data.folders.labels import read_array
@@ -185,12 +185,13 @@ def test_truncated_tiff(options: dict, tmp_path: Path) -> None:
             read_array(written(tmp_path / "a.tif", content[: int(len(content) * share)]))
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_of_tiff_is_applied(orientation: int, tmp_path: Path) -> None:
-    image = Image.fromarray(VALUES.astype(np.uint8))
-    image.getexif()[274] = orientation
-    tifffile.imwrite(tmp_path / "a.tif", VALUES.astype(np.uint8), extratags=[(274, 3, 1, orientation, True)])
-    np.testing.assert_array_equal(read_stored(tmp_path / "a.tif"), np.asarray(ImageOps.exif_transpose(image)))
+def test_tiff_that_is_not_upright_is_refused(tmp_path: Path) -> None:
+    for orientation in (1, 6):
+        tags = [(274, 3, 1, orientation, True)]
+        tifffile.imwrite(tmp_path / f"{orientation}.tif", VALUES.astype(np.uint8), extratags=tags)
+    np.testing.assert_array_equal(read_stored(tmp_path / "1.tif"), VALUES)
+    with pytest.raises(UserError, match=r"6\.tif cannot be read: its orientation is 6, expected labels"):
+        read_array(tmp_path / "6.tif")
 
 
 def test_comments_and_nothing(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def _read_eight_bits(file: BinaryIO) -> Stored:
 
 
 def read_tiff(file: BinaryIO) -> Stored:
-    """The numbers of the only page of a TIFF, turned as its tag says; reduced copies and masks do not count."""
+    """The numbers of the only page of a TIFF, which must be upright; reduced copies and masks do not count."""
     import tifffile
 
     with tifffile.TiffFile(file) as content:
@@ -108,15 +108,16 @@ def read_tiff(file: BinaryIO) -> Stored:
         page = pages[0]
         if page.axes not in ("YX", "YXS", "SYX") or page.dtype is None:
             raise ValueError(f"it is {described(page)}, expected height, width and channels of numbers")
+        if (orientation := page.tags.valueof(274, 1)) != 1:
+            raise ValueError(f"its orientation is {orientation}, expected labels that are stored as the image is shown")
         check_pixels(page.imagewidth, page.imagelength)
         try:
             array = page.asarray()
+            return np.moveaxis(array, 0, 2) if page.axes == "SYX" else array
         except Exception as error:
             if "imagecodecs" not in str(error):
                 raise
-            array = _by_pillow(file, page)
-        orientation = int(page.tags.valueof(274, 1))
-    return turned(np.moveaxis(array, 0, 2) if page.axes == "SYX" else array, orientation)
+            return _by_pillow(file, page)
 
 
 def description_of_tiff(file: BinaryIO) -> str:
@@ -150,22 +151,11 @@ def _by_pillow(file: BinaryIO, page: TiffPage) -> Stored:
     except Image.UnidentifiedImageError:
         array = np.zeros(0, bool)
         is_stretched = is_inverted = False
-    if array.shape != page.shape or page.dtype is None or not np.can_cast(page.dtype, array.dtype):
+    if array.size != page.size or page.dtype is None or not np.can_cast(page.dtype, array.dtype):
         raise ValueError(f"it is {described(page)}, which cannot be read. Save it without compression") from None
     if is_inverted:
         array = 255 - array
     return (array // (255 // (2**bits - 1)) if is_stretched else array).astype(page.dtype)
-
-
-def turned(array: Stored, orientation: int) -> Stored:
-    """Turn and mirror an array (H, W[, C]) as an EXIF orientation, 1 to 8, says."""
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return array
 
 
 def _read_exr(path: Path) -> Stored:
