@@ -147,6 +147,10 @@ def test_values_of_labels_that_are_not_known(folder: Path, tmp_path: Path) -> No
     result.class_values = {"meaning_damage": [300, 7, 65535]}
     result.save(tmp_path / "wide", ["labels"])
     assert np.asarray(Image.open(tmp_path / "wide/meaning_damage_labels.png")).max() > 255
+    result.class_values = {"meaning_damage": [3]}
+    result.maps["meaning_damage"][0, 0] = 2
+    with pytest.raises(UserError, match="class 2 of meaning_damage has no value in label files: only 1 are recorded"):
+        result.save(tmp_path / "none", ["labels"])
     result.class_values = {}
     with pytest.raises(UserError, match="not known which values label files have for the classes of meaning_damage"):
         result.save(tmp_path / "none", ["labels"])

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le, Len, MinLen
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
-from bridgenet.model.description import wrong_tasks
+from bridgenet.model.description import StoredValue, wrong_tasks
 from bridgenet.system.validation import LONGEST_SIDE, Count, Positive, Side, Words, lines, strict, validated
 from bridgenet.tasks import Task
 from bridgenet.tasks.naming import check_names
@@ -70,7 +70,7 @@ class Description:
     backbone: str
     version: str
     quantised: str | None = None
-    class_values: dict[str, list[int]] = field(default_factory=dict)
+    class_values: dict[str, list[StoredValue]] = field(default_factory=dict)
     dataset: str | None = None
     information: dict[str, Any] = field(default_factory=dict)
     deviation: dict[str, Any] = field(default_factory=dict)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from bridgenet import extensions
 from bridgenet.errors import UserError
@@ -13,6 +15,9 @@ from bridgenet.model.decoders import BRIDGENET, DECODERS, default_options, wrong
 from bridgenet.model.legacy import in_parts
 from bridgenet.system.validation import PART_OF_VALUE, Count, Rate, Size, absurd, lines, strict, validated
 from bridgenet.tasks.naming import check_names
+
+StoredValue = Annotated[int, Ge(0), Le(65_535)]
+"""The value of a class in label files."""
 
 
 class Part(dict[str, Any]):
@@ -100,7 +105,7 @@ class NetworkConfig:
     decoder: Part = field(default_factory=lambda: Part(name=BRIDGENET))
     drop_path: Rate = 0.0
     class_names: dict[str, list[str]] = field(default_factory=dict)
-    class_values: dict[str, list[int]] = field(default_factory=dict)
+    class_values: dict[str, list[StoredValue]] = field(default_factory=dict)
     swap: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     dataset: str | None = None
     task_definitions: dict[str, dict[str, Any]] = field(default_factory=dict)

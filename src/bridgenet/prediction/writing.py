@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError, nearest
@@ -51,6 +52,13 @@ def lost(result: Prediction, outputs: Sequence[str]) -> list[str]:
     return [f"{task}: {text}" for task, text in texts.items() if text]
 
 
+def _stored(task: str, classes: NDArray[Any], values: Sequence[int]) -> NDArray[Any]:
+    """A map of class indices in the values of label files. UserError if there are more classes than values."""
+    if classes.max(initial=0) >= len(values):
+        raise UserError(f"class {classes.max()} of {task} has no value in label files: only {len(values)} are recorded")
+    return np.array(values)[classes]
+
+
 def save(
     result: Prediction, folder: Path, outputs: Sequence[str], *, field_of_view: float | None, opacity: float
 ) -> list[Path]:
@@ -62,8 +70,7 @@ def save(
             if "raw" in outputs:
                 kind.write(partial, task, values, len(result.class_names.get(task, ())))
             if "labels" in outputs and kind.has_classes:
-                stored = np.array(result.class_values[task])[values]
-                kind.write(partial, f"{task}_labels", stored, 0)
+                kind.write(partial, f"{task}_labels", _stored(task, values, result.class_values[task]), 0)
             if "colour" in outputs:
                 write_image(partial / f"{task}_colour.png", result.coloured(task))
             if "overlay" in outputs:
