@@ -18,5 +18,5 @@ def checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     for key in sorted(tensors):
         tensor = tensors[key]
         value = zlib.crc32(f"{key} {tensor.dtype} {list(tensor.shape)}".encode(), value)
-        value = zlib.crc32(tensor.detach().contiguous().flatten().view(torch.uint8).numpy(), value)
+        value = zlib.crc32(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data, value)
     return f"crc32:{value:08x}"

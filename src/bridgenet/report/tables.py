@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -190,7 +190,7 @@ def per_class(task: str, sources: Sequence[Source]) -> list[Block]:
         return [Text(f"IoU per class. {NOT_COMPUTED}", note=True)]
     longest = max((source.class_names(task) for source in having), key=len)
 
-    def by_class(source: Source, values: Sequence[Any]) -> dict[str, Any]:
+    def by_class(source: Source, values: Iterable[Any]) -> dict[str, Any]:
         names = source.class_names(task) or longest
         return {_class(names, index): value for index, value in enumerate(values)}
 

@@ -33,7 +33,7 @@ class BoundedLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()
         before = self._values
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
             if event.anchor in self.anchors and event.anchor not in self._sizes:
                 self._refuse(f"{event.anchor} contains itself", event)
             self._values += self._sizes.get(event.anchor, 0)

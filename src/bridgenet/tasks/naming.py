@@ -57,7 +57,7 @@ def check_names(names: Iterable[object], where: str = "") -> None:
             )
     for name in seen:
         for ending in _OUTPUTS:
-            if (other := seen.get(name + ending)) is not None:
+            if (longer := seen.get(name + ending)) is not None:
                 raise UserError(
-                    f"{before}the task {other} would be written to a file of the task {seen[name]}; rename one"
+                    f"{before}the task {longer} would be written to a file of the task {seen[name]}; rename one"
                 )

@@ -165,7 +165,7 @@ def _definition() -> type[Any]:
     types = get_type_hints(Task, include_extras=True) | names
     given = [(x.name, types[x.name], field(default=x.default)) for x in fields(Task) if x.default is not MISSING]
     required = [(x.name, types[x.name]) for x in fields(Task) if x.default is MISSING]
-    return strict(make_dataclass("Definition", required + given, kw_only=True))
+    return strict(make_dataclass("Definition", [*required, *given], kw_only=True))
 
 
 def of_kind(name: str, kind: str | Kind, **changes: Any) -> Task:
