@@ -108,7 +108,7 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
                 with gr.Accordion("Camera", open=False):
                     photo = gr.Image(label="Camera", sources=["webcam", "clipboard"], type="filepath", height=200)
                     # Opened here as other pictures are: Gradio would open it in any format.
-                    photo.preprocess = lambda payload: payload and payload.path  # type: ignore[method-assign, assignment, return-value]
+                    photo.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
                 button = gr.Button("Predict", variant="primary", elem_id="predict")
                 choice = gr.Dropdown(label="Picture", choices=[], visible=False, elem_id="choice")
                 download = gr.Button("Download all (zip)", interactive=False, elem_id="download")
@@ -141,7 +141,7 @@ def build_page(model: Model, title: str, folder: Path, *, max_pixels: int | None
         except Exception as error:
             raise refused(f"A request of another form than the page's was refused ({type(error).__name__}).") from None
 
-    page.preprocess_data = take_or_refuse  # type: ignore[method-assign, assignment, return-value]
+    page.preprocess_data = take_or_refuse  # type: ignore[method-assign]
     return page.queue(max_size=32)
 
 

@@ -26,7 +26,7 @@ PARTIAL = re.compile(r"\..+\.partial-(?P<process>\d+)(-(?P<host>[0-9a-f]{4})(-\w
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`. It replaces `path` when the block succeeds, else it is deleted."""
     clear_partial(path.parent)
-    partial = path.with_name(f".{path.name}.{_mark()}")
+    partial = path.with_name(_temporary(path.name))
     try:
         partial.touch()  # not every writer has a readable error for this
     except OSError as error:
@@ -47,7 +47,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder. Its files are moved to `folder` when the block succeeds, else it is deleted."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     clear_partial(folder.parent)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.{_mark()}-"))
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{_temporary(folder.name)}-"))
     partial.chmod(0o755)
     try:
         yield partial
@@ -77,9 +77,12 @@ def clear_partial(folder: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _mark() -> str:
-    """The end of a temporary name: it tells the process that writes, so that others know whether it still does."""
-    return f"partial-{os.getpid()}-{_host()}"
+def _temporary(name: str) -> str:
+    """A temporary name for what will be called `name`. Its end tells others which process writes it.
+
+    It begins with at most 50 letters of the name: file systems take names of 255 bytes.
+    """
+    return f".{name[:50]}.partial-{os.getpid()}-{_host()}"
 
 
 @functools.cache
