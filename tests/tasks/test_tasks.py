@@ -44,7 +44,9 @@ def test_channels_of_a_regression() -> None:
 def test_the_same_task_twice_is_one_and_another_is_refused(forgetting: None) -> None:
     task = tasks.ensure(tasks.of_kind("height", "regression", unit="m"))
     assert tasks.ensure(tasks.of_kind("height", "regression", unit="m")) is task
-    with pytest.raises(UserError, match=r"'height' is known already and is another one \(unit differ\)"):
+    with pytest.raises(
+        UserError, match=r"'height' is known already and is another one \(unit is m in one, cm in the other\)"
+    ):
         tasks.ensure(tasks.of_kind("height", "regression", unit="cm"))
 
 

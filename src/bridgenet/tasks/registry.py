@@ -25,10 +25,15 @@ def ensure(task: Task) -> Task:
     Which classes a mirror swaps is up to the data: the last one counts.
     """
     known = dataclasses.replace(_TASKS.setdefault(task.name, task), swap_on_flip=task.swap_on_flip)
-    if known.as_dict() != task.as_dict():  # one may hold names of functions, the other the functions
-        other = {key: value for key, value in known.as_dict().items() if value != task.as_dict().get(key)}
+    was, now = known.as_dict(), task.as_dict()
+    if was != now:  # one may hold names of functions, the other the functions
+        differing = [
+            f"{key} is {was.get(key, 'not there')} in one, {now.get(key, 'not there')} in the other"
+            for key in {**was, **now}
+            if was.get(key) != now.get(key)
+        ]
         raise UserError(
-            f"task '{task.name}' is known already and is another one ({', '.join(other) or 'fewer fields'} differ); "
+            f"task '{task.name}' is known already and is another one ({'; '.join(differing)}); describe it as before, or "
             "give yours another name"
         )
     if known.swap_on_flip != _TASKS[task.name].swap_on_flip:

@@ -160,4 +160,7 @@ def test_file_that_describes_nothing(folder: Path) -> None:
 def test_own_task_of_the_same_name_must_be_the_same(folder: Path) -> None:
     read_description(folder / "data.yaml")
     told = mistakes(folder, YAML.replace("weight: 2.0", "weight: 3.0"))
-    assert "task 'roofs_damage' is known already and is another one (loss_weight differ)" in told[0]
+    assert (
+        "task 'roofs_damage' is known already and is another one (loss_weight is 2.0 in one, 3.0 in the other)"
+        in told[0]
+    )
