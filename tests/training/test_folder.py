@@ -14,14 +14,25 @@ from tests.training.tiny import tiny_config
 
 
 @pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
-def test_a_run_that_another_process_writes_is_left_alone(nyud_root: Path, tmp_path: Path, flags: dict) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_run_that_another_process_writes_is_left_alone(
+    nyud_root: Path, tmp_path: Path, flags: dict, is_there: bool
+) -> None:
     config, out = tiny_config(nyud_root, steps=1), tmp_path / "run"
-    if flags:
+    if is_there:
         train(config, out, device="cpu")
     before = {path: path.read_bytes() for path in out.rglob("*")}
     with only_writer(out), pytest.raises(UserError, match="is written by process"):
         train(config, out, device="cpu", **flags)
     assert {path: path.read_bytes() for path in out.rglob("*")} == before
+
+
+def test_a_missing_file_of_the_backbone_names_the_setting(nyud_root: Path, tmp_path: Path) -> None:
+    config = tiny_config(nyud_root, steps=1)
+    for name in ("none.pth", "x" * 5000):
+        config.network.backbone_checkpoint = name
+        with pytest.raises(UserError, match=r"network\.backbone_checkpoint: "):
+            train(config, tmp_path / "run", device="cpu")
 
 
 @pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])

@@ -36,7 +36,7 @@ class BoundedLoader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
             if event.anchor in self.anchors and event.anchor not in self._sizes:
                 self._refuse(f"{event.anchor} contains itself", event)
-            self._values += self._sizes.get(event.anchor, 0)
+            self._values += self._sizes.get(event.anchor or "", 0)
         self._values += 1
         self._depth += 1
         if self._values > MOST_VALUES:

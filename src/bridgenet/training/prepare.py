@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,11 +203,23 @@ def describe_network(config: RunConfig, last: Path | None, initial: Source | Non
         return read_description(last)[0]
     description = network_config(config)
     if checkpoint := config.network.backbone_checkpoint:
-        known = backbone_settings(description.backbone.name, checkpoint)
+        with _named("network.backbone_checkpoint"):
+            known = backbone_settings(description.backbone.name, checkpoint)
         description.backbone = Part(known | description.backbone)
     if initial is not None and initial.config.backbone.name == description.backbone.name:
         description.backbone = Part(initial.config.backbone | description.backbone)
     return description
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Let the errors of the block begin with the setting that they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
+    except OSError as error:  # e.g. a name that is too long
+        raise UserError(f"{key}: {error.strerror}: {error.filename}") from None
 
 
 def open_data(config: RunConfig) -> tuple[data.DenseDataset, data.DenseDataset, str]:
@@ -248,7 +261,8 @@ def make_network(
     else:
         network = build_network(description, pretrained=pretrained)
     if checkpoint:
-        load_backbone(network.backbone, checkpoint)
+        with _named("network.backbone_checkpoint"):
+            load_backbone(network.backbone, checkpoint)
         record(network, description, weights_information(description.backbone.name, checkpoint))
     try_custom_parts(network)
     if settings.freeze_backbone:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from bridgenet.checkpoints import LAST
 from bridgenet.config.settings import RunConfig
+from bridgenet.errors import UserError
 from bridgenet.system import parallel
-from bridgenet.system.locks import only_writer
+from bridgenet.system.locks import LOCK, only_writer
 from bridgenet.tasks.scores import Scores
 from bridgenet.training.checkpoint import check_weights, save_last
 from bridgenet.training.evaluating import evaluate_and_save_best
@@ -55,7 +56,13 @@ def train(
     """
     out = Path(out)
     parallel.end_with_launcher()
-    check_folder(out, resume=resume, overwrite=overwrite)
+    try:
+        check_folder(out, resume=resume, overwrite=overwrite)
+    except UserError:
+        if (out / LOCK).exists() and parallel.is_first():
+            with only_writer(out):  # names the process that writes the run right now
+                pass
+        raise
     with only_writer(out) if parallel.is_first() else nullcontext():
         return run_steps(prepare(config, out, resume=resume, overwrite=overwrite, device=device))
 
