@@ -99,6 +99,15 @@ def test_probabilities(tmp_path: Path) -> None:
         read(Labels(kind="probability", scale=1.0), path)
 
 
+@pytest.mark.parametrize("stored", [np.array([[0, 1]], np.uint8), np.array([[False, True]])])
+def test_masks_of_0_and_1_are_no_shares_of_255(tmp_path: Path, stored: np.ndarray) -> None:
+    path = write(tmp_path / "a.npy", stored)
+    with pytest.raises(UserError, match=r"found the values 0 and 1, expected 0 to 255.*If 1 is: `scale: 1`"):
+        read(Labels(kind="probability"), path)
+    assert read(Labels(kind="probability", scale=1.0), path)[..., 0].tolist() == [[0, 1]]
+    assert read(Labels(kind="probability"), write(tmp_path / "empty.npy", 0 * stored))[..., 0].tolist() == [[0, 0]]
+
+
 @pytest.mark.parametrize("suffix", [".png", ".npy"])
 def test_normals_of_other_conventions_agree(tmp_path: Path, suffix: str) -> None:
     """The same wall, which looks up, a little to the right and to the camera, stored with y down, z away, x last."""

@@ -52,6 +52,10 @@ class Probability(Kind):
         scale = labels.scale
         if scale is None:
             scale = 1 / 255 if array.dtype.kind in "iu" else 1.0
+            if scale != 1 and array[~unknown].max(initial=0) == 1:
+                raise UserError(
+                    f"{path}: found the values 0 and 1, expected 0 to 255, where 255 is the foreground. If 1 is: `scale: 1`"
+                )
         values = values / np.float32(255) if scale == 1 / 255 else values * np.float32(scale)
         values[unknown] = 0
         if values.min() < 0 or values.max() > 1:
