@@ -251,3 +251,18 @@ def test_files_of_another_kind(tmp_path: Path, content: bytes, words: str) -> No
     (tmp_path / "x.pth").write_bytes(content)
     with pytest.raises(UserError, match=words):
         read_file(tmp_path / "x.pth")
+
+
+class _Long:
+    """A few bytes in a pickle that take a gigabyte."""
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return bytearray, (10**9,)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_pickled_lengths_are_not_believed(tmp_path: Path, is_zip: bool) -> None:
+    path = tmp_path / "long.pth"
+    torch.save({"model": {"a": torch.ones(2)}, "x": _Long()}, path, _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(UserError, match=r"long\.pth was refused: it holds a bytearray"):
+        read_state(path)

@@ -19,6 +19,8 @@ from bridgenet.checkpoints.inspect import inspect
 from bridgenet.model.backbones import build_backbone
 from tests.model.networks import BACKBONES, build, config, config_of, images
 
+NESTED = json.loads("[" * 300 + "]" * 300)
+
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
@@ -96,6 +98,7 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
             r"backbone\.layers.* is 1000000000",
         ),
         ({"network": config().as_dict() | {"num_stages": 10**9}}, "num_stages is 1000000000, expected 3"),
+        ({"network": config().as_dict() | {"class_names": {"semseg": NESTED}}}, "nested too deeply"),
         ({"network": config().as_dict() | {"dilations": [10**9]}}, "dilations is .*1000000000"),
         (
             {"network": config().as_dict() | {"base_divisor": 10**9}},
@@ -124,9 +127,9 @@ def test_optimizer_state_is_kept_apart(tmp_path: Path) -> None:
         ),
         (
             {"network": config().as_dict() | {"backbone_kwargs": {"checkpoint_path": "/x"}}},
-            "has checkpoint_path, which is no",
+            "backbone.checkpoint_path is no setting of a backbone",
         ),
-        ({"network": config().as_dict() | {"backbone_kwargs": {"pretrained": True}}}, "no network can be built"),
+        ({"network": config().as_dict() | {"backbone_kwargs": {"pretrained": True}}}, "pretrained is no setting of"),
         ({"network": config().as_dict() | {"backbone": "hf-hub:me/net"}}, "neither InternImage nor a timm model"),
     ],
 )

@@ -191,6 +191,8 @@ def _problem(kind: Any, value: Any, entry: Mapping[str, Any], prefix: str) -> st
         hint = nearest(last, beside).replace("mean ", f"mean {prefix}{parent}{dot}")
         hint = hint or nearest(inner, known).replace("mean ", f"mean {prefix}")
         return f"unknown key {name}{hint or ' (known: ' + ', '.join(beside) + ')'}"
+    if entry["type"] == "json_invalid":  # valid JSON has no other fault
+        return f"{name or prefix.removesuffix('.') or 'a value'} holds lists or groups that are nested too deeply"
     if entry["type"] == "missing":
         return f"{name} is missing, expected {expected(annotation)}"
     if entry["type"] == PART_OF_VALUE:
