@@ -45,7 +45,7 @@ def build_network(config: NetworkConfig, *, pretrained: bool = False) -> BridgeN
         tasks.ensure(tasks.from_dict(definition))
 
     def make_backbone() -> Backbone:
-        own = {"image_size": config.image_size, "drop_path": config.drop_path, "pretrained": pretrained}
+        own: dict[str, Any] = {"image_size": config.image_size, "drop_path": config.drop_path, "pretrained": pretrained}
         given = config.backbone.arguments
         if twice := own.keys() & given:
             key = min(twice)
