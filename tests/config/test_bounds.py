@@ -126,3 +126,15 @@ def test_large_but_possible() -> None:
 def test_a_task_given_twice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.tasks names depth twice"):
         read(tmp_path, "data.tasks", ["depth", "semseg", "depth"])
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 300 + "/y", "x" * 300 + ".yaml", "a\0b", "1" * 300])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"data\.name is .*, expected "):
+        read(tmp_path, "data.name", name)
+
+
+def test_a_path_of_digits_is_text() -> None:
+    """Flags of paths are not read as YAML."""
+    settings = config.load(None, ["--data.root", "2024", "--data.cache_folder", "1e5"])
+    assert (settings.data.root, settings.data.cache_folder) == ("2024", "1e5")

@@ -19,7 +19,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.model.decoders import wrong_options
 from bridgenet.model.description import Part
 from bridgenet.model.legacy import in_parts
-from bridgenet.system.validation import fields_of, keys, lines, validated
+from bridgenet.system.validation import fields_of, is_possible, keys, lines, validated
 from bridgenet.system.yaml_text import load_yaml
 
 KEYS: dict[str, bool] = keys(RunConfig)
@@ -159,7 +159,7 @@ def _beside(names: Any, folder: Path) -> Any:
 
     if isinstance(names, list):
         return [_beside(name, folder) for name in names]
-    if not isinstance(names, str) or names in data.DATASETS or Path(names).exists():
+    if not isinstance(names, str) or not is_possible(names) or names in data.DATASETS or Path(names).exists():
         return names
     path = data.description_path(str(folder / names))
     return str(path) if path is not None and path.is_file() else names
@@ -208,7 +208,9 @@ def _value(key: str, text: str) -> Any:
         return None
     kind = _annotation(key)
     takes = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
-    if str in takes and not (list[str] in takes and text.startswith("[")):
+    takes_text = any(typing.get_origin(one) is typing.Annotated and typing.get_args(one)[0] is str for one in takes)
+    takes_list = any(typing.get_origin(one) is list for one in takes)
+    if (takes_text or str in takes) and not (takes_list and text.startswith("[")):
         return text
     try:
         return load_yaml(text)
@@ -257,7 +259,7 @@ def _wrong_names(values: Mapping[str, Any]) -> list[str]:
         return inside.get(name) if isinstance(inside, Mapping) else None
 
     problems: list[str] = []
-    names = [name for name in _as_list(given("data.name")) if isinstance(name, str)]
+    names = [name for name in _as_list(given("data.name")) if isinstance(name, str) and is_possible(name)]
     for name in names:
         path = data.description_path(name)
         if (path is not None and path.is_file()) or extensions.is_path(name):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from bridgenet.errors import UserError
 from bridgenet.model.decoders import BRIDGENET
@@ -22,10 +22,13 @@ from bridgenet.system.validation import (
     Seed,
     Size,
     Steps,
+    Words,
+    is_possible,
     strict,
 )
 
 Workers = Annotated[int, Ge(0), Le(1024)]
+Name = Annotated[str, Predicate(is_possible), Words("text")]
 LearningRate = Annotated[float, Gt(0), Le(100)]
 Share = Annotated[float, Gt(0), Lt(1)]
 
@@ -85,7 +88,7 @@ class DataSettings:
         cache_folder: folder on disk; by default the environment variable BRIDGENET_CACHE, or ~/.cache/bridgenet.
     """
 
-    name: list[str] | str = "nyud"
+    name: list[Name] | Name = "nyud"
     weights: list[Positive] | None = None
     root: FilePath | None = None
     tasks: list[str] | None = None

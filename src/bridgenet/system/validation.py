@@ -37,8 +37,9 @@ class Words:
     text: str
 
 
-def _is_plain(text: str) -> bool:
-    return all(character >= " " for character in text)
+def is_possible(text: str) -> bool:
+    """Whether a file can have this path."""
+    return all(character >= " " for character in text) and all(len(part.encode()) < 256 for part in text.split("/"))
 
 
 Count = Annotated[int, Ge(1), Le(MOST)]
@@ -51,7 +52,7 @@ Side = Annotated[int, Ge(1), Le(LONGEST_SIDE)]
 Size = Annotated[tuple[Side, Side], Words(f"[height, width] in pixels, each from 1 to {LONGEST_SIDE}")]
 NotNegative = Annotated[float, Ge(0), Le(LARGEST)]
 Positive = Annotated[float, Gt(0), Le(LARGEST)]
-FilePath = Annotated[str, MinLen(1), Predicate(_is_plain), Words("a path")]
+FilePath = Annotated[str, MinLen(1), Predicate(is_possible), Words("a path")]
 Rate = Annotated[float, Ge(0), Lt(1)]
 """A fraction below 1, e.g. of drop path."""
 
