@@ -202,7 +202,7 @@ def test_settings_files(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(UserError, match=rf"net\.json .*{words}"):
             read_config(path)
-    with pytest.raises(UserError, match="cannot be read as settings"):
+    with pytest.raises(UserError, match="does not exist"):
         read_config(tmp_path / "none.json")
 
 

@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bridgenet.errors import UserError
+from bridgenet.system.text_files import read_text
+from bridgenet.system.yaml_text import load_yaml
 
 State = dict[str, Tensor]
 
@@ -222,17 +224,12 @@ def not_finite(state: Mapping[str, Tensor]) -> str:
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """Read settings from a JSON or YAML file; UserError if it is neither."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read as settings: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} holds no text, expected settings as JSON or YAML") from None
+    text = read_text(Path(path))
     try:
         values = json.loads(text)  # first: YAML's reader takes seconds for a long file
     except ValueError:
         try:
-            values = yaml.safe_load(text)
+            values = load_yaml(text)
         except yaml.YAMLError as error:
             raise UserError(f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

@@ -14,6 +14,7 @@ from annotated_types import Ge, Lt, MinLen
 from bridgenet import config as configuration
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError, nearest
+from bridgenet.system.text_files import read_text
 from bridgenet.system.validation import Words, lines, strict, validated
 from bridgenet.system.yaml_text import load_yaml
 
@@ -77,12 +78,7 @@ def read_plan(path: str | Path) -> Plan:
     from bridgenet.synthetic.benchmarks import BENCHMARKS
 
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is no text") from None
+    text = read_text(path)
     try:
         values = load_yaml(text)
     except yaml.YAMLError as error:

@@ -19,6 +19,7 @@ from bridgenet.errors import UserError, nearest
 from bridgenet.model.decoders import wrong_options
 from bridgenet.model.description import Part
 from bridgenet.model.legacy import in_parts
+from bridgenet.system.text_files import read_text
 from bridgenet.system.validation import fields_of, is_possible, keys, lines, validated
 from bridgenet.system.yaml_text import load_yaml
 
@@ -119,7 +120,7 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any], Path]:
     if path.is_file():
         if (size := path.stat().st_size) > MOST_BYTES:
             raise UserError(f"{path} has {size} bytes, expected a YAML file of settings, at most {MOST_BYTES}")
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path)
         if Path(source).is_dir() and not text.endswith("\n"):  # as a run writes it; half a file may be valid YAML
             raise UserError(f"{path} is damaged: its end is missing")
     elif str(source) in presets():
