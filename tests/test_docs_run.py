@@ -30,7 +30,7 @@ from tests.training.tiny import tiny_config
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 RUN = ("predict", "evaluate", "evaluate-boundaries", "report", "inspect")
-LEFT_OUT = ("nyud.onnx", "nyud.pt2", "BridgeNet_nyud.pth.tar", "outputs/demo")
+LEFT_OUT = ("roofs/data.yaml", "nyud.onnx", "nyud.pt2", "BridgeNet_nyud.pth.tar", "outputs/demo")
 """Made by commands that are not run here."""
 
 

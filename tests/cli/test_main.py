@@ -205,7 +205,7 @@ def test_settings_of_an_unpublished_network(tmp_path: Path, picture: Path, capsy
     arguments = ["predict", str(weights), str(picture), "--out", out, "--device", "cpu", "--config", str(config)]
     assert cli.run(arguments) == 0
     assert cli.run(["convert", str(weights), str(tmp_path / "own.safetensors"), "--config", str(config)]) == 0
-    assert "cannot be read as settings" in fails([*arguments[:-1], str(tmp_path / "none.yaml")], capsys)
+    assert "does not exist" in fails([*arguments[:-1], str(tmp_path / "none.yaml")], capsys)
 
 
 def test_predict_with_wrong_weights(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

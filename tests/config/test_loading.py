@@ -117,7 +117,7 @@ def test_what_is_no_configuration(tmp_path: Path, text: str, words: str) -> None
 def test_binary_file(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     path.write_bytes(bytes(range(256)))
-    with pytest.raises(UserError, match=r"my\.yaml is not valid YAML"):
+    with pytest.raises(UserError, match=r"my\.yaml is no"):
         config.load(path)
 
 

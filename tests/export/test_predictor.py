@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from bridgenet import UserError, tasks
-from bridgenet.export.description import Description, is_exported
+from bridgenet.export.description import Description
+from bridgenet.export.formats import is_exported
 from bridgenet.export.integrity import check_onnx, sign
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.prediction.run import run_inputs
@@ -134,7 +135,7 @@ def test_description() -> None:
         ({"size_divisor": 0}, "size_divisor is 0, expected a whole number, at least 1"),
         ({"least_size": 10**6}, "least_size is 1000000, expected a whole number, at least 1 and at most 4096"),
         ({"size": [-1, 1]}, "size is .*, expected .height, width. in pixels"),
-        ({"image_size": [10**6] * 2}, "image_size is .*, expected .height, width. in pixels, each from 1 to 32767"),
+        ({"image_size": [10**6] * 2}, "image_size is .*, expected .height, width. in pixels, each from 1 to 32736"),
         ({"image_size": [1, 1, 1]}, "image_size is .*, expected .height, width. in pixels"),
         ({"class_names": {"semseg": ["a"]}}, "class_names.semseg has 1 names, expected 2"),
         ({"num_outputs": {"depth": 1}}, "class_names has semseg, expected tasks of depth"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bridgenet.cli.arguments import MakeParser, add_network_config, add_trust
 from bridgenet.errors import UserError
-from bridgenet.export.description import summary
 
 if TYPE_CHECKING:
     from bridgenet.export.predictor import ExportedPredictor
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace, settings: list[str]) -> int:
     network = load_network(options.source, device="cpu", config=options.config)
     how = {"size": options.size, "fixed": options.fixed, "int8": options.int8, "opset": options.opset}
     description = export(network, options.out, **how, pictures=pictures, say=print)
-    for key, value in summary(description).items():
+    for key, value in description.summary().items():
         print(f"{key}: {value}")
     size, seconds = options.out.stat().st_size / 1e6, time.perf_counter() - started
     print(f"→ {options.out}  {size:.1f} MB, {seconds:.0f} s")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridgenet.cli import export
 from bridgenet.cli.arguments import PARTLY_DONE, USER_ERROR, MakeParser, add_device, add_network_config, add_trust
 from bridgenet.cli.progress import ProgressLine
+from bridgenet.export.formats import is_exported
 from bridgenet.system.terminal import one_line, tell
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def _tile(text: str) -> int | str:
 
 def run(options: argparse.Namespace, settings: list[str]) -> int:
     """Run the command; returns the exit code."""
-    from bridgenet.export.description import is_exported
     from bridgenet.prediction.run import RunOptions, run_inputs
     from bridgenet.prediction.video import StreamOptions
 

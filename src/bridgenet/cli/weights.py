@@ -6,7 +6,7 @@ import argparse
 import json
 
 from bridgenet.cli.arguments import PARTLY_DONE, MakeParser, add_network_config, add_trust
-from bridgenet.export.description import is_exported, summary
+from bridgenet.export.formats import is_exported
 from bridgenet.system.terminal import printable
 
 
@@ -53,7 +53,7 @@ def run_inspect(options: argparse.Namespace, settings: list[str]) -> int:
         from bridgenet.export.predictor import open_exported
 
         description = open_exported(options.source).description
-        rows = {"file": options.source, "backbone": description.backbone, **summary(description)}
+        rows = {"file": options.source, "backbone": description.backbone, **description.summary()}
         print(description.as_json() if options.json else "\n".join(f"{key:<10}{value}" for key, value in rows.items()))
         return 0
     from bridgenet.checkpoints.inspect import inspect

@@ -20,12 +20,6 @@ from bridgenet.tasks.naming import check_names
 FORMAT = 1
 KEY = "bridgenet"
 """Key of the description in ONNX metadata; in `torch.export` archives it is the extra file `bridgenet.json`."""
-SUFFIXES = (".onnx", ".pt2")
-
-
-def is_exported(source: str | Path) -> bool:
-    """Whether a path names an exported file, by its suffix."""
-    return Path(source).suffix.lower() in SUFFIXES
 
 
 Size = Annotated[list[Side], Len(2, 2), Words(f"[height, width] in pixels, each from 1 to {LONGEST_SIDE}")]
@@ -76,6 +70,14 @@ class Description:
     deviation: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
 
+    def summary(self) -> dict[str, str]:
+        """A summary of the file for the user."""
+        free = f"any, multiples of {self.size_divisor} from {self.least_size} on"
+        return {
+            "images": f"{self.size[0]}×{self.size[1]} alone" if self.size else free,
+            "tasks": ", ".join(self.tasks),
+        }
+
     def as_json(self) -> str:
         """The description as JSON text."""
         return json.dumps({"format": FORMAT} | asdict(self))
@@ -124,13 +126,3 @@ class Description:
 def say_deviation(deviation: Mapping[str, float]) -> str:
     """The deviation of each task as a line of text."""
     return "  ".join(f"{task} {value:.1e}" for task, value in deviation.items())
-
-
-def summary(description: Description) -> Mapping[str, str]:
-    """A summary of the file for the user."""
-    size = description.size
-    free = f"any, multiples of {description.size_divisor} from {description.least_size} on"
-    return {
-        "images": f"{size[0]}×{size[1]} alone" if size else free,
-        "tasks": ", ".join(description.tasks),
-    }

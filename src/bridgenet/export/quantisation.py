@@ -33,7 +33,6 @@ def quantise(
     Returns:
         The new description in the file, with `quantised` and `loss`.
     """
-    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     exact = open_exported(path)
@@ -42,6 +41,7 @@ def quantise(
         quantize_dynamic(
             path, path, op_types_to_quantize=list(OPERATORS), per_channel=True, weight_type=QuantType.QInt8
         )
+    _describe(path, description)
     quantised = open_exported(path)
     found = [quantised.predict_image(picture).maps for picture in pictures]
     of = {task: kinds.get(values["kind"]) for task, values in description.tasks.items()}
@@ -50,10 +50,17 @@ def quantise(
         for task, kind in of.items()
     }
     description = replace(description, quantised="int8", loss=change)
+    _describe(path, description)
+    for task, value in change.items():
+        say(f"int8 changes {task}: {value:.3g} {of[task].change_measure}")
+    return description
+
+
+def _describe(path: Path, description: Description) -> None:
+    """Write an ONNX file's description and the checksum of what it holds now."""
+    import onnx
+
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {KEY: description.as_json()})
     onnx.save(model, path)
     sign(path)
-    for task, value in change.items():
-        say(f"int8 changes {task}: {value:.3g} {of[task].change_measure}")
-    return description

@@ -16,7 +16,8 @@ from bridgenet import tasks as task_registry
 from bridgenet.errors import UserError
 from bridgenet.export.capture import capture, least_size
 from bridgenet.export.decoding import normalise
-from bridgenet.export.description import KEY, SUFFIXES, Description, say_deviation
+from bridgenet.export.description import KEY, Description, say_deviation
+from bridgenet.export.formats import SUFFIXES
 from bridgenet.export.integrity import sign
 from bridgenet.export.predictor import ExportedPredictor, open_exported
 from bridgenet.export.quantisation import quantise

@@ -57,13 +57,26 @@ def unlearnable(dataset: DenseDataset) -> Iterator[str]:
         for looked_at, index in enumerate(indices):
             if found.varies or (found.known and looked_at >= LOOKED_AT):
                 break
-            target = dataset.compact_target(task, index, dataset.image_size(index))
+            try:
+                target = dataset.compact_target(task, index, _image_size(dataset, index))
+            except UserError:
+                dataset.compact(index)  # its error tells more
+                raise
             found.add(Statistics.of(dataset.task(task), expanded(dataset.task(task), target)))
         text = found.constant(dataset.task(task), dataset.info.class_names.get(task, ()))
         if indices and not found.known:
             text = "every pixel of every label is ignored. There is nothing to learn"
         if text:
             yield f"{task}, split {dataset.split}: {text}"
+
+
+def _image_size(dataset: DenseDataset, index: int) -> tuple[int, int]:
+    """(H, W) of an image [pixels], from its header if it has one."""
+    try:
+        return dataset.image_size(index)
+    except (OSError, ValueError, UserError):
+        height, width = dataset.load_image(index).shape[:2]
+        return height, width
 
 
 def labels_in_words(counts: Mapping[str, int], total: int) -> str:
