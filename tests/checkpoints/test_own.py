@@ -188,7 +188,7 @@ def test_flipped_bits_are_told(tmp_path: Path, part: str) -> None:
     start, _ = json.loads(content[8 : 8 + length])[part]["data_offsets"]
     content[8 + length + start + 1] ^= 16
     path.write_bytes(content)
-    damaged = rf"last\.safetensors is damaged: the checksum of {part.partition('.')[0]} is another"
+    damaged = rf"last\.safetensors is damaged: the checksum of {part.partition('.')[0]} does not match"
     with pytest.raises(UserError, match=damaged):
         inspect(path)
     with pytest.raises(UserError, match=damaged):
@@ -218,7 +218,7 @@ def test_checksums_that_are_none(tmp_path: Path, sums: str) -> None:
     bridgenet.save(build(), path)
     content, metadata = read_file(path)
     save_file(content, str(path), metadata=metadata | {"bridgenet_checksums": sums})
-    with pytest.raises(UserError, match=r"checksum of (bridgenet_checksums|model) is another"):
+    with pytest.raises(UserError, match=r"checksum of (bridgenet_checksums|model) does not match"):
         bridgenet.load(path)
 
 

@@ -127,7 +127,7 @@ def _check_sums(metadata: Mapping[str, str], parts: Mapping[str, State], path: P
         different = [CHECKSUMS]
     if different:
         raise UserError(
-            f"{path} is damaged: the checksum of {' and '.join(different)} is another; copy or download it again"
+            f"{path} is damaged: the checksum of {' and '.join(different)} does not match; copy or download it again"
         )
 
 
