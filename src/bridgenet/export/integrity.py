@@ -45,7 +45,9 @@ def check_onnx(path: Path) -> None:
                 raise UserError(f"{path} was changed after its export, or is not whole; export the network again")
             warnings.warn(f"{path} has no checksum, so that damage would go unnoticed", stacklevel=4)
         elif end[len(_START) :] != _sum(file.fileno(), size):
-            raise UserError(f"{path} is damaged: its checksum does not match; copy it again, or export the network again")
+            raise UserError(
+                f"{path} is damaged: its checksum does not match; copy it again, or export the network again"
+            )
 
 
 def _sum(file: int, size: int) -> bytes:

@@ -13,7 +13,8 @@ import numpy as np
 from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, SYNTHETIC
 from bridgenet.data.checks.report import Fault, Findings, Report
-from bridgenet.data.folders.folder import FilesById, FolderDataset, FolderSource
+from bridgenet.data.folders.files import FilesById
+from bridgenet.data.folders.folder import FolderDataset, FolderSource
 from bridgenet.data.folders.labels import SUFFIXES, read_array
 from bridgenet.data.folders.no_data import marks_in
 from bridgenet.data.folders.task_entries import TaskFiles

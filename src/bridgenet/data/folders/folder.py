@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,6 +20,7 @@ from bridgenet import tasks as task_registry
 from bridgenet.data.base import SPLITS, DenseDataset, Target, fit
 from bridgenet.data.compact import expanded
 from bridgenet.data.folders.description import Description, read_description
+from bridgenet.data.folders.files import FilesById, files_by_id
 from bridgenet.data.folders.labels import SUFFIXES, Labels
 from bridgenet.data.folders.lists import listed_ids
 from bridgenet.data.folders.task_entries import TaskFiles
@@ -31,60 +31,10 @@ from bridgenet.imaging import reading
 from bridgenet.imaging.orientation import orientation
 from bridgenet.system.text_files import composed
 from bridgenet.system.validation import LONGEST_SIDE
-from bridgenet.system.walking import walk
 
 SIZE_STEP = 32
 """Sides of a size that is fitted to the images are multiples of this [pixels]."""
 BOUNDARY_DISTANCE = 0.0075
-
-
-@dataclass
-class FilesById:
-    """The files below a folder by id: their path without suffix, in Unicode's form NFC.
-
-    Attributes:
-        files: the files of each id.
-        again: for each id that is another name of the same file: the id that has it.
-        odd: for each id in whose place there is no file: the reason.
-        unread: reasons why folders were not read.
-    """
-
-    files: dict[str, list[Path]]
-    again: dict[str, str]
-    odd: dict[str, str]
-    unread: list[str]
-
-
-def files_by_id(folder: Path, suffix: str, suffixes: Collection[str], *, each_once: bool = False) -> FilesById:
-    """Find the files below a folder; hidden ones are skipped, see :func:`bridgenet.system.walking.walk`.
-
-    Args:
-        folder: the folder.
-        suffix: the part of the names after the id; empty: any of `suffixes`.
-        suffixes: suffixes of the files.
-        each_once: leave out other names of a file, which are links; else all names count.
-    """
-    suffix = composed(suffix)
-
-    def is_wanted(name: str) -> bool:
-        return composed(name).endswith(suffix) if suffix else Path(name).suffix.lower() in suffixes
-
-    def id_of(path: Path) -> str:
-        name = composed(path.relative_to(folder).as_posix())
-        return name.removesuffix(suffix) if suffix else name.removesuffix(path.suffix)
-
-    found = walk(folder, is_wanted)
-    names: dict[str, list[Path]] = defaultdict(list)
-    odd = {id_of(path): reason for path, reason in found.odd.items() if is_wanted(path.name)}
-    odd |= {id_of(path): f"{path} is a folder, expected a file" for path in found.folders}
-    for path in found.files if each_once else sorted([*found.files, *found.again]):
-        if any("\ud800" <= letter <= "\udfff" for letter in id_of(path)):
-            odd[id_of(path)] = f"{path} has a name that is not UTF-8. Rename it"
-        else:
-            names[id_of(path)].append(path)
-    unread = [reason for path, reason in found.odd.items() if not is_wanted(path.name)]
-    again = {id_of(path): id_of(first) for path, first in found.again.items()} if each_once else {}
-    return FilesById(dict(sorted(names.items())), again, odd, [*unread, *found.loops.values()])
 
 
 def by_chance(ids: Sequence[str], ratio: float, seed: int) -> dict[str, list[str]]:

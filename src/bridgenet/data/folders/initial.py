@@ -12,7 +12,7 @@ import yaml
 
 from bridgenet import tasks
 from bridgenet.data.folders.description import FILE
-from bridgenet.data.folders.folder import files_by_id
+from bridgenet.data.folders.files import files_by_id
 from bridgenet.data.folders.guess import Guess, guess
 from bridgenet.data.folders.labels import SUFFIXES
 from bridgenet.errors import UserError
