@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from bridgenet.tasks import registry
 from tests.data.layouts import make_nyud
 
+hypothesis.settings.register_profile("repeatable", derandomize=True)  # a run of the suite is like the one before
+hypothesis.settings.load_profile("repeatable")  # to search on: pytest --hypothesis-profile default
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that asks a hub for weights is wrong
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
 os.environ["XDG_STATE_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp()  # tests trust nothing for the user
