@@ -31,6 +31,8 @@ Interpolation = Literal["nearest", "cubic"]
 SPLITS = ("train", "val")
 SYNTHETIC = "scenes.json"
 """`bridgenet data generate` writes this file into its folder."""
+MOST_ENLARGED = 16
+"""Labels of so much smaller sides than their image's are resized; a pixel is no label of an image."""
 ASPECT_TOLERANCE = 0.015
 """Stored targets may be smaller or larger than their image; sides may differ from its aspect ratio by this share or a pixel."""
 
@@ -318,13 +320,15 @@ def unlabelled(task: Task, size: tuple[int, int]) -> np.ndarray:
 def fit(labels: np.ndarray, size: tuple[int, int], interpolation: Interpolation, path: Path) -> np.ndarray:
     """Resize labels (h, w) or (h, w, C) to the image's `size` (H, W); returned as they are if they have it.
 
-    Raises UserError that names `path` if the aspect ratio differs by more than :data:`ASPECT_TOLERANCE`.
+    Raises UserError that names `path` if the aspect ratio differs by more than :data:`ASPECT_TOLERANCE`, or the labels are more
+    than :data:`MOST_ENLARGED` times smaller.
     """
     (height, width), (found_height, found_width) = size, labels.shape[:2]
     if (found_height, found_width) == size:
         return labels
     expected_height = found_width * height / width
-    if abs(found_height - expected_height) > max(1.0, ASPECT_TOLERANCE * expected_height):
+    is_tiny = min(found_height * MOST_ENLARGED / height, found_width * MOST_ENLARGED / width) < 1
+    if is_tiny or abs(found_height - expected_height) > max(1.0, ASPECT_TOLERANCE * expected_height):
         raise UserError(
             f"{path}: found {found_height}×{found_width} pixels for an image of {height}×{width} (height×width), "
             "expected the same size or the same shape. Is it the label of another image?"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bridgenet.data.base import fit
 from bridgenet.data.checks.check import check
 from bridgenet.data.folders.folder import FolderSource
 from bridgenet.data.pipeline.transforms import EvaluationTransform, TrainingTransform
@@ -47,3 +48,10 @@ def test_longer_side(tmp_path: Path) -> None:
     for transform in (TrainingTransform, EvaluationTransform):
         with pytest.raises(UserError, match=f"sides may have at most {LONGEST_SIDE}. Give smaller --data.size"):
             transform((32, LONGEST_SIDE + 1), ["semseg"])
+
+
+def test_labels_may_be_smaller_but_not_a_pixel() -> None:
+    assert fit(np.zeros((3, 4), np.uint8), (48, 64), "nearest", Path("a.png")).shape == (48, 64)
+    for shape in ((1, 1), (2, 3)):
+        with pytest.raises(UserError, match=r"a\.png: found \d×\d pixels for an image of 48×64"):
+            fit(np.zeros(shape, np.uint8), (48, 64), "nearest", Path("a.png"))
