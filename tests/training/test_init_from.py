@@ -54,7 +54,7 @@ def test_weights_are_taken_at_the_start_only_and_the_ancestry_stays(
     for name in (BEST, LAST):
         own = read_own(out / name)
         assert own is not None
-        assert own[3]["initial_weights"].startswith("best.safetensors (sha256 ")
+        assert own[3]["initial_weights"].startswith("best.safetensors (digest ")
 
 
 def test_a_licence_stays_with_what_is_trained_from_its_weights(
@@ -91,5 +91,5 @@ def test_two_sources_of_weights_exclude_each_other(nyud_root: Path, tmp_path: Pa
 
 
 def test_a_missing_source_is_named(nyud_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no weights at nowhere"):
+    with pytest.raises(UserError, match="init_from: no weights at nowhere"):
         train(config_for(nyud_root, ["semseg"], init_from="nowhere"), tmp_path / "second")

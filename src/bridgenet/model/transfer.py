@@ -35,9 +35,10 @@ _MIX = re.compile(r"^decoder\.tpp\.mix\.[^.]+\.weight$")
 """Weights whose second axis is a feature's channels, followed by a task's logits."""
 _FUSE = re.compile(r"^decoder\.tpp\.fusion\.[^.]+\.fuse\.weight$")
 """Weights whose second axis is the attention heads of all tasks."""
-_POSITIONS = "backbone.model.pos_embed"
 _NORM = re.compile(r"^decoder\.stages\.\d+\.norm\.(?:weight|bias)$")
 """Weights whose axis is the channels of all tasks."""
+_POSITIONS = "backbone.model.pos_embed"
+"""Position embeddings of plain transformers, (1, prefix tokens + h·w, C), without the prefix in some models."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bridgenet.checkpoints import Source, read_description
+from bridgenet.checkpoints import Source, open_source, read_description
 from bridgenet.checkpoints.backbone import backbone_settings, load_backbone
 from bridgenet.config.resolved import network_config
 from bridgenet.config.settings import RunConfig
@@ -19,6 +19,14 @@ from bridgenet.model.description import NetworkConfig, Part
 from bridgenet.model.fast import accelerate_network
 from bridgenet.model.records import record, required_record
 from bridgenet.model.transfer import Transfer, transfer_weights
+
+
+def open_initial(config: RunConfig) -> Source | None:
+    """Open the trained weights that a new run starts from; None if the settings name none."""
+    if config.init_from is None:
+        return None
+    with _named("init_from"):
+        return open_source(config.init_from)
 
 
 def describe_network(config: RunConfig, last: Path | None, initial: Source | None = None) -> NetworkConfig:
@@ -83,17 +91,15 @@ def start_from(initial: Source, description: NetworkConfig, *, pretrained: bool)
     """Build a network that starts from trained weights; a backbone that they do not fill may be `pretrained`."""
     trained = initial.network().state_dict()
     network = build_network(description)
-    try:
+    with _named(f"init_from: {initial.path}"):
         transferred = transfer_weights(network, description, trained, initial.config)
-        if pretrained and not transferred.has_backbone:
-            network = build_network(description, pretrained=True)
-            transferred = transfer_weights(network, description, trained, initial.config)
-    except UserError as error:
-        raise UserError(f"init_from: {initial.path}: {error}") from None
+    if pretrained and not transferred.has_backbone:
+        network = build_network(description, pretrained=True)
+        transferred = transfer_weights(network, description, trained, initial.config)
     known = required_record(network)
     information = {key: initial.information[key] for key in ANCESTRY if key in initial.information}
     if not transferred.has_backbone:
         information |= known.information
-    information["initial_weights"] = f"{initial.path.name} (sha256 {initial.digest[:16]})"
+    information["initial_weights"] = f"{initial.path.name} (digest {initial.digest[:16]})"
     record(network, known.config, information)
     return network, transferred

@@ -13,7 +13,7 @@ from accelerate.utils import ProjectConfiguration
 from torch.optim.lr_scheduler import LambdaLR
 
 from bridgenet import data
-from bridgenet.checkpoints import LAST, open_source
+from bridgenet.checkpoints import LAST
 from bridgenet.config.resolved import (
     check_canvas,
     check_precision,
@@ -39,7 +39,7 @@ from bridgenet.training.checkpoint import load_last
 from bridgenet.training.criterion import make_criterion
 from bridgenet.training.folder import MEANING, check_folder, check_meaning, check_settings
 from bridgenet.training.labels import SeenLabels
-from bridgenet.training.network import describe_network, make_network
+from bridgenet.training.network import describe_network, make_network, open_initial
 from bridgenet.training.optimisation import make_optimizer
 from bridgenet.training.processes import distribute
 from bridgenet.training.progress import Progress
@@ -120,7 +120,7 @@ def prepare(
     check_exclusive(config)
     metric_classes(config)
     last = out / LAST if resume and (out / LAST).is_file() else None
-    initial = open_source(config.init_from) if config.init_from is not None and last is None else None
+    initial = open_initial(config) if last is None else None
     description = describe_network(config, last, initial)
     train_set, val_set, lacking = open_data(config)
     if last is not None:
