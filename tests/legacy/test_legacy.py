@@ -211,7 +211,9 @@ def test_predictions(name: str, arrays: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_inspect(name: str, expected: dict[str, Any]) -> None:
-    assert inspected(DATA / WEIGHTS[name]) == expected["inspect"][name]
+    wanted = expected["inspect"][name]
+    wanted["json"]["initial_weights"] = None  # which 0.1.0 does not know
+    assert inspected(DATA / WEIGHTS[name]) == wanted
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -10,6 +10,7 @@ import torch
 
 import bridgenet
 from bridgenet.checkpoints import BEST, LAST, read_own
+from bridgenet.checkpoints.inspect import inspect
 from bridgenet.config.settings import RunConfig
 from bridgenet.errors import UserError
 from bridgenet.training.prepare import prepare
@@ -55,6 +56,7 @@ def test_weights_are_taken_at_the_start_only_and_the_ancestry_stays(
         own = read_own(out / name)
         assert own is not None
         assert own[3]["initial_weights"].startswith("best.safetensors (digest ")
+        assert str(inspect(out / name).initial_weights) == own[3]["initial_weights"]
 
 
 def test_a_licence_stays_with_what_is_trained_from_its_weights(

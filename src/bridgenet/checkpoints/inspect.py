@@ -53,6 +53,7 @@ class Inspection:
         image_size: (H, W) [pixels] of training.
         parameters, backbone_parameters: numbers of parameters, without buffers and weights that no computation uses.
         step, epoch, origin, licence: as recorded with the weights.
+        initial_weights: name and digest of the weights that the run started from (`init_from`), as recorded.
         backbone_weights, backbone_licence: the backbone's initial weights and their licence, as recorded.
         preset: the preset with this network, if any.
         nearest_preset: otherwise a preset that differs in one or two settings, and the differences.
@@ -75,6 +76,7 @@ class Inspection:
     epoch: int | None = None
     origin: str | None = None
     licence: str | None = None
+    initial_weights: str | None = None
     backbone_weights: str | None = None
     backbone_licence: str | None = None
     preset: str | None = None
@@ -104,6 +106,7 @@ class Inspection:
             ),
             "origin": self.origin,
             "licence of the weights": self.licence,
+            "began with": self.initial_weights,
             "backbone began with": self.backbone_weights
             and f"{self.backbone_weights}, licence {self.backbone_licence or 'not known'}",
             "nearest preset": self.nearest_preset,
